@@ -1,0 +1,1 @@
+"""What can be said of a trajectory once it has been computed."""

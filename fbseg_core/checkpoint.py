@@ -1,0 +1,249 @@
+"""Checkpoints: weights as safetensors, with a JSON card in the file's own metadata.
+
+Everything is checked before a model is built: format, card, settings, and each tensor's name, shape,
+type and values. Pickled files are refused; there is no fallback. Files are replaced whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import tempfile
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from fbseg_core.config import ConfigError, ModelConfig, TaskConfig, TrainConfig
+from fbseg_core.dynamics import Model, build
+from fbseg_core.tasks import parse_task
+from fbseg_core.train import TrainingState, check_fit
+
+FORMAT = "fbseg-checkpoint/1"
+STATE_FORMAT = "fbseg-training-state/1"
+FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
+LARGEST = 64 * 2**20  # bytes; the checkpoints that ship are under 2 MB
+LONGEST_CARD = 2**20  # bytes of header
+
+
+class CheckpointError(ValueError):
+    """A file is not a checkpoint that this version can read. The message is fit for a visitor."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a checkpoint says of itself.
+
+    updates: updates done. f1: measured pooled foreground F1 at t = 0, 1, …; images and eval_seed: on how
+    many fresh images of `task`, drawn from which seed; chance: F1 of the better constant answer on them.
+    digest: SHA-256 of the weights and settings, filled in by `save`.
+    """
+
+    model: ModelConfig
+    task: TaskConfig
+    train: TrainConfig
+    updates: int
+    protocol: str = "custom"
+    f1: tuple[float, ...] = ()
+    images: int = 0
+    eval_seed: int = 0
+    chance: float = 0.0
+    versions: dict[str, str] = field(default_factory=dict)
+    digest: str = ""
+
+
+def save(model: Model, card: Card, path: str | Path) -> Card:
+    """Write model and card to `path`, atomically; returns the card as written, digest included."""
+    tensors = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+    _check_finite(tensors)
+    settings = {"model": card.model, "task": card.task, "train": card.train}
+    settings = {key: value.model_dump(mode="json") for key, value in settings.items()}
+    written = Card(
+        **{
+            **{f.name: getattr(card, f.name) for f in fields(Card)},
+            "versions": card.versions
+            or {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},
+            "digest": _digest(tensors, settings),
+        }
+    )
+    plain = {**{f.name: getattr(written, f.name) for f in fields(Card)}, **settings}
+    metadata = {"format": FORMAT, "card": json.dumps(plain, allow_nan=False)}
+    _write(Path(path), save_tensors(tensors, metadata))
+    return written
+
+
+def load(name_or_path: str | Path) -> tuple[Model, Card]:
+    """A model, in evaluation mode, and its card; a bare name means a checkpoint that ships.
+
+    Raises CheckpointError, with one sentence, for any file that is not a sound checkpoint.
+    """
+    path = _find(name_or_path)
+    metadata, tensors = _read(path, FORMAT)
+    card = _parse_card(path, metadata)
+    model = build(card.model)
+    _check_against(path, tensors, model.state_dict())
+    settings = {k: getattr(card, k).model_dump(mode="json") for k in ("model", "task", "train")}
+    if _digest(tensors, settings) != card.digest:
+        raise CheckpointError(f"{path.name}: its content does not match its digest; the file was altered.")
+    model.load_state_dict(tensors)
+    return model.eval(), card
+
+
+def read_card(name_or_path: str | Path) -> Card:
+    """The card alone, without building a model. Raises CheckpointError."""
+    path = _find(name_or_path)
+    return _parse_card(path, _header(path, FORMAT))
+
+
+def shipped() -> list[str]:
+    """Names of the checkpoints that ship with the project, sorted."""
+    return sorted(path.stem for path in FOLDER.glob("*.safetensors"))
+
+
+def save_training(state: TrainingState, path: str | Path) -> None:
+    """Write a run's state, atomically, so that `fit(…, resume=…)` can go on with it."""
+    tensors = {f"model/{name}": value for name, value in state.model.items()}
+    tensors |= {f"optimiser/{name}": value for name, value in state.optimiser.items()}
+    numbers = {"update": state.update, "best": state.best, "stale": state.stale}
+    metadata = {"format": STATE_FORMAT, "state": json.dumps(numbers)}
+    _write(Path(path), save_tensors({k: v.contiguous() for k, v in tensors.items()}, metadata))
+
+
+def load_training(path: str | Path) -> TrainingState:
+    """Read what `save_training` wrote. Raises CheckpointError."""
+    path = Path(path)
+    metadata, tensors = _read(path, STATE_FORMAT)
+    try:
+        numbers = json.loads(metadata.get("state", ""))
+        update, best, stale = int(numbers["update"]), float(numbers["best"]), int(numbers["stale"])
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{path.name}: its record of the run is unreadable.") from None
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}}
+    for name, value in tensors.items():
+        part, _, rest = name.partition("/")
+        if part not in parts:
+            raise CheckpointError(f"{path.name}: has an unknown tensor {name!r:.60}.")
+        parts[part][rest] = value
+    return TrainingState(update, parts["model"], parts["optimiser"], best, stale)
+
+
+def _find(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if not path.suffix and path.name == str(name_or_path):
+        path = FOLDER / f"{name_or_path}.safetensors"
+        if not path.is_file():
+            known = ", ".join(shipped()) or "none"
+            raise CheckpointError(f"There is no checkpoint {str(name_or_path)!r:.60}; there are: {known}.")
+    if not path.is_file():
+        raise CheckpointError(f"There is no file {path.name!r:.80}.")
+    return path
+
+
+def _header(path: Path, expected: str) -> dict[str, str]:
+    """The metadata of a safetensors file, with its size and format checked first."""
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise CheckpointError(f"{path.name}: {size >> 20} MB is more than a checkpoint may have.")
+    with path.open("rb") as file:
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if len(start) < 8 or not 2 <= length <= min(LONGEST_CARD, size - 8):
+            raise CheckpointError(
+                f"{path.name}: this is not a safetensors file; pickled checkpoints are not accepted."
+            )
+        raw = file.read(length)
+    try:
+        metadata = json.loads(raw).get("__metadata__")
+    except (ValueError, AttributeError, RecursionError):
+        raise CheckpointError(
+            f"{path.name}: this is not a safetensors file; pickled checkpoints are not accepted."
+        ) from None
+    found = metadata.get("format") if isinstance(metadata, dict) else None
+    if found != expected:
+        raise CheckpointError(f"{path.name}: its format is {found!r:.60}; this version reads {expected!r}.")
+    return metadata
+
+
+def _read(path: Path, expected: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    metadata = _header(path, expected)
+    try:
+        tensors = load_tensors(path.read_bytes())
+    except (SafetensorError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+        raise CheckpointError(f"{path.name}: the file is damaged ({error!s:.120}).") from None
+    _check_finite(tensors, path.name)
+    return metadata, tensors
+
+
+def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
+    try:
+        plain = json.loads(metadata.get("card", ""))
+        card = {f.name: plain.pop(f.name) for f in fields(Card)}
+        if plain:
+            raise ConfigError(f"unknown entry {next(iter(plain))!r:.60}")
+        card["model"] = ModelConfig.parse(card["model"])
+        card["task"] = parse_task(card["task"])
+        card["train"] = TrainConfig.parse(card["train"])
+        card["f1"] = tuple(float(value) for value in card["f1"])
+        in_range = all(0 <= value <= 1 for value in (*card["f1"], float(card["chance"])))
+        whole = all(type(card[key]) is int and card[key] >= 0 for key in ("updates", "images", "eval_seed"))
+        words = all(type(card[key]) is str for key in ("protocol", "digest"))
+        if not (in_range and whole and words and isinstance(card["versions"], dict)):
+            raise ConfigError("an entry is of the wrong type or out of range")
+        check_fit(card["model"], card["task"])
+    except ConfigError as error:
+        raise CheckpointError(f"{path.name}: its card is refused: {error}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{path.name}: its card is unreadable ({reason:.120}).") from None
+    return Card(**card)
+
+
+def _check_against(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    for name in expected.keys() - tensors.keys():
+        raise CheckpointError(f"{path.name}: the tensor {name!r} is missing.")
+    for name in tensors.keys() - expected.keys():
+        raise CheckpointError(f"{path.name}: the tensor {name!r:.80} does not belong to this model.")
+    for name, value in tensors.items():
+        if value.shape != expected[name].shape or value.dtype != expected[name].dtype:
+            raise CheckpointError(
+                f"{path.name}: {name!r} is {value.dtype} {tuple(value.shape)}, the model needs "
+                f"{expected[name].dtype} {tuple(expected[name].shape)}."
+            )
+
+
+def _check_finite(tensors: dict[str, Tensor], where: str = "The model") -> None:
+    for name, value in tensors.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise CheckpointError(f"{where}: {name!r:.80} holds values that are not finite numbers.")
+
+
+def _digest(tensors: dict[str, Tensor], settings: dict[str, Any]) -> str:
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

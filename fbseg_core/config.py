@@ -1,0 +1,324 @@
+"""Every knob of the project, once: its default, range, unit and one line of help.
+
+Menus, links, checkpoints and the command line are derived from these frozen pydantic models, so a
+range is written in one place only. Unknown keys, values out of range and values that are not finite
+are refused with a `ConfigError`: one sentence that names the key and what is allowed.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+
+class ConfigError(ValueError):
+    """A setting was refused. The message is one sentence fit to be shown to a visitor."""
+
+
+def knob(default: Any, help: str, *, unit: str = "", lo=None, hi=None, step=None, **extra) -> Any:
+    """Declare one knob: a pydantic field with range [lo, hi], unit, slider step and a line of help."""
+    return Field(
+        default,
+        description=help,
+        ge=lo,
+        le=hi,
+        validate_default=True,
+        json_schema_extra={"unit": unit, "step": step, **extra},
+    )
+
+
+class Config(BaseModel):
+    """Base of all settings: frozen, hashable, closed to unknown keys, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_sentence(type(self), error)) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some knobs changed, validated again. Raises ConfigError."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+    @classmethod
+    def parse(cls, values: object) -> Self:
+        """Build from outside input (a parsed JSON object). Raises ConfigError, nothing else."""
+        if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+            raise ConfigError(f"{cls.__name__}: expected an object of named settings.")
+        return cls(**values)
+
+    def changed(self) -> dict[str, Any]:
+        """Only the knobs that differ from their defaults, for links and cards."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class Switches(Config):
+    """What may be flipped at inference, as one frozen value; None means 'as the model was built'.
+
+    A switch never touches the model. 'Switched off at inference' and 'trained without' differ:
+    the first is a value of this class, the second a `ModelConfig`.
+    """
+
+    softmax: bool | None = knob(None, "Project v onto the simplex before it is fed back (E2).")
+    decay: bool | None = knob(None, "Damp the updates over time (E4).")
+    loop: bool | None = knob(None, "Feed v back; off sets v̂ := 0, so F sees the image alone.")
+    tau: float | None = knob(None, "Time constant of the decay.", unit="steps", lo=0.05, hi=1000.0, step=0.1)
+    clock: int | None = knob(
+        None, "Freeze the decay's clock at this step and keep iterating.", unit="step", lo=0, hi=1000
+    )
+    spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] | None = knob(
+        None, "Eigenvalues of A: one for all neurons, or one per neuron (U+V of them)."
+    )
+    kernel: Literal["none", "fractional"] | None = knob(
+        None, "Extra weight on the updates: none, or the authors' fractional-order kernel."
+    )
+    batch_statistics: bool = knob(
+        False, "Batch norm only: normalise by this batch's statistics, not by the running ones."
+    )
+
+    @model_validator(mode="after")
+    def _spectrum_not_empty(self) -> Self:
+        if self.spectrum is not None and not self.spectrum:
+            raise ValueError("spectrum: needs at least one eigenvalue")
+        return self
+
+
+class ModelConfig(Config):
+    """The network and its loop (equations E1-E6)."""
+
+    kind: Literal["feedback", "loop_cut", "feedforward"] = knob(
+        "feedback", "The loop closed; the same network with v̂ := 0; or one plain pass."
+    )
+    in_channels: int = knob(3, "Image channels C.", lo=1, hi=16)
+    classes: int = knob(2, "Classes K, background included.", lo=2, hi=16)
+    width: int = knob(8, "Channels of the first level of the U-Net.", lo=1, hi=128)
+    depth: int = knob(3, "Times the U-Net halves the image.", lo=0, hi=4)
+    norm: Literal["group", "batch", "none"] = knob("group", "Normalisation inside the U-Net.")
+    delta_norm: bool = knob(True, "Instance-normalise F's output (E3); without it δ is unbounded.")
+    u: int = knob(8, "Segmentation neurons U per pixel.", lo=1, hi=64)
+    v: int = knob(4, "Feedback neurons V per pixel.", lo=1, hi=64)
+    projection: str = knob("softmax", "What v passes through before it is fed back (E2).")
+    decay: str = knob("exponential", "How updates are damped over time (E4).")
+    tau: float = knob(2.0, "Time constant of the decay.", unit="steps", lo=0.05, hi=1000.0, step=0.1)
+    spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] = knob(
+        (-1.0,), "Eigenvalues of A: one for all neurons, or one per neuron (U+V of them)."
+    )
+    kernel: Literal["none", "fractional"] = knob(
+        "none", "Extra weight on the updates: none, or the authors' fractional-order kernel."
+    )
+    alpha: float = knob(1.5, "Order of the fractional kernel.", lo=1.0, hi=3.0, step=0.1)
+    steps: int = knob(10, "Steps T the model is run for by default.", unit="steps", lo=1, hi=200)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        from fbseg_core.dynamics import DECAYS, PROJECTIONS
+
+        for key, registry in (("projection", PROJECTIONS), ("decay", DECAYS)):
+            if getattr(self, key) not in registry:
+                raise ValueError(f"{key}: {getattr(self, key)!r} is not one of {', '.join(registry)}")
+        if len(self.spectrum) not in (1, self.u + self.v):
+            raise ValueError(
+                f"spectrum: give 1 eigenvalue or U+V = {self.u + self.v}, not {len(self.spectrum)}"
+            )
+        return self
+
+
+class TaskConfig(Config):
+    """What every task shares. `name` is the task's key in `fbseg_core.tasks.TASKS`."""
+
+    name: str = knob("", "Task.")
+    side: int = knob(64, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
+    sigma: float = knob(
+        0.5, "Standard deviation of the noise at each pixel.", unit="grey levels", lo=0.0, hi=4.0, step=0.05
+    )
+
+    @property
+    def paper_sigma(self) -> float:
+        """σ of a 512-px image whose shapes carry the same evidence: sigma·512/side."""
+        return self.sigma * 512 / self.side
+
+
+class ShapesConfig(TaskConfig):
+    """Noisy polygons, the paper's task."""
+
+    name: Literal["shapes"] = "shapes"
+    sides: tuple[Annotated[int, Field(ge=0, le=8)], ...] = knob(
+        (3,), "Kinds of shape by their number of sides, 3 to 8; 0 is a circle."
+    )
+    count: int = knob(1, "Shapes in an image; later ones cover earlier ones.", lo=1, hi=8)
+    multiclass: bool = knob(False, "One class for each kind of shape, or one for all of them.")
+    rotate: bool = knob(False, "Turn each shape by a random angle.")
+    border: Literal["cut", "inside"] = knob("cut", "Shapes may be cut by the border, or lie wholly inside.")
+    radius_min: float = knob(0.10, "Smallest circumradius.", unit="sides", lo=0.04, hi=0.5, step=0.01)
+    radius_max: float = knob(0.25, "Largest circumradius.", unit="sides", lo=0.04, hi=0.5, step=0.01)
+    channels: Literal[1, 3] = knob(3, "Image channels, each with its own noise.")
+    normalise: Literal["minmax", "standard", "none"] = knob(
+        "standard", "Each image: to [0, 1] as in the paper, to mean 0 and deviation 1, or not at all."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.sides or any(sides in (1, 2) for sides in self.sides):
+            raise ValueError("sides: give at least one kind, each 0 (circle) or 3 to 8")
+        if len(set(self.sides)) != len(self.sides):
+            raise ValueError("sides: each kind may be named once")
+        if self.radius_min > self.radius_max:
+            raise ValueError("radius_min: must not exceed radius_max")
+        return self
+
+
+class GroupingConfig(TaskConfig):
+    """Incremental grouping: mark the whole connected region that holds the cue dot."""
+
+    name: Literal["grouping"] = "grouping"
+    side: int = knob(48, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
+    sigma: float = knob(
+        0.2,
+        "Standard deviation of the noise on the image channel.",
+        unit="grey levels",
+        lo=0.0,
+        hi=4.0,
+        step=0.05,
+    )
+    scale: float = knob(
+        2.5,
+        "Width of the regions: deviation of the blur that makes them.",
+        unit="px",
+        lo=1.0,
+        hi=16.0,
+        step=0.1,
+    )
+    coverage: float = knob(0.5, "Share of the image that is in some region.", lo=0.2, hi=0.6, step=0.05)
+    winding: float = knob(
+        0.75,
+        "Shortest way allowed from the cue to the region's farthest pixel.",
+        unit="sides",
+        lo=0.0,
+        hi=2.5,
+        step=0.05,
+    )
+
+
+class TrainConfig(Config):
+    """One training run. The number of updates is epochs·⌈examples/batch⌉, or `updates` without epochs."""
+
+    examples: int = knob(0, "Training examples; 0 draws fresh ones for every update.", lo=0, hi=100_000)
+    batch: int = knob(8, "Examples in an update.", lo=1, hi=256)
+    updates: int = knob(600, "Updates of the weights.", lo=1, hi=1_000_000)
+    epochs: int = knob(0, "Passes over the examples; 0 counts updates instead.", lo=0, hi=100_000)
+    optimiser: Literal["adam", "adamw"] = knob("adam", "Optimiser.")
+    lr: float = knob(0.003, "Largest learning rate.", lo=0.0, hi=1e9)
+    schedule: Literal["constant", "cosine"] = knob(
+        "cosine", "Learning rate over time: constant, or warm-up then a cosine to zero."
+    )
+    warmup: int = knob(20, "Updates over which a cosine schedule rises.", lo=0, hi=100_000)
+    weight_decay: float = knob(0.0, "Weight decay.", lo=0.0, hi=1.0)
+    clip: float = knob(1.0, "Largest gradient norm; 0 does not clip.", lo=0.0, hi=1e6)
+    steps_min: int = knob(5, "Shortest training trajectory.", unit="steps", lo=1, hi=100)
+    steps_max: int = knob(5, "Longest training trajectory.", unit="steps", lo=1, hi=100)
+    loss: Literal["trajectory", "final"] = knob(
+        "trajectory", "Cross-entropy averaged over the steps (E7), or of the last step only."
+    )
+    loss_from: float = knob(
+        0.0, "Share of each trajectory, from its start, left out of the loss.", lo=0.0, hi=0.99, step=0.05
+    )
+    flips: bool = knob(False, "Flip and turn the training images at random.")
+    eval_every: int = knob(0, "Updates between two held-out scores; 0 takes none.", lo=0, hi=1_000_000)
+    patience: int = knob(
+        0, "Held-out scores without a new best before stopping; 0 never stops early.", lo=0, hi=10_000
+    )
+    seed: int = knob(0, "Seed of weights, examples, noise and order.", lo=0, hi=2**31 - 1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.steps_min > self.steps_max:
+            raise ValueError("steps_min: must not exceed steps_max")
+        if self.epochs and not self.examples:
+            raise ValueError("epochs: needs a fixed number of examples (examples of at least 1)")
+        if self.patience and not self.eval_every:
+            raise ValueError("patience: needs held-out scores (eval_every of at least 1)")
+        return self
+
+    @property
+    def total(self) -> int:
+        """Updates in the whole run."""
+        return self.epochs * -(-self.examples // self.batch) if self.epochs else self.updates
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A knob as menus and parsers see it."""
+
+    name: str
+    kind: Literal["bool", "int", "float", "choice", "text", "tuple"]
+    default: Any
+    lo: float | None
+    hi: float | None
+    step: float | None
+    unit: str
+    help: str
+    choices: tuple = ()
+    optional: bool = False
+
+
+def knobs(config: type[Config]) -> dict[str, Knob]:
+    """Every knob of a config class by name, in the order they are declared."""
+    return {name: _as_knob(name, field) for name, field in config.model_fields.items()}
+
+
+def _as_knob(name: str, field: FieldInfo) -> Knob:
+    bounds = {attr: getattr(m, attr) for m in field.metadata for attr in ("ge", "le") if hasattr(m, attr)}
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    annotation, choices, optional = field.annotation, (), False
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        rest = [a for a in typing.get_args(annotation) if a is not type(None)]
+        annotation, optional = rest[0], len(rest) < len(typing.get_args(annotation))
+    if typing.get_origin(annotation) is Literal:
+        choices, kind = typing.get_args(annotation), "choice"
+    elif typing.get_origin(annotation) is tuple:
+        kind = "tuple"
+    else:
+        kind = {bool: "bool", int: "int", float: "float"}.get(annotation, "text")
+    return Knob(
+        name=name,
+        kind=kind,
+        default=field.default,
+        lo=bounds.get("ge"),
+        hi=bounds.get("le"),
+        step=extra.get("step"),
+        unit=str(extra.get("unit") or ""),
+        help=field.description or "",
+        choices=choices,
+        optional=optional,
+    )
+
+
+def _sentence(config: type[Config], error: ValidationError) -> str:
+    """The first fault of a validation error as one sentence: the key, and what is allowed."""
+    fault = error.errors(include_url=False)[0]
+    path = [str(part) for part in fault["loc"]]
+    if not path:  # from a model validator, whose message names its key
+        return f"{config.__name__}: {str(fault.get('ctx', {}).get('error', fault['msg']))}."
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(config.model_fields)
+        return f"{config.__name__}: unknown key {path[0]!r}; the keys are {known}."
+    allowed = _allowed(knobs(config)[path[0]]) if path[0] in config.model_fields else fault["msg"]
+    return f"{config.__name__}: {path[0]} = {fault['input']!r:.60} is refused; allowed: {allowed}."
+
+
+def _allowed(item: Knob) -> str:
+    if item.choices:
+        return ", ".join(map(str, item.choices))
+    kind = {"bool": "true or false", "int": "a whole number", "float": "a finite number"}.get(
+        item.kind, item.help.rstrip(".")
+    )
+    span = f" from {item.lo:g} to {item.hi:g}" if item.lo is not None and item.hi is not None else ""
+    return kind + span + (f" {item.unit}" if span and item.unit else "")

@@ -1,0 +1,68 @@
+"""Scores of a segmentation, all of them lines on one confusion count.
+
+Empty masks: where neither the prediction nor the truth has a pixel of a class, the prediction is right,
+and F1 and IoU are 1; where only one of them has, both are 0. No score is ever NaN.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Counts(NamedTuple):
+    """Pixels by outcome, each (B, K) int64: image by image, class by class."""
+
+    tp: Tensor
+    fp: Tensor
+    fn: Tensor
+    tn: Tensor
+
+    def pooled(self) -> Counts:
+        """All images as one, each (1, K)."""
+        return Counts(*(count.sum(0, keepdim=True) for count in self))
+
+
+def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Counts:
+    """Count for class indices predicted and labels (B, H, W) int64 in [0, classes)."""
+    if predicted.shape != labels.shape:
+        raise ValueError(
+            f"predicted {tuple(predicted.shape)} and labels {tuple(labels.shape)} differ in shape"
+        )
+    pairs = (labels * classes + predicted).flatten(1)
+    offset = torch.arange(len(pairs), device=pairs.device)[:, None] * classes**2
+    table = torch.bincount((pairs + offset).flatten(), minlength=len(pairs) * classes**2)
+    table = table.view(len(pairs), classes, classes)  # image, true class, predicted class
+    tp = table.diagonal(dim1=1, dim2=2)
+    fp, fn = table.sum(1) - tp, table.sum(2) - tp
+    return Counts(tp, fp, fn, table.sum((1, 2))[:, None] - tp - fp - fn)
+
+
+def f1(counts: Counts) -> Tensor:
+    """F1 (Dice) 2tp / (2tp + fp + fn), (B, K) float64."""
+    return _share(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
+
+
+def iou(counts: Counts) -> Tensor:
+    """Intersection over union tp / (tp + fp + fn), (B, K) float64."""
+    return _share(counts.tp, counts.tp + counts.fp + counts.fn)
+
+
+def foreground(score: Tensor) -> Tensor:
+    """Mean of a score (B, K) over the classes other than the background, (B,)."""
+    return score[:, 1:].mean(1)
+
+
+def chance(labels: Tensor, classes: int = 2) -> float:
+    """Pooled foreground F1 of the better of two constant answers: all background, or all one class.
+
+    With two classes this is 2p/(1+p), p the shape's share of the pixels of labels (B, H, W).
+    """
+    constants = [torch.full_like(labels, k) for k in range(1, classes)]
+    return max(float(foreground(f1(confusion(c, labels, classes).pooled()))) for c in constants)
+
+
+def _share(part: Tensor, whole: Tensor) -> Tensor:
+    return torch.where(whole > 0, part.double() / whole.clamp_min(1).double(), 1.0)

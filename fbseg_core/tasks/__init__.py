@@ -1,0 +1,32 @@
+"""What is segmented: the registry TASKS, and `make_batch`, which draws from any task in it."""
+
+from fbseg_core.config import ConfigError, TaskConfig
+from fbseg_core.tasks.base import Batch, Content, Task
+from fbseg_core.tasks.grouping import Grouping
+from fbseg_core.tasks.shapes import Shapes
+
+TASKS: dict[str, Task] = {"shapes": Shapes(), "grouping": Grouping()}
+
+
+def task_of(config: TaskConfig) -> Task:
+    """The task a config belongs to. Raises ConfigError for a name that is not in TASKS."""
+    if config.name not in TASKS:
+        raise ConfigError(f"name: there is no task {config.name!r}; choose from {', '.join(TASKS)}.")
+    return TASKS[config.name]
+
+
+def parse_task(values: object) -> TaskConfig:
+    """A task's config from outside input; its key `name` says which task. Raises ConfigError."""
+    name = values.get("name") if isinstance(values, dict) else None
+    if not isinstance(name, str) or name not in TASKS:
+        raise ConfigError(f"name: there is no task {name!r:.60}; choose from {', '.join(TASKS)}.")
+    return TASKS[name].config.parse(values)
+
+
+def make_batch(task: TaskConfig, n: int, seed: int) -> Batch:
+    """Draw n images: x (n, C, H, W) and labels (n, H, W). The same seed gives the same tensors."""
+    kind = task_of(task)
+    return kind.observe(task, kind.content(task, n, seed), kind.noise(task, n, seed))
+
+
+__all__ = ["TASKS", "Batch", "Content", "Task", "make_batch", "parse_task", "task_of"]

@@ -1,0 +1,83 @@
+"""What a task is: a way to draw clean content and unit noise apart, and to put them together.
+
+Content and noise come from separate streams of one seed, so that changing σ rescales the very same
+noise draw, and the first k images of a batch do not depend on how many are drawn.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbseg_core.config import TaskConfig
+
+C = TypeVar("C", bound=TaskConfig)
+
+
+@dataclass(frozen=True)
+class Content:
+    """Images before noise. clean (B, C, H, W) float32; labels (B, H, W) int64; info: one value an image."""
+
+    clean: Tensor
+    labels: Tensor
+    info: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images as a model sees them. x (B, C, H, W) float32; labels (B, H, W) int64; info as in Content."""
+
+    x: Tensor
+    labels: Tensor
+    info: dict[str, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+class Task(ABC, Generic[C]):
+    """One kind of image to segment. Subclasses hold no state: settings travel in the config."""
+
+    config: ClassVar[type[TaskConfig]]
+
+    @abstractmethod
+    def channel_names(self, config: C) -> tuple[str, ...]:
+        """Names of the C image channels."""
+
+    @abstractmethod
+    def class_names(self, config: C) -> tuple[str, ...]:
+        """Names of the K classes; the first is the background."""
+
+    @abstractmethod
+    def content(self, config: C, n: int, seed: int) -> Content:
+        """Draw n clean images and their exact labels. Same arguments, same tensors."""
+
+    def noisy_channels(self, config: C) -> tuple[bool, ...]:
+        """Which channels carry noise; all of them unless a task says otherwise."""
+        return (True,) * len(self.channel_names(config))
+
+    def normalise(self, config: C, x: Tensor) -> Tensor:
+        """Bring noisy images (B, C, H, W) to the range the model is fed; unchanged by default."""
+        return x
+
+    def noise(self, config: C, n: int, seed: int) -> Tensor:
+        """Unit normal noise (n, C, H, W), zero on channels that carry none."""
+        on = torch.tensor(self.noisy_channels(config), dtype=torch.float32).view(1, -1, 1, 1)
+        shape = (n, on.shape[1], config.side, config.side)
+        rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+        return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) * on
+
+    def observe(self, config: C, content: Content, noise: Tensor) -> Batch:
+        """Add σ times the given unit noise (B, C, H, W) to the content and normalise each image."""
+        x = self.normalise(config, content.clean + config.sigma * noise)
+        return Batch(x, content.labels, content.info)
+
+
+def streams(seed: int, n: int) -> list[np.random.Generator]:
+    """n independent random streams for the content of one seed, one for each drawn quantity."""
+    return [np.random.default_rng(s) for s in np.random.SeedSequence([seed, 0]).spawn(n)]

@@ -1,0 +1,103 @@
+"""Incremental grouping: many winding regions, one cue dot, and the question which pixels belong to it.
+
+The textbook task for recurrent processing in visual cortex (curve tracing, Roelfsema; for deep
+networks Goetschalckx et al. 2023, arXiv 2306.11582): the answer at a pixel depends on a chain of
+pixels between it and the cue, which no local look can settle.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter1d
+
+from fbseg_core.config import ConfigError, GroupingConfig
+from fbseg_core.tasks.base import Content, Task, streams
+
+CHUNK = 32  # candidates are drawn in chunks of fixed size, so image k is the same in every batch
+GIVE_UP = 200  # chunks without enough acceptable images before the settings are called impossible
+
+
+class Grouping(Task[GroupingConfig]):
+    """Regions are thresholded smooth noise; the label is the 4-connected region that holds the cue."""
+
+    config = GroupingConfig
+
+    def channel_names(self, config: GroupingConfig) -> tuple[str, ...]:
+        return ("regions", "cue")
+
+    def class_names(self, config: GroupingConfig) -> tuple[str, ...]:
+        return ("background", "cued region")
+
+    def noisy_channels(self, config: GroupingConfig) -> tuple[bool, ...]:
+        return (True, False)
+
+    def content(self, config: GroupingConfig, n: int, seed: int) -> Content:
+        """Draw n images. info: path_length (n,) px, the longest shortest way from the cue within its region.
+
+        Raises ConfigError where regions that long (`winding`) do not occur at this side and scale.
+        """
+        field_rng, cue_rng = streams(seed, 2)
+        kept: list[tuple[np.ndarray, ...]] = []
+        total = 0
+        for tried in range(1, GIVE_UP + 1):
+            regions = _regions(config, field_rng)
+            cues = _cues(regions, cue_rng)
+            distance = geodesic(regions, cues)
+            longest = distance.reshape(CHUNK, -1).max(1)
+            # A cue alone answers nothing unless other regions could be mistaken for its own.
+            rest = (regions & (distance < 0)).sum((1, 2)) / regions.sum((1, 2)).clip(1)
+            good = (longest >= config.winding * config.side) & (longest > 0) & (rest >= 0.25)
+            kept.append((regions[good], cues[good], distance[good], longest[good]))
+            total += int(good.sum())
+            if total >= n:
+                break
+            if tried >= GIVE_UP or (tried >= 20 and total == 0):
+                raise ConfigError(
+                    f"winding: regions of {config.winding:g} sides hardly occur at side {config.side} px and "
+                    f"scale {config.scale:g} px; lower the winding or the scale."
+                )
+        regions, cues, distance, longest = (np.concatenate(parts)[:n] for parts in zip(*kept))
+        clean = np.stack([regions, cues], 1).astype(np.float32)
+        return Content(
+            torch.from_numpy(clean),
+            torch.from_numpy((distance >= 0).astype(np.int64)),
+            {"path_length": torch.from_numpy(longest.astype(np.float32))},
+        )
+
+
+def geodesic(regions: np.ndarray, cues: np.ndarray) -> np.ndarray:
+    """Steps from the cue to each pixel, up, down, left or right within the regions; -1 where none leads.
+
+    regions and cues (B, H, W) bool; returns (B, H, W) int32. A cue outside every region reaches nothing.
+    """
+    front = regions & cues
+    distance = np.where(front, 0, -1).astype(np.int32)
+    step = 0
+    while front.any():
+        step += 1
+        spread = np.zeros_like(front)
+        spread[:, 1:] |= front[:, :-1]
+        spread[:, :-1] |= front[:, 1:]
+        spread[:, :, 1:] |= front[:, :, :-1]
+        spread[:, :, :-1] |= front[:, :, 1:]
+        front = spread & regions & (distance < 0)
+        distance[front] = step
+    return distance
+
+
+def _regions(config: GroupingConfig, rng: np.random.Generator) -> np.ndarray:
+    """CHUNK images (CHUNK, H, W) bool: white noise, blurred, its highest `coverage` share kept."""
+    field = rng.standard_normal((CHUNK, config.side, config.side), dtype=np.float32)
+    for axis in (1, 2):
+        field = gaussian_filter1d(field, config.scale, axis=axis, mode="nearest", truncate=3.0)
+    cut = np.quantile(field.reshape(CHUNK, -1), 1 - config.coverage, axis=1)
+    return field > cut[:, None, None]
+
+
+def _cues(regions: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One pixel of some region of each image, drawn evenly: (B, H, W) bool."""
+    order = rng.random(regions.shape, dtype=np.float32) * regions
+    cues = np.zeros(regions.shape, bool)
+    np.put_along_axis(cues.reshape(len(cues), -1), order.reshape(len(order), -1).argmax(1)[:, None], True, 1)
+    return cues

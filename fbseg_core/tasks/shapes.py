@@ -1,0 +1,80 @@
+"""Noisy regular polygons on an empty ground: the paper's task, and harder relatives of it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbseg_core.config import ShapesConfig
+from fbseg_core.tasks.base import Content, Task, streams
+
+NAMES = {
+    0: "circle", 3: "triangle", 4: "square", 5: "pentagon", 6: "hexagon", 7: "heptagon", 8: "octagon",
+}  # fmt: skip
+
+
+class Shapes(Task[ShapesConfig]):
+    """Regular polygons and circles of value 1 on 0; a pixel belongs to a shape if its centre does."""
+
+    config = ShapesConfig
+
+    def channel_names(self, config: ShapesConfig) -> tuple[str, ...]:
+        return tuple(f"noise channel {i + 1}" for i in range(config.channels))
+
+    def class_names(self, config: ShapesConfig) -> tuple[str, ...]:
+        if config.multiclass:
+            return ("background", *(NAMES[sides] for sides in config.sides))
+        return ("background", NAMES[config.sides[0]] if len(config.sides) == 1 else "shape")
+
+    def content(self, config: ShapesConfig, n: int, seed: int) -> Content:
+        """Draw n images. info: cx, cy, radius (px), angle (rad), sides, each (n, count)."""
+        kind_rng, radius_rng, x_rng, y_rng, angle_rng = streams(seed, 5)
+        size = (n, config.count)
+        kind = kind_rng.integers(0, len(config.sides), size)
+        radius = radius_rng.uniform(config.radius_min, config.radius_max, size) * config.side
+        lo, hi = (radius, config.side - radius) if config.border == "inside" else (0.0, config.side)
+        cx, cy = lo + x_rng.random(size) * (hi - lo), lo + y_rng.random(size) * (hi - lo)
+        turn = angle_rng.uniform(0, 2 * math.pi, size)
+        angle = turn if config.rotate else np.full(size, -math.pi / 2)  # a vertex on top
+        labels = np.zeros((n, config.side, config.side), np.int64)
+        for j in range(config.count):
+            for k, sides in enumerate(config.sides):
+                rows = np.flatnonzero(kind[:, j] == k)
+                inside = cover(config.side, cx[rows, j], cy[rows, j], radius[rows, j], angle[rows, j], sides)
+                value = k + 1 if config.multiclass else 1
+                labels[rows] = np.where(inside, value, labels[rows])
+        labels = torch.from_numpy(labels)
+        clean = (labels > 0).float()[:, None].repeat(1, config.channels, 1, 1)
+        info = {"cx": cx, "cy": cy, "radius": radius, "angle": angle, "sides": np.array(config.sides)[kind]}
+        return Content(clean, labels, {key: torch.from_numpy(value) for key, value in info.items()})
+
+    def normalise(self, config: ShapesConfig, x: Tensor) -> Tensor:
+        if config.normalise == "minmax":
+            lo, hi = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+            return (x - lo) / (hi - lo).clamp_min(1e-6)
+        if config.normalise == "standard":
+            std, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
+            return (x - mean) / std.clamp_min(1e-6)
+        return x
+
+
+def cover(side: int, cx, cy, radius, angle, sides: int) -> np.ndarray:
+    """Pixels whose centre lies in a regular polygon (sides ≥ 3) or a circle (sides = 0).
+
+    cx, cy, radius (px) and angle of the first vertex (rad) are arrays (N,); returns (N, side, side) bool.
+    A convex polygon is the intersection of its edges' half-planes.
+    """
+    centre = np.arange(side) + 0.5
+    dx = centre[None, None, :] - np.asarray(cx)[:, None, None]
+    dy = centre[None, :, None] - np.asarray(cy)[:, None, None]
+    radius = np.asarray(radius)[:, None, None]
+    if sides == 0:
+        return dx * dx + dy * dy <= radius * radius
+    inside = np.ones((len(dx), side, side), bool)
+    for k in range(sides):
+        normal = np.asarray(angle)[:, None, None] + (2 * k + 1) * math.pi / sides
+        inside &= dx * np.cos(normal) + dy * np.sin(normal) <= radius * math.cos(math.pi / sides)
+    return inside

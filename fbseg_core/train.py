@@ -1,0 +1,305 @@
+"""Training: back-propagation through the whole trajectory, in one backward pass (E7).
+
+`fit` is a generator. It yields after every update; its caller draws, prints, saves or stops. Everything
+random in update k is drawn from (seed, k), so a run resumed at k goes on exactly as if never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fbseg_core.config import ConfigError, ModelConfig, TaskConfig, TrainConfig
+from fbseg_core.dynamics import Model
+from fbseg_core.metrics import confusion, f1, foreground
+from fbseg_core.rollout import iterate, rollout
+from fbseg_core.tasks import Batch, Content, make_batch, task_of
+
+PROTOCOLS: dict[str, TrainConfig] = {
+    # As the paper trains: each example ten times, one by one, nothing to help it.
+    "paper": TrainConfig(
+        examples=10,
+        batch=1,
+        epochs=10,
+        lr=0.01,
+        schedule="constant",
+        warmup=0,
+        clip=0.0,
+        steps_min=5,
+        steps_max=5,
+    ),
+    # The same budget and the same help for every model, so that only the loop differs.
+    "matched": TrainConfig(
+        examples=2,
+        batch=2,
+        updates=120,
+        lr=0.01,
+        schedule="cosine",
+        warmup=10,
+        clip=1.0,
+        steps_min=5,
+        steps_max=5,
+        flips=True,
+    ),
+}
+
+HELD_OUT = 32  # images of a held-out score
+
+
+@dataclass
+class TrainingState:
+    """All that a run needs to go on: tensors by name, and plain numbers.
+
+    model and optimiser are name → tensor; update counts the updates done; best and stale serve early
+    stopping. The random state is (seed, update), from which every draw of an update is made.
+    """
+
+    update: int
+    model: dict[str, Tensor]
+    optimiser: dict[str, Tensor]
+    best: float = -math.inf
+    stale: int = 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One update. loss is the trained loss; losses (T,) the cross-entropy at each step; f1 (T+1,) the
+    held-out score from rest on, where one was taken. snapshot() copies all that is needed to resume."""
+
+    update: int
+    total: int
+    loss: float
+    losses: tuple[float, ...]
+    grad_norm: float
+    lr: float
+    f1: tuple[float, ...] | None = None
+    stopped: str | None = None
+    snapshot: Callable[[], TrainingState] = field(repr=False, compare=False, default=None)
+
+
+def fit(
+    model: Model, task: TaskConfig, train: TrainConfig, resume: TrainingState | None = None
+) -> Iterator[Progress]:
+    """Train `model` in place; yield a Progress after each update.
+
+    Stop by closing the iterator. The model is in evaluation mode whenever the caller holds it. A loss or
+    a gradient that is not finite ends the run with the reason in `stopped` and the last good weights.
+    Raises ConfigError where task and model do not fit together.
+    """
+    check_fit(model.config, task)
+    optimiser = make_optimiser(model, train)
+    names = {id(weight): name for name, weight in model.named_parameters()}
+    first, best, stale = 0, -math.inf, 0
+    if resume is not None:
+        first, best, stale = resume.update, resume.best, resume.stale
+        model.load_state_dict(resume.model)
+        _load_optimiser(optimiser, names, resume.optimiser)
+    examples = _Examples(task, train)
+    held_out = make_batch(task, HELD_OUT, _seed(train.seed, 3)) if train.eval_every else None
+
+    for update in range(first, train.total):
+        good = {name: value.clone() for name, value in model.state_dict().items()}
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(train, update)
+        batch, steps = examples.batch(update)
+        model.train()
+        losses = trajectory_losses(model, batch, steps, model.config.classes)
+        loss = objective(losses, train)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        limit = train.clip or math.inf
+        norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
+        fault = _fault(losses, steps, norm)
+        if fault is None:
+            optimiser.step()
+            finite = all(bool(torch.isfinite(weight).all()) for weight in model.parameters())
+            fault = None if finite else "the weights are no longer finite numbers"
+        model.eval()
+        if fault is not None:
+            model.load_state_dict(good)
+        score = None
+        if fault is None and held_out is not None and (update + 1) % train.eval_every == 0:
+            score = f1_by_step(model, held_out, model.config.steps)
+            best, stale = (score[-1], 0) if score[-1] > best else (best, stale + 1)
+            if train.patience and stale >= train.patience:
+                fault = f"no better held-out score for {stale} evaluations"
+
+        def snapshot(done=update + 1, best=best, stale=stale) -> TrainingState:
+            state = {name: value.clone() for name, value in model.state_dict().items()}
+            return TrainingState(done, state, _save_optimiser(optimiser, names), best, stale)
+
+        yield Progress(
+            update=update + 1,
+            total=train.total,
+            loss=float(loss.detach()),
+            losses=tuple(losses.detach().tolist()),
+            grad_norm=norm,
+            lr=optimiser.param_groups[0]["lr"],
+            f1=score,
+            stopped=fault,
+            snapshot=snapshot,
+        )
+        if fault is not None:
+            return
+
+
+def check_fit(model: ModelConfig, task: TaskConfig) -> None:
+    """Raise ConfigError unless the model takes the task's channels and gives its classes."""
+    kind = task_of(task)
+    for key, needed in (
+        ("in_channels", len(kind.channel_names(task))),
+        ("classes", len(kind.class_names(task))),
+    ):
+        if getattr(model, key) != needed:
+            raise ConfigError(
+                f"{key}: task {task.name!r} needs {needed}, the model has {getattr(model, key)}."
+            )
+
+
+def make_optimiser(model: Model, train: TrainConfig) -> torch.optim.Optimizer:
+    """The optimiser a TrainConfig names."""
+    kind = torch.optim.AdamW if train.optimiser == "adamw" else torch.optim.Adam
+    return kind(model.parameters(), lr=train.lr, weight_decay=train.weight_decay)
+
+
+def learning_rate(train: TrainConfig, update: int) -> float:
+    """The learning rate of an update (from 0): linear warm-up, then a cosine to zero, or constant."""
+    if train.schedule == "constant":
+        return train.lr
+    if update < train.warmup:
+        return train.lr * (update + 1) / (train.warmup + 1)
+    left = max(train.total - train.warmup, 1)
+    return train.lr * 0.5 * (1 + math.cos(math.pi * (update - train.warmup) / left))
+
+
+def trajectory_losses(model: Model, batch: Batch, steps: int, classes: int) -> Tensor:
+    """Cross-entropy of y(1) … y(steps), (steps,), with gradients. Fewer where the state overflows.
+
+    A feedforward model has one output, so one loss. Classes are weighted alike, pixels averaged.
+    """
+    if model.config.kind == "feedforward":
+        return F.cross_entropy(model(batch.x), batch.labels)[None]
+    states = iterate(model, batch.x)
+    next(states)
+    h = [state.h for _, state in zip(range(steps), states)]
+    if not h:
+        return torch.full((1,), math.nan, requires_grad=True)
+    logits = model.readout(torch.stack(h))  # (T, B, K, H, W)
+    labels = batch.labels.expand(len(h), *batch.labels.shape)
+    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(0, 1), reduction="none")
+    return loss.view(len(h), -1).mean(1)
+
+
+def objective(losses: Tensor, train: TrainConfig) -> Tensor:
+    """What is minimised: the mean of the counted steps' losses (E7), or the last one."""
+    if train.loss == "final":
+        return losses[-1]
+    return losses[int(train.loss_from * len(losses)) :].mean()
+
+
+@torch.no_grad()
+def f1_by_step(model: Model, batch: Batch, steps: int, pooled: bool = True) -> tuple[float, ...]:
+    """Foreground F1 at t = 0 … steps: pooled over the batch, or the mean over its images.
+
+    A run that ends early keeps its last score for the steps it did not reach.
+    """
+    scores = []
+    for part in range(0, len(batch), 32):
+        cut = slice(part, part + 32)
+        logits = rollout(model, batch.x[cut], steps).logits
+        masks = logits.argmax(2)
+        masks = torch.cat([masks, masks[-1:].expand(steps + 1 - len(masks), *masks.shape[1:])])
+        scores.append([confusion(mask, batch.labels[cut], model.config.classes) for mask in masks])
+    merged = [type(at_t[0])(*(torch.cat(counts) for counts in zip(*at_t))) for at_t in zip(*scores)]
+    if pooled:
+        merged = [counts.pooled() for counts in merged]
+    return tuple(float(foreground(f1(counts)).mean()) for counts in merged)
+
+
+class _Examples:
+    """The training examples of a run: update number -> batch and number of steps, without a state."""
+
+    def __init__(self, task: TaskConfig, train: TrainConfig) -> None:
+        self.task, self.train = task, train
+        self.kind = task_of(task)
+        self.fixed: Content | None = None
+        if train.examples:
+            self.fixed = self.kind.content(task, train.examples, _seed(train.seed, 1))
+
+    def batch(self, update: int) -> tuple[Batch, int]:
+        train, task = self.train, self.task
+        seed = _seed(train.seed, 2, update)
+        rng = np.random.default_rng(seed)
+        steps = int(rng.integers(train.steps_min, train.steps_max + 1))
+        if self.fixed is None:
+            content = self.kind.content(task, train.batch, seed)
+        else:
+            rows = self._rows(update)
+            info = {key: value[rows] for key, value in self.fixed.info.items()}
+            content = Content(self.fixed.clean[rows], self.fixed.labels[rows], info)
+        noise = self.kind.noise(task, len(content.labels), seed)  # afresh each time an example is read
+        batch = self.kind.observe(task, content, noise)
+        if train.flips:
+            turned = [
+                _turn(x, y, int(k)) for x, y, k in zip(batch.x, batch.labels, rng.integers(0, 8, len(batch)))
+            ]
+            batch = Batch(torch.stack([x for x, _ in turned]), torch.stack([y for _, y in turned]))
+        return batch, steps
+
+    def _rows(self, update: int) -> Tensor:
+        """The examples of an update: each once per pass, in an order drawn anew for every pass."""
+        per_pass = -(-self.train.examples // self.train.batch)
+        order = np.random.default_rng(_seed(self.train.seed, 4, update // per_pass)).permutation(
+            self.train.examples
+        )
+        first = update % per_pass * self.train.batch
+        return torch.from_numpy(order[first : first + self.train.batch])
+
+
+def _turn(x: Tensor, labels: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """One of the square's eight symmetries, applied to image (C, H, W) and labels (H, W) alike."""
+    x, labels = x.rot90(k % 4, (-2, -1)), labels.rot90(k % 4, (-2, -1))
+    return (x.flip(-1), labels.flip(-1)) if k >= 4 else (x, labels)
+
+
+def _fault(losses: Tensor, steps: int, norm: float) -> str | None:
+    if not torch.isfinite(losses).all():
+        return "the loss is no longer a finite number; a smaller learning rate may help"
+    if 1 < len(losses) < steps:
+        return "the state overflowed within the trajectory; a smaller learning rate may help"
+    if not math.isfinite(norm):
+        return "the gradient is no longer a finite number; a smaller learning rate may help"
+    return None
+
+
+def _seed(*parts: int) -> int:
+    """One 63-bit seed from several numbers, well mixed."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
+
+
+def _save_optimiser(optimiser: torch.optim.Optimizer, names: dict[int, str]) -> dict[str, Tensor]:
+    return {
+        f"{names[id(weight)]}/{key}": torch.as_tensor(value).clone()
+        for weight, values in optimiser.state.items()
+        for key, value in values.items()
+    }
+
+
+def _load_optimiser(
+    optimiser: torch.optim.Optimizer, names: dict[int, str], saved: dict[str, Tensor]
+) -> None:
+    weights: dict[str, Any] = {name: {} for name in names.values()}
+    for full, value in saved.items():
+        name, key = full.rsplit("/", 1)
+        weights[name][key] = value.clone()
+    by_name = {names[id(w)]: w for group in optimiser.param_groups for w in group["params"]}
+    for name, values in weights.items():
+        if values:
+            optimiser.state[by_name[name]] = values
