@@ -306,7 +306,7 @@ def _sentence(config: type[Config], error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
     path = [str(part) for part in fault["loc"]]
     if not path:  # from a model validator, whose message names its key
-        return f"{config.__name__}: {str(fault.get('ctx', {}).get('error', fault['msg']))}."
+        return f"{config.__name__}: {fault.get('ctx', {}).get('error', fault['msg'])!s}."
     if fault["type"] == "extra_forbidden":
         known = ", ".join(config.model_fields)
         return f"{config.__name__}: unknown key {path[0]!r}; the keys are {known}."

@@ -6,6 +6,7 @@ returns to the exact size of the level it joins.
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import torch
@@ -97,10 +98,11 @@ class UNet(nn.Module):
         self.stem = block(in_channels + v, width)
         self.enter = block(width, width)
         self.down = nn.ModuleList(
-            nn.ModuleList([block(a, b), block(b, b)]) for a, b in zip(widths, widths[1:])
+            nn.ModuleList([block(a, b), block(b, b)]) for a, b in itertools.pairwise(widths)
         )
         self.up = nn.ModuleList(
-            nn.ModuleList([block(a + b, a), block(a, a)]) for a, b in reversed(list(zip(widths, widths[1:])))
+            nn.ModuleList([block(a + b, a), block(a, a)])
+            for a, b in reversed(list(itertools.pairwise(widths)))
         )
         self.out = nn.Conv2d(width, outputs, 1)
 
