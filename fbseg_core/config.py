@@ -21,15 +21,17 @@ class ConfigError(ValueError):
     """A setting was refused. The message is one sentence fit to be shown to a visitor."""
 
 
-def knob(default: Any, help: str, *, unit: str = "", lo=None, hi=None, step=None, **extra) -> Any:
+def knob(default: Any, help: str, *, unit: str = "", lo=None, hi=None, step=None) -> Any:
     """Declare one knob: a pydantic field with range [lo, hi], unit, slider step and a line of help."""
+    span = f"{lo:g} to {hi:g}" if lo is not None and hi is not None else ""
+    allowed = " ".join(part for part in (span, unit) if part)
     return Field(
         default,
-        description=help,
+        description=f"{help} [{allowed}]" if allowed else help,  # the command line shows this
         ge=lo,
         le=hi,
         validate_default=True,
-        json_schema_extra={"unit": unit, "step": step, **extra},
+        json_schema_extra={"help": help, "unit": unit, "step": step},
     )
 
 
@@ -295,7 +297,7 @@ def _as_knob(name: str, field: FieldInfo) -> Knob:
         hi=bounds.get("le"),
         step=extra.get("step"),
         unit=str(extra.get("unit") or ""),
-        help=field.description or "",
+        help=str(extra.get("help") or ""),
         choices=choices,
         optional=optional,
     )

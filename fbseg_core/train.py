@@ -18,8 +18,8 @@ from torch import Tensor
 
 from fbseg_core.config import ConfigError, ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.dynamics import Model
-from fbseg_core.metrics import confusion, f1, foreground
-from fbseg_core.rollout import iterate, rollout
+from fbseg_core.evaluate import f1_by_step
+from fbseg_core.rollout import iterate
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 
 PROTOCOLS: dict[str, TrainConfig] = {
@@ -46,6 +46,20 @@ PROTOCOLS: dict[str, TrainConfig] = {
         clip=1.0,
         steps_min=5,
         steps_max=5,
+        flips=True,
+    ),
+    # For loops that must settle: trajectories of random length, whose first third is free, so that
+    # the state has time to spread and no step count of its own to rely on.
+    "settling": TrainConfig(
+        batch=8,
+        updates=2000,
+        lr=0.004,
+        schedule="cosine",
+        warmup=50,
+        clip=1.0,
+        steps_min=6,
+        steps_max=14,
+        loss_from=0.33,
         flips=True,
     ),
 }
@@ -202,25 +216,6 @@ def objective(losses: Tensor, train: TrainConfig) -> Tensor:
     if train.loss == "final":
         return losses[-1]
     return losses[int(train.loss_from * len(losses)) :].mean()
-
-
-@torch.no_grad()
-def f1_by_step(model: Model, batch: Batch, steps: int, pooled: bool = True) -> tuple[float, ...]:
-    """Foreground F1 at t = 0 … steps: pooled over the batch, or the mean over its images.
-
-    A run that ends early keeps its last score for the steps it did not reach.
-    """
-    scores = []
-    for part in range(0, len(batch), 32):
-        cut = slice(part, part + 32)
-        logits = rollout(model, batch.x[cut], steps).logits
-        masks = logits.argmax(2)
-        masks = torch.cat([masks, masks[-1:].expand(steps + 1 - len(masks), *masks.shape[1:])])
-        scores.append([confusion(mask, batch.labels[cut], model.config.classes) for mask in masks])
-    merged = [type(at_t[0])(*(torch.cat(counts) for counts in zip(*at_t))) for at_t in zip(*scores)]
-    if pooled:
-        merged = [counts.pooled() for counts in merged]
-    return tuple(float(foreground(f1(counts)).mean()) for counts in merged)
 
 
 class _Examples:

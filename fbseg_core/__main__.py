@@ -1,0 +1,241 @@
+"""The command line: python -m fbseg_core train | eval | info | bench. Every flag is a knob of config.py."""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import tyro
+from tqdm import tqdm
+
+from fbseg_core.bench import bench
+from fbseg_core.checkpoint import (
+    Card,
+    CheckpointError,
+    load,
+    load_training,
+    read_card,
+    save,
+    save_training,
+    shipped,
+)
+from fbseg_core.config import ConfigError, ModelConfig, Switches, TaskConfig, TrainConfig
+from fbseg_core.dynamics import Model, build
+from fbseg_core.evaluate import Score, evaluate
+from fbseg_core.tasks import TASKS, make_batch, task_of
+from fbseg_core.train import PROTOCOLS, fit
+
+EVAL_SEED = 1000
+
+
+@dataclass
+class Train:
+    """Train a model and save it with its measured score. Ctrl-C keeps what was learned.
+
+    The model's in_channels and classes follow from the task.
+    """
+
+    out: Path
+    """Checkpoint to write (.safetensors). Beside it stands .training while the run is unfinished."""
+    task: Any
+    train: TrainConfig
+    model: ModelConfig
+    images: int = 200
+    """Fresh images to score the result on."""
+    eval_seed: int = EVAL_SEED
+    """Seed of those images."""
+    resume: bool = False
+    """Go on from the .training file of an unfinished run."""
+    threads: int = 1
+    """CPU threads. Another number may round differently, so give other weights in the last digits."""
+    protocol: tyro.conf.Suppress[str] = "matched"
+
+    def run(self) -> None:
+        torch.set_num_threads(self.threads)
+        kind = task_of(self.task)
+        config = self.model.replace(
+            in_channels=len(kind.channel_names(self.task)), classes=len(kind.class_names(self.task))
+        )
+        if self.out.suffix != ".safetensors":
+            raise ConfigError(f"out: {self.out.name!r} must end in .safetensors.")
+        unfinished = self.out.with_suffix(".training")
+        model = build(config, self.train.seed)
+        start = load_training(unfinished) if self.resume else None
+        progress = None
+        bar = tqdm(total=self.train.total, initial=start.update if start else 0, unit="update")
+        try:
+            with bar:
+                for progress in fit(model, self.task, self.train, start):
+                    bar.set_postfix(loss=f"{progress.loss:.3f}", lr=f"{progress.lr:.1e}", refresh=False)
+                    bar.update()
+        except KeyboardInterrupt:
+            print("\nStopped; keeping what was learned.")
+        if progress is None:
+            print("Nothing to do: no update was made.")
+            return
+        done = progress.update == progress.total
+        if done:
+            unfinished.unlink(missing_ok=True)
+        else:
+            save_training(progress.snapshot(), unfinished)
+            print(f"Unfinished: {progress.stopped or 'stopped by hand'}. Go on with --resume.")
+        score = measure(model.eval(), self.task, self.images, self.eval_seed)
+        card = Card(
+            model=config,
+            task=self.task,
+            train=self.train,
+            updates=progress.update,
+            protocol=describe(self.protocol, self.train),
+            f1=tuple(round(value, 4) for value in score.f1),
+            images=self.images,
+            eval_seed=self.eval_seed,
+            chance=round(score.chance, 4),
+        )
+        save(model, card, self.out)
+        report(self.out.stem, model, score)
+
+
+@dataclass
+class Eval:
+    """Score checkpoints on fresh images: pooled F1 at t = 1, T and 3T, with an interval over images."""
+
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Checkpoints by name or path; all that ship if none is given."""
+    images: int = 200
+    """Fresh images."""
+    seed: int = EVAL_SEED
+    """Seed of the images."""
+    sigma: float | None = None
+    """Noise per pixel; the checkpoint's own if not given."""
+    side: int | None = None
+    """Image side in px; the checkpoint's own if not given."""
+    threads: int = 2
+    """CPU threads."""
+    curve: bool = False
+    """Print F1 at every step."""
+    switches: Switches = field(default_factory=Switches)
+    """Mechanisms to flip at inference."""
+
+    def run(self) -> None:
+        torch.set_num_threads(self.threads)
+        for name in self.names or shipped():
+            model, card = load(name)
+            changes = {"sigma": self.sigma, "side": self.side}
+            task = card.task.replace(**{k: v for k, v in changes.items() if v is not None})
+            score = measure(model, task, self.images, self.seed, self.switches)
+            report(Path(name).stem, model, score, task)
+            if self.curve:
+                print("   F1 by step:", " ".join(f"{value:.3f}" for value in score.f1))
+
+
+@dataclass
+class Info:
+    """Print a checkpoint's card."""
+
+    names: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Checkpoints by name or path; all that ship if none is given."""
+
+    def run(self) -> None:
+        for name in self.names or shipped():
+            card = read_card(name)
+            settings = {key: getattr(card, key).model_dump(mode="json") for key in ("model", "task", "train")}
+            print(json.dumps({"name": Path(name).stem, **vars(card), **settings}, indent=2))
+
+
+@dataclass
+class Bench:
+    """Measure speed and memory as ratios taken in one run."""
+
+    side: int = 64
+    """Image side in px."""
+    width: int = 8
+    """Width of the U-Net."""
+    repeats: int = 15
+    """Interleaved repetitions; the median is printed."""
+    threads: int = 1
+    """CPU threads."""
+
+    def run(self) -> None:
+        torch.set_num_threads(self.threads)
+        for line in bench(self.side, self.width, self.repeats):
+            print(line)
+
+
+def measure(
+    model: Model, task: TaskConfig, images: int, seed: int, switches: Switches | None = None
+) -> Score:
+    """Score a model at t = 0 … 3T (0 and 1 for a feedforward one) on `images` fresh images."""
+    steps = 1 if model.config.kind == "feedforward" else 3 * model.config.steps
+    return evaluate(model, make_batch(task, images, seed), steps, switches or Switches())
+
+
+def report(name: str, model: Model, score: Score, task: TaskConfig | None = None) -> None:
+    """Print one line of a score, and what noise it was taken at."""
+    last = len(score.f1) - 1
+    at = [1] if last == 1 else [1, last // 3, last]
+    values = "  ".join(f"t={t}: {score.f1[t]:.3f} [{score.low[t]:.3f}, {score.high[t]:.3f}]" for t in at)
+    noise = f", sigma {task.sigma:g} (paper sigma {task.paper_sigma:.3g}), {task.side} px" if task else ""
+    print(f"{name}: pooled F1 {values}  chance {score.chance:.3f}  ({score.images} images{noise})")
+
+
+def describe(protocol: str, train: TrainConfig) -> str:
+    """The protocol's name, and what this run changes of it (its seed apart)."""
+    named = PROTOCOLS[protocol].model_dump()
+    changed = {
+        key: value for key, value in train.model_dump().items() if value != named[key] and key != "seed"
+    }
+    return (
+        f"{protocol} ({', '.join(f'{key} {value}' for key, value in changed.items())})"
+        if changed
+        else protocol
+    )
+
+
+def commands() -> Any:
+    """The union of all subcommands: train once for every task and protocol, then the others."""
+    trains = [
+        Annotated[
+            Train,
+            tyro.conf.subcommand(
+                f"{task}-{protocol}",
+                default=Train(
+                    out=Path(f"{task}.safetensors"),
+                    task=kind.config(),
+                    train=train,
+                    model=ModelConfig(),
+                    protocol=protocol,
+                ),
+                description=f"Train on {task} by the {protocol} protocol.",
+            ),
+        ]
+        for task, kind in TASKS.items()
+        for protocol, train in PROTOCOLS.items()
+    ]
+    return functools.reduce(operator.or_, trains), Eval | Info | Bench
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit status. A refused setting is one sentence, not a traceback."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    trains, others = commands()
+    try:
+        if arguments[:1] == ["train"]:
+            tyro.cli(trains, args=arguments[1:], prog="python -m fbseg_core train").run()
+        else:
+            tyro.cli(others, args=arguments, prog="python -m fbseg_core", description=__doc__).run()
+    except (ConfigError, CheckpointError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
