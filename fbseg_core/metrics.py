@@ -55,6 +55,12 @@ def foreground(score: Tensor) -> Tensor:
     return score[:, 1:].mean(1)
 
 
+def f1_over_time(logits: Tensor, labels: Tensor) -> Tensor:
+    """Foreground F1 of each image at each step, (T+1, B), from logits (T+1, B, K, H, W)."""
+    classes = logits.shape[2]
+    return torch.stack([foreground(f1(confusion(at_t.argmax(1), labels, classes))) for at_t in logits])
+
+
 def chance(labels: Tensor, classes: int = 2) -> float:
     """Pooled foreground F1 of the better of two constant answers: all background, or all one class.
 
