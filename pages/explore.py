@@ -20,14 +20,11 @@ def choose_models() -> tuple[str, str]:
     task = st.selectbox("Task", tasks, key="task", bind="query-params")
     kinds = {name: card.model.kind for name, card in cards.items() if card.task.name == task}
 
-    def describe(name: str) -> str:
-        return f"{KINDS[kinds[name]]} · {name}"
-
     first = sorted(kinds, key=lambda name: list(KINDS).index(kinds[name]))
     second = [name for name in reversed(first) if kinds[name] != "feedback"] or first
     return (
-        st.selectbox("Model", first, format_func=describe, key=f"{task}-model", bind="query-params"),
-        st.selectbox("Beside it", second, format_func=describe, key=f"{task}-beside", bind="query-params"),
+        st.selectbox("Model", first, key=f"{task}-model", bind="query-params"),
+        st.selectbox("Beside it", second, key=f"{task}-beside", bind="query-params"),
     )
 
 
@@ -40,10 +37,17 @@ def choose_image(task: TaskConfig) -> tuple[TaskConfig, int, int]:
     task = task.replace(sigma=sigma)
     st.caption(f"Paper sigma {task.paper_sigma:.1f} (same evidence at 512 px); trained at σ = {trained:g}.")
     seeds = []
-    for key, label, button in (("sample", "Image seed", "New image"), ("noise", "Noise seed", "New noise")):
+    for key, label, what in (("sample", "Image seed", "image"), ("noise", "Noise seed", "noise draw")):
         field, push = st.columns([3, 2], vertical_alignment="bottom")
         key = f"{name}-{key}"
-        push.button(button, on_click=session.next_seed, args=(key,), key=f"{key}-next", width="stretch")
+        push.button(
+            "New",
+            help=f"Take the next {what}.",
+            on_click=session.next_seed,
+            args=(key,),
+            key=f"{key}-next",
+            width="stretch",
+        )
         seeds.append(int(field.number_input(label, 0, session.LARGEST_SEED, 0, key=key, bind="query-params")))
     return task, *seeds
 
@@ -102,7 +106,8 @@ def show(run: cache.Run, names: tuple[str, str], kinds: tuple[str, str], key: st
     """Everything that depends on the step: pictures, transport, curves."""
     last = len(run.trajectory)
     t = session.shown_step(key, last)
-    back, scrub, forward = st.columns([1, 6, 1], vertical_alignment="bottom")
+    transport = st.container(key="transport")
+    back, forward, scrub = transport.columns([1, 1, 6], vertical_alignment="bottom")
     back.button(
         "Back", icon=":material/skip_previous:", on_click=session.step_to, args=(key, max(t - 1, 0)),
         disabled=t == 0, shortcut="Left", width="stretch",
@@ -127,7 +132,7 @@ def show(run: cache.Run, names: tuple[str, str], kinds: tuple[str, str], key: st
         (figures.probability_image(right), kinds[1].capitalize(), f"F1 {run.feedforward_f1:.3f}"),
         (figures.probability_image((batch.labels[0] > 0).float()), "Truth", "the exact label"),
     )
-    for column, (image, title, note) in zip(st.columns(4), pictures):
+    for column, (image, title, note) in zip(st.container(key="pictures").columns(4), pictures):
         column.markdown(f"**{title}**  \n{note}")
         column.image(image, output_format="PNG", width="stretch")
     st.image(

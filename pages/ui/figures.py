@@ -43,6 +43,12 @@ def scale_image() -> Image.Image:
     return Image.fromarray(np.repeat(_LUT[None], 12, 0))
 
 
+def icon() -> Image.Image:
+    """The app's icon: a spot on the colour scale, drawn here so that no browser must fetch one."""
+    y, x = np.mgrid[-1:1:32j, -1:1:32j]
+    return probability_image(np.exp(-3 * (x * x + y * y)))
+
+
 def pca_figure(plane: Projection, t: int) -> go.Figure:
     """The path up to step t over the whole path, faint, in its own frozen plane."""
     points = plane.points

@@ -1,0 +1,126 @@
+from collections import deque
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import label
+
+from fbseg_core.config import ConfigError, GroupingConfig, ShapesConfig
+from fbseg_core.tasks import TASKS, make_batch, parse_task
+
+SMALL = [ShapesConfig(side=32), GroupingConfig(side=32)]
+
+
+@pytest.mark.parametrize("task", SMALL)
+def test_same_seed_same_tensors_and_prefix_of_a_larger_batch(task):
+    few, many, other = make_batch(task, 3, 5), make_batch(task, 40, 5), make_batch(task, 3, 6)
+    assert torch.equal(few.x, many.x[:3]) and torch.equal(few.labels, many.labels[:3])
+    assert not torch.equal(few.x, other.x)
+
+
+@pytest.mark.parametrize("task", [ShapesConfig(side=32, normalise="none"), GroupingConfig(side=32)])
+def test_sigma_rescales_the_same_noise_draw(task):
+    clean, one, two = (make_batch(task.replace(sigma=s), 2, 1).x for s in (0.0, 1.0, 2.0))
+    assert torch.allclose(two - clean, 2 * (one - clean), atol=1e-5)
+    assert (one != clean).any()
+
+
+def inside(vertices: np.ndarray, x: float, y: float) -> bool:
+    """Even-odd rule."""
+    hit = False
+    for (x1, y1), (x2, y2) in zip(vertices, np.roll(vertices, -1, 0)):
+        if (y1 > y) != (y2 > y) and x < x1 + (y - y1) / (y2 - y1) * (x2 - x1):
+            hit = not hit
+    return hit
+
+
+@pytest.mark.parametrize("sides", [3, 4, 5, 8])
+def test_polygon_labels_are_point_in_polygon(sides):
+    task = ShapesConfig(side=24, sides=(sides,), rotate=True, radius_max=0.4)
+    content = TASKS["shapes"].content(task, 6, 3)
+    info = {key: value[:, 0].numpy() for key, value in content.info.items()}
+    for i in range(6):
+        angles = info["angle"][i] + 2 * np.pi * np.arange(sides) / sides
+        centre = np.array([info["cx"][i], info["cy"][i]])
+        vertices = centre + info["radius"][i] * np.stack([np.cos(angles), np.sin(angles)], 1)
+        expected = [[inside(vertices, x + 0.5, y + 0.5) for x in range(24)] for y in range(24)]
+        assert np.array_equal(content.labels[i].numpy().astype(bool), expected)
+
+
+def test_circle_labels_are_distances():
+    content = TASKS["shapes"].content(ShapesConfig(side=24, sides=(0,)), 4, 0)
+    y, x = np.mgrid[:24, :24] + 0.5
+    for i in range(4):
+        cx, cy, r = (float(content.info[key][i, 0]) for key in ("cx", "cy", "radius"))
+        assert np.array_equal(content.labels[i].numpy() > 0, np.hypot(x - cx, y - cy) <= r)
+
+
+def test_shapes_inside_touch_no_border():
+    labels = TASKS["shapes"].content(ShapesConfig(border="inside", rotate=True), 50, 0).labels
+    outside = labels.clone()
+    outside[:, 1:-1, 1:-1] = 0
+    assert labels.any() and not outside.any()
+
+
+def test_multiclass_gives_each_kind_its_own_class():
+    task = ShapesConfig(sides=(3, 4, 0), multiclass=True)
+    content = TASKS["shapes"].content(task, 60, 0)
+    for labels, sides in zip(content.labels, content.info["sides"][:, 0]):
+        assert set(labels.unique().tolist()) <= {0, task.sides.index(int(sides)) + 1}
+    assert set(content.labels.unique().tolist()) == {0, 1, 2, 3}
+    assert TASKS["shapes"].class_names(task) == ("background", "triangle", "square", "circle")
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_normalisations(channels):
+    minmax = make_batch(ShapesConfig(channels=channels, normalise="minmax"), 5, 0).x
+    assert minmax.shape == (5, channels, 64, 64)
+    assert torch.allclose(minmax.amin((1, 2, 3)), torch.zeros(5))
+    assert torch.allclose(minmax.amax((1, 2, 3)), torch.ones(5))
+    std, mean = torch.std_mean(make_batch(ShapesConfig(channels=channels), 5, 0).x, (1, 2, 3))
+    assert torch.allclose(mean, torch.zeros(5), atol=1e-5) and torch.allclose(std, torch.ones(5), atol=1e-4)
+
+
+def test_grouping_labels_are_the_connected_component_of_the_cue():
+    content = TASKS["grouping"].content(GroupingConfig(side=32), 20, 2)
+    for (regions, cue), labels in zip(content.clean.numpy(), content.labels.numpy()):
+        assert cue.sum() == 1 and regions[cue > 0].all()
+        components, _ = label(regions > 0)
+        assert np.array_equal(labels > 0, components == components[cue > 0][0])
+
+
+def farthest(regions: np.ndarray, cue: tuple[int, int]) -> int:
+    steps, queue = {cue: 0}, deque([cue])
+    while queue:
+        row, column = queue.popleft()
+        for r, c in ((row + 1, column), (row - 1, column), (row, column + 1), (row, column - 1)):
+            if 0 <= r < len(regions) and 0 <= c < len(regions) and regions[r, c] and (r, c) not in steps:
+                steps[r, c] = steps[row, column] + 1
+                queue.append((r, c))
+    return max(steps.values())
+
+
+@pytest.mark.parametrize("winding", [0.0, 1.0])
+def test_path_length_is_the_longest_shortest_way(winding):
+    task = GroupingConfig(side=32, winding=winding)
+    content = TASKS["grouping"].content(task, 10, 0)
+    for (regions, cue), length in zip(content.clean.numpy(), content.info["path_length"]):
+        assert length == farthest(regions, tuple(np.argwhere(cue)[0].tolist()))
+        assert length >= winding * 32
+
+
+def test_cue_channel_carries_no_noise():
+    x = make_batch(GroupingConfig(side=32, sigma=1.0), 3, 0).x
+    assert set(x[:, 1].unique().tolist()) == {0.0, 1.0}
+    assert len(x[:, 0].unique()) > 1000
+
+
+def test_impossible_winding_is_explained():
+    with pytest.raises(ConfigError, match="winding"):
+        make_batch(GroupingConfig(side=32, winding=2.5, scale=16), 4, 0)
+
+
+@pytest.mark.parametrize("values", [None, {}, {"name": "cats"}, {"name": 3}, {"name": "shapes", "x": 1}])
+def test_unknown_tasks_are_refused(values):
+    with pytest.raises(ConfigError):
+        parse_task(values)
