@@ -13,9 +13,7 @@ LARGEST_SEED = 9999
 
 def begin() -> None:
     """Ready a page that was opened without app.py, as a server's very first request may be."""
-    st.set_page_config(
-        page_title="Feedback segmentation explorer", page_icon=figures.icon(), layout="wide"
-    )
+    st.set_page_config(page_title="Feedback segmentation explorer", page_icon=figures.icon(), layout="wide")
     st.html(Path(__file__).with_name("style.css"))
 
 

@@ -23,7 +23,9 @@ def test_unknown_keys_are_refused_by_name(config):
 
 @pytest.mark.parametrize("config", ALL)
 def test_every_bounded_knob_refuses_what_lies_outside(config):
-    bounded = [knob for knob in knobs(config).values() if knob.lo is not None and knob.kind in ("int", "float")]
+    bounded = [
+        knob for knob in knobs(config).values() if knob.lo is not None and knob.kind in ("int", "float")
+    ]
     assert bounded
     for knob in bounded:
         for bad in (knob.lo - 1, knob.hi + 1, math.nan, math.inf, "much", [1]):
