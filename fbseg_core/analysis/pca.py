@@ -60,7 +60,8 @@ def pca(
     chosen = np.linspace(0, height * width - 1, min(pixels, height * width)).round().astype(int)
     rows = _rows(trajectory, what, image, chosen)
     axes = min(k, *rows.shape)
-    fitted = PCA(axes, svd_solver="full").fit(rows)
+    with np.errstate(invalid="ignore"):  # a single point has no variance to share out
+        fitted = PCA(axes, svd_solver="full").fit(rows)
     components = np.zeros((k, rows.shape[1]), rows.dtype)
     components[:axes] = fitted.components_
     explained = np.zeros(k)

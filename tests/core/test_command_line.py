@@ -1,0 +1,77 @@
+import json
+
+import pytest
+
+from fbseg_core import load
+from fbseg_core.__main__ import main
+from fbseg_core.train import fit
+
+TINY = [
+    "--model.width",
+    "4",
+    "--model.depth",
+    "1",
+    "--task.side",
+    "16",
+    "--images",
+    "4",
+    "--train.batch",
+    "2",
+]
+
+
+def test_train_eval_and_info(tmp_path, capsys):
+    out = tmp_path / "a.safetensors"
+    arguments = ["--train.examples", "0", "--train.updates", "3", "--task.sides", "4", "0"]
+    assert main(["train", "shapes-matched", "--out", str(out), *TINY, *arguments]) == 0
+    _, card = load(out)
+    assert card.updates == 3 and card.task.sides == (4, 0) and len(card.f1) == 31
+    assert card.protocol == "matched (examples 0, updates 3)"
+    capsys.readouterr()
+    assert main(["eval", str(out), "--images", "4", "--curve", "--switches.loop", "False"]) == 0
+    assert "t=30" in capsys.readouterr().out
+    assert main(["info", str(out)]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["width"] == 4
+
+
+def test_stopped_by_hand_keeps_what_was_learned_and_resumes(tmp_path, monkeypatch):
+    out = tmp_path / "a.safetensors"
+    run = ["train", "grouping-settling", "--out", str(out), *TINY, "--train.updates", "4"]
+    run += ["--task.winding", "0.3"]
+
+    def interrupted(*arguments):
+        for progress in fit(*arguments):
+            yield progress
+            if progress.update == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("fbseg_core.__main__.fit", interrupted)
+    assert main(run) == 0
+    assert load(out)[1].updates == 2 and out.with_suffix(".training").exists()
+    monkeypatch.setattr("fbseg_core.__main__.fit", fit)
+    assert main([*run, "--resume"]) == 0
+    stopped = load(out)[1]
+    assert stopped.updates == 4 and not out.with_suffix(".training").exists()
+    assert main(run) == 0
+    assert load(out)[1].digest == stopped.digest
+
+
+@pytest.mark.parametrize(
+    "arguments, word",
+    [
+        (["eval", "nothing"], "nothing"),
+        (["eval", "shapes-feedback", "--sigma", "99"], "sigma"),
+        (["train", "shapes-paper", "--out", "model.pt"], "safetensors"),
+    ],
+)
+def test_refusals_are_one_sentence(arguments, word, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.strip()
+    assert word in error and "\n" not in error
+
+
+def test_help_tells_every_knob_with_its_range(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "shapes-paper", "--help"])
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Time constant of the decay. [0.05 to 1000 steps]" in text

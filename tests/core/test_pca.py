@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+
+from fbseg_core.analysis.pca import pca
+from fbseg_core.config import ModelConfig, Switches
+from fbseg_core.dynamics import build
+from fbseg_core.rollout import rollout
+
+MODEL = build(ModelConfig(width=4, depth=1, u=3, v=2))
+X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+RUN = rollout(MODEL, X, 8)
+
+
+@pytest.mark.parametrize("what, channels", [("h", 5), ("u", 3), ("v", 2), ("logits", 2)])
+def test_agrees_with_scikit_learn_on_all_pixels_up_to_sign(what, channels):
+    plane = pca(RUN, 3, what=what, pixels=10**6)
+    rows = getattr(RUN, what)[:, 0].flatten(1).double().numpy()
+    fitted = PCA(3, svd_solver="full").fit(rows)
+    assert plane.points.shape == (9, 3) and plane.components.shape == (3, channels * 256)
+    assert np.allclose(plane.explained, fitted.explained_variance_ratio_)
+    assert np.allclose(abs(plane.points), abs(fitted.transform(rows)), atol=1e-6)
+
+
+def test_axes_are_orthonormal_fall_in_variance_and_end_on_their_positive_side():
+    plane = pca(RUN, 4)
+    assert np.allclose(plane.components @ plane.components.T, np.eye(4), atol=1e-9)
+    assert (np.diff(plane.explained) <= 0).all() and plane.explained.sum() <= 1 + 1e-12
+    assert (plane.points[-1] >= 0).all()
+
+
+def test_other_trajectories_are_drawn_in_the_same_plane():
+    plane = pca(RUN, 2)
+    assert np.allclose(plane.transform(RUN), plane.points)
+    other = plane.transform(rollout(MODEL, X, 3, switches=Switches(decay=False)))
+    assert other.shape == (4, 2) and np.allclose(other[0], plane.points[0])
+    assert not np.allclose(plane.transform(RUN, image=1), plane.points)
+
+
+def test_sampled_pixels_tell_much_the_same():
+    assert np.allclose(pca(RUN, 1, pixels=64).explained, pca(RUN, 1, pixels=256).explained, atol=0.05)
+
+
+def test_a_trajectory_that_does_not_fit_is_refused():
+    model = build(ModelConfig(width=4, depth=1, u=4, v=2))
+    with pytest.raises(ValueError, match="coordinates"):
+        pca(RUN, 2).transform(rollout(model, X, 2))
+
+
+def test_short_trajectories_leave_axes_empty():
+    plane = pca(rollout(MODEL, X, 0), 2)
+    assert plane.points.tolist() == [[0, 0]] and plane.explained.tolist() == [0, 0]
