@@ -2,4 +2,4 @@
 
 import streamlit as st
 
-st.navigation([st.Page("pages/explore.py", title="Explore", icon=":material/replay:", default=True)]).run()
+st.navigation([st.Page("pages/explore.py", title="Explore", default=True)]).run()

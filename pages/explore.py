@@ -48,7 +48,7 @@ def choose_image(task: TaskConfig) -> tuple[TaskConfig, int, int]:
             key=f"{key}-next",
             width="stretch",
         )
-        seeds.append(int(field.number_input(label, 0, session.LARGEST_SEED, 0, key=key, bind="query-params")))
+        seeds.append(int(field.number_input(label, 0, session.LARGEST_SEED, key=key, bind="query-params")))
     return task, *seeds
 
 
