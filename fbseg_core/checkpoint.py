@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import tempfile
@@ -89,6 +90,7 @@ def load(name_or_path: str | Path) -> tuple[Model, Card]:
     card = _parse_card(path, metadata)
     model = build(card.model)
     _check_against(path, tensors, model.state_dict())
+    _check_finite(tensors, path.name)
     settings = {k: getattr(card, k).model_dump(mode="json") for k in ("model", "task", "train")}
     if _digest(tensors, settings) != card.digest:
         raise CheckpointError(f"{path.name}: its content does not match its digest; the file was altered.")
@@ -118,12 +120,14 @@ def save_training(state: TrainingState, path: str | Path) -> None:
 
 def load_training(path: str | Path) -> TrainingState:
     """Read what `save_training` wrote. Raises CheckpointError."""
-    path = Path(path)
+    path = _existing(Path(path))
     metadata, tensors = _read(path, STATE_FORMAT)
     try:
         numbers = json.loads(metadata.get("state", ""))
-        update, best, stale = int(numbers["update"]), float(numbers["best"]), int(numbers["stale"])
-    except (ValueError, KeyError, TypeError):
+        update, best, stale = numbers["update"], float(numbers["best"]), numbers["stale"]
+        if not all(type(n) is int and n >= 0 for n in (update, stale)) or math.isnan(best):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise CheckpointError(f"{path.name}: its record of the run is unreadable.") from None
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}}
     for name, value in tensors.items():
@@ -131,6 +135,7 @@ def load_training(path: str | Path) -> TrainingState:
         if part not in parts:
             raise CheckpointError(f"{path.name}: has an unknown tensor {name!r:.60}.")
         parts[part][rest] = value
+    _check_finite(parts["model"], path.name)
     return TrainingState(update, parts["model"], parts["optimiser"], best, stale)
 
 
@@ -138,10 +143,21 @@ def _find(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if not path.suffix and path.name == str(name_or_path):
         path = FOLDER / f"{name_or_path}.safetensors"
-        if not path.is_file():
+        if not _is_file(path):
             known = ", ".join(shipped()) or "none"
             raise CheckpointError(f"There is no checkpoint {str(name_or_path)!r:.60}; there are: {known}.")
-    if not path.is_file():
+    return _existing(path)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long a name, or one with a NUL
+        return False
+
+
+def _existing(path: Path) -> Path:
+    if not _is_file(path):
         raise CheckpointError(f"There is no file {path.name!r:.80}.")
     return path
 
@@ -177,7 +193,6 @@ def _read(path: Path, expected: str) -> tuple[dict[str, str], dict[str, Tensor]]
         tensors = load_tensors(path.read_bytes())
     except (SafetensorError, ValueError, KeyError, RuntimeError, AttributeError) as error:
         raise CheckpointError(f"{path.name}: the file is damaged ({error!s:.120}).") from None
-    _check_finite(tensors, path.name)
     return metadata, tensors
 
 
@@ -190,8 +205,9 @@ def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
         card["model"] = ModelConfig.parse(card["model"])
         card["task"] = parse_task(card["task"])
         card["train"] = TrainConfig.parse(card["train"])
-        card["f1"] = tuple(float(value) for value in card["f1"])
-        in_range = all(0 <= value <= 1 for value in (*card["f1"], float(card["chance"])))
+        card["f1"] = tuple(card["f1"])
+        scores = (*card["f1"], card["chance"])
+        in_range = all(type(value) in (int, float) and 0 <= value <= 1 for value in scores)
         whole = all(type(card[key]) is int and card[key] >= 0 for key in ("updates", "images", "eval_seed"))
         words = all(type(card[key]) is str for key in ("protocol", "digest"))
         if not (in_range and whole and words and isinstance(card["versions"], dict)):

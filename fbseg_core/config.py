@@ -38,9 +38,10 @@ def knob(default: Any, help: str, *, unit: str = "", lo=None, hi=None, step=None
 class Config(BaseModel):
     """Base of all settings: frozen, hashable, closed to unknown keys, finite numbers only."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
+        values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}  # from JSON
         try:
             super().__init__(**values)
         except ValidationError as error:
@@ -287,6 +288,8 @@ def _as_knob(name: str, field: FieldInfo) -> Knob:
         choices, kind = typing.get_args(annotation), "choice"
     elif typing.get_origin(annotation) is tuple:
         kind = "tuple"
+        for item in getattr(typing.get_args(annotation)[0], "__metadata__", ()):
+            bounds |= {a: getattr(m, a) for m in item.metadata for a in ("ge", "le") if hasattr(m, a)}
     else:
         kind = {bool: "bool", int: "int", float: "float"}.get(annotation, "text")
     return Knob(
@@ -313,7 +316,14 @@ def _sentence(config: type[Config], error: ValidationError) -> str:
         known = ", ".join(config.model_fields)
         return f"{config.__name__}: unknown key {path[0]!r}; the keys are {known}."
     allowed = _allowed(knobs(config)[path[0]]) if path[0] in config.model_fields else fault["msg"]
-    return f"{config.__name__}: {path[0]} = {fault['input']!r:.60} is refused; allowed: {allowed}."
+    return f"{config.__name__}: {path[0]} = {_shown(fault['input'])} is refused; allowed: {allowed}."
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # Python refuses to print whole numbers of thousands of digits
+        return "a huge number"
 
 
 def _allowed(item: Knob) -> str:

@@ -172,7 +172,8 @@ class FeedbackUNet(nn.Module):
         """
         if hasattr(self, "Q"):
             return self.Q.weight
-        return torch.eye(self.config.u + self.config.v, device=self.head.weight.device)
+        weight = self.head.weight
+        return torch.eye(self.config.u + self.config.v, dtype=weight.dtype, device=weight.device)
 
 
 class FeedforwardUNet(nn.Module):

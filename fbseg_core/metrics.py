@@ -64,9 +64,9 @@ def f1_over_time(logits: Tensor, labels: Tensor) -> Tensor:
 def chance(labels: Tensor, classes: int = 2) -> float:
     """Pooled foreground F1 of the better of two constant answers: all background, or all one class.
 
-    With two classes this is 2p/(1+p), p the shape's share of the pixels of labels (B, H, W).
+    With two classes this is 2p/(1+p), p the shape's share of the pixels of labels (B, H, W); 1 without any.
     """
-    constants = [torch.full_like(labels, k) for k in range(1, classes)]
+    constants = [torch.full_like(labels, k) for k in range(classes)]
     return max(float(foreground(f1(confusion(c, labels, classes).pooled()))) for c in constants)
 
 

@@ -108,13 +108,19 @@ def fit(
     Raises ConfigError where task and model do not fit together.
     """
     check_fit(model.config, task)
+    smallest = (train.examples % train.batch or train.batch) if train.examples else train.batch
+    if model.config.norm == "batch" and smallest == 1 and task.side >> model.config.depth == 1:
+        raise ConfigError("norm: batch norm needs more than one pixel at the lowest level; lower the depth.")
     optimiser = make_optimiser(model, train)
     names = {id(weight): name for name, weight in model.named_parameters()}
     first, best, stale = 0, -math.inf, 0
     if resume is not None:
         first, best, stale = resume.update, resume.best, resume.stale
-        model.load_state_dict(resume.model)
-        _load_optimiser(optimiser, names, resume.optimiser)
+        try:
+            model.load_state_dict(resume.model)
+            _load_optimiser(optimiser, names, resume.optimiser)
+        except (RuntimeError, KeyError, ValueError):
+            raise ConfigError("resume: the saved run is of another model or optimiser.") from None
     examples = _Examples(task, train)
     held_out = make_batch(task, HELD_OUT, _seed(train.seed, 3)) if train.eval_every else None
 
@@ -130,7 +136,7 @@ def fit(
         loss.backward()
         limit = train.clip or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
-        fault = _fault(losses, steps, norm)
+        fault = _fault(losses, 1 if model.config.kind == "feedforward" else steps, norm)
         if fault is None:
             optimiser.step()
             finite = all(bool(torch.isfinite(weight).all()) for weight in model.parameters())
@@ -264,10 +270,10 @@ def _turn(x: Tensor, labels: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return (x.flip(-1), labels.flip(-1)) if k >= 4 else (x, labels)
 
 
-def _fault(losses: Tensor, steps: int, norm: float) -> str | None:
+def _fault(losses: Tensor, expected: int, norm: float) -> str | None:
     if not torch.isfinite(losses).all():
         return "the loss is no longer a finite number; a smaller learning rate may help"
-    if 1 < len(losses) < steps:
+    if len(losses) < expected:
         return "the state overflowed within the trajectory; a smaller learning rate may help"
     if not math.isfinite(norm):
         return "the gradient is no longer a finite number; a smaller learning rate may help"

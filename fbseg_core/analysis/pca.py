@@ -34,12 +34,16 @@ class Projection:
     what: What
     image: int
     pixels: np.ndarray
+    size: tuple[int, ...]
 
     def transform(self, trajectory: Trajectory, image: int | None = None) -> np.ndarray:
         """Another trajectory of the same size in this plane, (T'+1, k). `image` is its row in the batch.
 
         Raises ValueError where its channels or pixels do not fit the plane.
         """
+        size = tuple(trajectory.h.shape[-2:])
+        if size != self.size:
+            raise ValueError(f"the plane is of images of {self.size} px, the trajectory of {size} px")
         rows = _rows(trajectory, self.what, self.image if image is None else image, self.pixels)
         if rows.shape[1] != len(self.mean):
             raise ValueError(f"the plane has {len(self.mean)} coordinates, the trajectory {rows.shape[1]}")
@@ -69,7 +73,14 @@ def pca(
     points = (rows - fitted.mean_) @ components.T
     signs = np.where(points[-1] < 0, -1.0, 1.0)
     return Projection(
-        points * signs, explained, components * signs[:, None], fitted.mean_, what, image, chosen
+        points * signs,
+        explained,
+        components * signs[:, None],
+        fitted.mean_,
+        what,
+        image,
+        chosen,
+        (height, width),
     )
 
 

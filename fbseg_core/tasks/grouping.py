@@ -7,6 +7,8 @@ pixels between it and the cue, which no local look can settle.
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
@@ -15,7 +17,7 @@ from fbseg_core.config import ConfigError, GroupingConfig
 from fbseg_core.tasks.base import Content, Task, streams
 
 CHUNK = 32  # candidates are drawn in chunks of fixed size, so image k is the same in every batch
-GIVE_UP = 200  # chunks without enough acceptable images before the settings are called impossible
+GIVE_UP = 20  # chunks for each acceptable image; where more are needed the settings are called impossible
 
 
 class Grouping(Task[GroupingConfig]):
@@ -40,7 +42,7 @@ class Grouping(Task[GroupingConfig]):
         field_rng, cue_rng = streams(seed, 2)
         kept: list[tuple[np.ndarray, ...]] = []
         total = 0
-        for tried in range(1, GIVE_UP + 1):
+        for tried in count(1):
             regions = _regions(config, field_rng)
             cues = _cues(regions, cue_rng)
             distance = geodesic(regions, cues)
@@ -52,7 +54,7 @@ class Grouping(Task[GroupingConfig]):
             total += int(good.sum())
             if total >= n:
                 break
-            if tried >= GIVE_UP or (tried >= 20 and total == 0):
+            if tried >= GIVE_UP * (total + 1):
                 raise ConfigError(
                     f"winding: regions of {config.winding:g} sides hardly occur at side {config.side} px and "
                     f"scale {config.scale:g} px; lower the winding or the scale."

@@ -41,7 +41,8 @@ def test_every_knob_has_help_and_a_default_in_range(config):
     for knob in knobs(config).values():
         assert knob.help or knob.name == "name"
         if knob.lo is not None and knob.default is not None:
-            assert knob.lo <= knob.default <= knob.hi
+            values = knob.default if knob.kind == "tuple" else (knob.default,)
+            assert all(knob.lo <= value <= knob.hi for value in values)
 
 
 @pytest.mark.parametrize("values", [None, 3, "x", [], {1: 2}])
