@@ -88,12 +88,14 @@ def load(name_or_path: str | Path) -> tuple[Model, Card]:
     path = _find(name_or_path)
     metadata, tensors = _read(path, FORMAT)
     card = _parse_card(path, metadata)
-    model = build(card.model)
-    _check_against(path, tensors, model.state_dict())
+    with torch.device("meta"):  # names, shapes and types alone, however large the card says it is
+        expected = build(card.model).state_dict()
+    _check_against(path, tensors, expected)
     _check_finite(tensors, path.name)
     settings = {k: getattr(card, k).model_dump(mode="json") for k in ("model", "task", "train")}
     if _digest(tensors, settings) != card.digest:
         raise CheckpointError(f"{path.name}: its content does not match its digest; the file was altered.")
+    model = build(card.model)
     model.load_state_dict(tensors)
     return model.eval(), card
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import bootstrap
 
 from fbseg_core.config import Switches
 from fbseg_core.dynamics import AS_BUILT, Model
@@ -69,6 +68,8 @@ def _pooled(counts: Counts) -> float:
 
 
 def _interval(counts: Counts, seed: int) -> tuple[float, float]:
+    from scipy.stats import bootstrap  # over a second to import, and only scores with intervals need it
+
     if len(counts.tp) < 2:
         return _pooled(counts), _pooled(counts)
     tp, miss = counts.tp[:, 1:].numpy(), (counts.fp + counts.fn)[:, 1:].numpy()

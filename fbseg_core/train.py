@@ -116,7 +116,10 @@ def fit(
     first, best, stale = 0, -math.inf, 0
     if resume is not None:
         first, best, stale = resume.update, resume.best, resume.stale
+        shapes = {name: value.shape for name, value in model.state_dict().items()}
         try:
+            if shapes != {name: value.shape for name, value in resume.model.items()}:
+                raise ValueError
             model.load_state_dict(resume.model)
             _load_optimiser(optimiser, names, resume.optimiser)
         except (RuntimeError, KeyError, ValueError):

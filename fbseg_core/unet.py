@@ -33,7 +33,8 @@ class StepBatchNorm(nn.Module):
         self.register_buffer("batches", torch.zeros(steps))
 
     def forward(self, x: Tensor, t: int, batch_statistics: bool) -> Tensor:
-        if not self.training and not batch_statistics:
+        lone = x.numel() == x.shape[1]  # one value a channel has no statistics of its own
+        if not self.training and (lone or not batch_statistics):
             trained = int((self.batches > 0).sum())
             row = max(min(t, trained - 1), 0)
             mean, var = self.running_mean[row], self.running_var[row]

@@ -17,11 +17,17 @@ def choose_models() -> tuple[str, str]:
     tasks = sorted({card.task.name for card in cards.values()}, reverse=True)
     if not tasks:
         raise CheckpointError("There is no checkpoint: make one by a command of checkpoints/README.md.")
+    session.default("task", tasks[0])
     task = st.selectbox("Task", tasks, key="task", bind="query-params")
     kinds = {name: card.model.kind for name, card in cards.items() if card.task.name == task}
 
-    first = sorted(kinds, key=lambda name: list(KINDS).index(kinds[name]))
-    second = [name for name in reversed(first) if kinds[name] != "feedback"] or first
+    order = sorted(kinds, key=lambda name: list(KINDS).index(kinds[name]))
+    first = [name for name in order if kinds[name] != "feedforward"]
+    second = [name for name in reversed(order) if kinds[name] != "feedback"]
+    if not first or not second:
+        raise CheckpointError(f"Task {task!r} needs a recurrent and a feedforward checkpoint to compare.")
+    session.default(f"{task}-model", first[0])
+    session.default(f"{task}-beside", second[0])
     return (
         st.selectbox("Model", first, key=f"{task}-model", bind="query-params"),
         st.selectbox("Beside it", second, key=f"{task}-beside", bind="query-params"),
@@ -48,7 +54,8 @@ def choose_image(task: TaskConfig) -> tuple[TaskConfig, int, int]:
             key=f"{key}-next",
             width="stretch",
         )
-        seeds.append(int(field.number_input(label, 0, session.LARGEST_SEED, key=key, bind="query-params")))
+        value = session.default(key, 0)
+        seeds.append(field.slider(label, 0, session.LARGEST_SEED, value, key=key, bind="query-params"))
     return task, *seeds
 
 
@@ -60,10 +67,15 @@ def choose_switches(card: Card) -> tuple[int, Switches]:
     )
     st.markdown("**Switched at inference** (not trained without)")
 
-    def toggle(key: str, label: str, on: bool = True) -> bool:
-        return st.toggle(label, on, key=f"{name}-{key}", help=SWITCHES[key].help, bind="query-params")
+    def toggle(key: str, label: str, on: bool = True, disabled: bool = False) -> bool:
+        on = session.default(f"{name}-{key}", on)
+        help = SWITCHES[key].help
+        return st.toggle(label, on, key=f"{name}-{key}", help=help, disabled=disabled, bind="query-params")
 
-    loop, softmax = toggle("loop", "Feedback loop"), toggle("softmax", "Softmax projection")
+    loop, softmax = (
+        toggle("loop", "Feedback loop", disabled=model.kind != "feedback"),
+        toggle("softmax", "Softmax projection"),
+    )
     decay = toggle("decay", "Exponential decay")
     tau = controls.slider(
         SWITCHES["tau"], "τ", f"{name}-tau", model.tau, hi=40, disabled=not decay, bind="query-params"
@@ -76,6 +88,7 @@ def choose_switches(card: Card) -> tuple[int, Switches]:
     clock = controls.slider(
         SWITCHES["clock"], "Clock stands at t", f"{name}-clock-at", 0, hi=30, disabled=not frozen
     )
+    session.default(f"{name}-kernel", SWITCHES["kernel"].choices[0])
     kernel = st.selectbox(
         "Kernel", SWITCHES["kernel"].choices, key=f"{name}-kernel", help=SWITCHES["kernel"].help
     )
@@ -175,7 +188,7 @@ def page() -> None:
         cards = [cache.cards()[name] for name in names]
         task, seed, noise_seed = choose_image(cards[0].task)
         steps, switches = choose_switches(cards[0])
-        st.button("Reset everything", on_click=session.clear, width="stretch")
+        st.button("Reset everything", on_click=session.reset, width="stretch")
     run = cache.run(*names, task, seed, noise_seed, steps, switches)
     if run.trajectory.stopped:
         st.warning(f"The run ended early: {run.trajectory.stopped}. What was reached is shown.")

@@ -27,6 +27,7 @@ FREEZES = 4  # passes, five seconds apart
 class Run:
     """One image through both models. f1 (T+1,) of the first; feedforward is the run of the one beside it."""
 
+    key: str
     task: TaskConfig
     batch: Batch
     trajectory: Trajectory
@@ -90,7 +91,7 @@ def run(
     return _run(feedback, feedforward, seed, noise_seed, steps, key, task, switches)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)  # up to 42 MB each, at T = 60
 def _run(feedback, feedforward, seed, noise_seed, steps, key, _task, _switches) -> Run:
     kind = task_of(_task)
     batch = kind.observe(_task, kind.content(_task, 1, seed), kind.noise(_task, 1, noise_seed))
@@ -98,6 +99,7 @@ def _run(feedback, feedforward, seed, noise_seed, steps, key, _task, _switches) 
     other = model(feedforward)[0]
     plain = rollout(other, batch.x, 1 if other.config.kind == "feedforward" else steps)
     return Run(
+        key=f"{feedback} {feedforward} {seed} {noise_seed} {steps} {key}",
         task=_task,
         batch=batch,
         trajectory=trajectory,
@@ -110,4 +112,9 @@ def _run(feedback, feedforward, seed, noise_seed, steps, key, _task, _switches) 
 
 def plane(run: Run, what: What) -> Projection:
     """The plane fitted to a run's whole trajectory, two axes."""
-    return pca(run.trajectory, 2, what=what)
+    return _plane(run.key, what, run)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _plane(key: str, what: What, _run: Run) -> Projection:
+    return pca(_run.trajectory, 2, what=what)

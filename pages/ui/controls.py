@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from fbseg_core.config import Knob
+from pages.ui import session
 
 
 def slider(
@@ -27,7 +28,7 @@ def slider(
         f"{name} ({knob.unit})" if knob.unit else name,
         low,
         kind(knob.hi if hi is None else hi),
-        kind(default),
+        session.default(key, kind(default)),
         kind(step or knob.step or 1),
         key=key,
         help=knob.help,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from pages.ui import figures
 
-LARGEST_SEED = 9999
+LARGEST_SEED = 999
+DEFAULTS = "defaults"
 
 
 def begin() -> None:
@@ -18,15 +20,20 @@ def begin() -> None:
 
 
 def next_seed(key: str) -> None:
-    """Move a seed field on by one, starting over past its end."""
+    """Move a seed on by one, starting over past its end."""
     st.session_state[key] = (st.session_state.get(key, 0) + 1) % (LARGEST_SEED + 1)
 
 
-def clear() -> None:
-    """Forget every control's value, so that all of them show their defaults again."""
-    for key in list(st.session_state):
-        del st.session_state[key]
-    st.query_params.clear()
+def default(key: str, value: Any) -> Any:
+    """Note a control's default, so that `reset` can bring it back; returns it."""
+    st.session_state.setdefault(DEFAULTS, {})[key] = value
+    return value
+
+
+def reset() -> None:
+    """Set every control to its default. The link follows, since it names only what differs."""
+    for key, value in st.session_state.get(DEFAULTS, {}).items():
+        st.session_state[key] = value
 
 
 def step_to(key: str, to: int) -> None:

@@ -77,7 +77,7 @@ def test_buttons_and_keys_step_through_time(open_page):
 def test_noise_slider_changes_input_and_mask(open_page):
     page = open_page()
     before = [src(page, 0), src(page, 1)]
-    page.get_by_role("slider", name=re.compile("Noise")).press("ArrowRight")
+    page.get_by_role("slider", name=re.compile("Noise σ")).press("ArrowRight")
     changed(page, before[0], 0)
     changed(page, before[1], 1)
     assert page.faults == []
@@ -90,6 +90,23 @@ def test_switch_is_named_on_screen_and_in_the_link(open_page):
     page.wait_for_function("location.search.includes('decay')")
     again = open_page("/" + page.evaluate("location.search"))
     assert again.get_by_text("decay = False").count() == 1
+
+
+def test_reset_brings_back_defaults_and_an_empty_link(open_page):
+    page = open_page("/?task=grouping&grouping-decay=false&grouping-sample=7")
+    page.get_by_text("Switched at inference, on a model").wait_for()
+    page.get_by_role("button", name="Reset everything").click()
+    page.wait_for_function("location.search === ''")
+    page.get_by_text("64×64 px").wait_for()
+    assert page.get_by_text("Switched at inference, on a model").count() == 0
+    assert src(page) == src(open_page())
+    assert page.faults == []
+
+
+@pytest.mark.parametrize("bad", ["1e400", "-1", "nan", "x"])
+def test_hostile_links_break_nothing(open_page, bad):
+    page = open_page(f"/?task=shapes&shapes-sample={bad}&shapes-T={bad}&shapes-sigma={bad}&shapes-loop={bad}")
+    assert step_text(page).startswith("Step 10 of 10")
 
 
 def test_new_image_button_draws_another(open_page):

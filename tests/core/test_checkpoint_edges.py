@@ -211,3 +211,14 @@ def test_unsound_training_states_are_refused(tmp_path, tensors, state):
     metadata = {"format": checkpoint.STATE_FORMAT, "state": state}
     (tmp_path / "run.training").write_bytes(save(tensors, metadata))
     refused(tmp_path / "run.training", load_training)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_not_finite_are_refused_even_with_a_right_digest(path, value):
+    tensors = load_file(path)
+    tensors["head.bias"][0] = value
+    header = json.loads(path.read_bytes()[8 : 8 + int.from_bytes(path.read_bytes()[:8], "little")])
+    card = json.loads(header["__metadata__"]["card"])
+    card["digest"] = checkpoint._digest(tensors, {key: card[key] for key in ("model", "task", "train")})
+    save_file(tensors, path, {"format": checkpoint.FORMAT, "card": json.dumps(card)})
+    assert "finite" in refused(path)

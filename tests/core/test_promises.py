@@ -142,5 +142,15 @@ def test_a_record_of_the_run_that_makes_no_sense_is_refused(tmp_path, state):
 @pytest.mark.parametrize("other", [SMALL.replace(width=8), SMALL.replace(kind="feedforward")])
 def test_resuming_another_models_run_is_refused_by_config_error(other):
     snapshot = next(fit(build(other), TASK, SHORT)).snapshot()
+    model = build(SMALL)
     with pytest.raises(ConfigError):
-        next(fit(build(SMALL), TASK, SHORT, snapshot))
+        next(fit(model, TASK, SHORT, snapshot))
+    fresh = build(SMALL).state_dict()
+    assert all(torch.equal(value, fresh[name]) for name, value in model.state_dict().items())
+
+
+def test_a_lone_pixel_falls_back_on_running_statistics():
+    model = build(SMALL.replace(norm="batch", depth=4)).eval()
+    x = torch.randn(1, 3, 16, 16)
+    run = rollout(model, x, 2, switches=Switches(batch_statistics=True))
+    assert len(run) == 2 and run.stopped is None

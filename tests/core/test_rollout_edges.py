@@ -119,6 +119,12 @@ def test_iterate_returns_its_reason_for_ending():
     assert "step 8" in end.value.value
 
 
+def test_iterate_itself_ends_at_the_last_finite_state():
+    with torch.no_grad():
+        states = list(islice(iterate(build(SMALL), X, switches=Switches(spectrum=(10.0,), tau=0.5)), 60))
+    assert 2 < len(states) < 60 and all(torch.isfinite(state.h).all() for state in states)
+
+
 def test_logits_that_overflow_end_the_run_although_the_state_is_finite():
     model = build(SMALL)
     torch.nn.init.constant_(model.head.weight, 3e38)

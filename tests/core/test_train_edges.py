@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from fbseg_core.checkpoint import load_training, save_training
 from fbseg_core.config import ConfigError, GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
 from fbseg_core.tasks import Batch, make_batch
@@ -169,6 +170,14 @@ def test_a_snapshot_is_a_copy_that_later_updates_do_not_change():
     assert not same(weights(model), model_then)
 
 
+def test_a_state_of_huge_gradients_can_still_be_saved_and_loaded(tmp_path):
+    model = build(SMALL)
+    torch.nn.init.constant_(model.head.weight, 1e22)
+    for progress in fit(model, TASK, SHORT):
+        save_training(progress.snapshot(), tmp_path / "run.training")
+        assert load_training(tmp_path / "run.training").update == progress.update
+
+
 def test_a_finished_run_has_nothing_left_to_do():
     *_, last = fit(build(SMALL), TASK, SHORT)
     assert list(fit(build(SMALL), TASK, SHORT, last.snapshot())) == []
@@ -207,7 +216,9 @@ def test_trajectory_lengths_cover_their_whole_range():
 def test_all_eight_symmetries_are_drawn():
     task = TASK.replace(sigma=0.0, normalise="none", radius_min=0.3, radius_max=0.3)
     reader = _Examples(task, TrainConfig(examples=1, batch=1, flips=True, seed=5))
-    seen = {tuple(reader.batch(k)[0].labels.flatten().tolist()) for k in range(80)}
+    batches = [reader.batch(k)[0] for k in range(80)]
+    assert all(torch.equal(batch.x[:, 0], batch.labels.float()) for batch in batches)
+    seen = {tuple(batch.labels.flatten().tolist()) for batch in batches}
     first = reader.fixed.labels[0]
     turned = [first.rot90(k, (0, 1)) for k in range(4)]
     turned += [image.flip(-1) for image in turned]
