@@ -38,7 +38,12 @@ def choose_image(task: TaskConfig) -> tuple[TaskConfig, int, int]:
     """How much noise, on which image, in which draw."""
     name, trained = task.name, task.sigma
     sigma = controls.slider(
-        knobs(type(task))["sigma"], "Noise σ at each pixel", f"{name}-sigma", trained, hi=2.0
+        knobs(type(task))["sigma"],
+        "Noise σ at each pixel",
+        f"{name}-sigma",
+        trained,
+        hi=2.0,
+        bind="query-params",
     )
     task = task.replace(sigma=sigma)
     st.caption(f"Paper sigma {task.paper_sigma:.1f} (same evidence at 512 px); trained at σ = {trained:g}.")
@@ -86,11 +91,21 @@ def choose_switches(card: Card) -> tuple[int, Switches]:
     )  # fmt: skip
     frozen = toggle("clock", "Freeze the clock", False)
     clock = controls.slider(
-        SWITCHES["clock"], "Clock stands at t", f"{name}-clock-at", 0, hi=30, disabled=not frozen
+        SWITCHES["clock"],
+        "Clock stands at t",
+        f"{name}-clock-at",
+        0,
+        hi=30,
+        disabled=not frozen,
+        bind="query-params",
     )
     session.default(f"{name}-kernel", SWITCHES["kernel"].choices[0])
     kernel = st.selectbox(
-        "Kernel", SWITCHES["kernel"].choices, key=f"{name}-kernel", help=SWITCHES["kernel"].help
+        "Kernel",
+        SWITCHES["kernel"].choices,
+        key=f"{name}-kernel",
+        help=SWITCHES["kernel"].help,
+        bind="query-params",
     )
     return steps, Switches(
         loop=None if loop else False,
@@ -176,7 +191,8 @@ def show(run: cache.Run, names: tuple[str, str], kinds: tuple[str, str], key: st
     )
     st.caption(
         "One image, one noise draw, one trained model each: no interval can be given for these curves. "
-        "A small update is not a satisfied model: look at the undamped ‖δ‖, or freeze the clock."
+        "A small update is not a satisfied model. And since E3 normalises δ, ‖δ‖ stays near a constant "
+        "whatever F finds: freeze the clock to see whether the mask settles."
     )
 
 
