@@ -6,6 +6,7 @@ and F1 and IoU are 1; where only one of them has, both are 0. No score is ever N
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -68,6 +69,34 @@ def chance(labels: Tensor, classes: int = 2) -> float:
     """
     constants = [torch.full_like(labels, k) for k in range(classes)]
     return max(float(foreground(f1(confusion(c, labels, classes).pooled()))) for c in constants)
+
+
+def iou_over_time(logits: Tensor, labels: Tensor) -> Tensor:
+    """Foreground IoU of each image at each step, (T+1, B), from logits (T+1, B, K, H, W)."""
+    classes = logits.shape[2]
+    return torch.stack([foreground(iou(confusion(at_t.argmax(1), labels, classes))) for at_t in logits])
+
+
+def entropy(probs: Tensor, dim: int = 2) -> Tensor:
+    """Entropy of each pixel's class probabilities, in bits; `dim` is the class axis, which is dropped."""
+    return -torch.special.xlogy(probs, probs).sum(dim) / math.log(2)
+
+
+def flips(masks: Tensor) -> Tensor:
+    """Pixels whose label changed in step t, (T+1, B) int64, from labels masks (T+1, B, H, W); 0 at t = 0."""
+    changed = (masks[1:] != masks[:-1]).flatten(2).sum(2)
+    return torch.cat([changed.new_zeros(1, masks.shape[1]), changed])
+
+
+def commit_time(masks: Tensor) -> Tensor:
+    """The last step, as seen from step t, at which each pixel changed its label; 0 if it never did.
+
+    masks and the result are (T+1, B, H, W) int64. A pixel whose value is t itself has just flipped.
+    """
+    steps = torch.arange(len(masks), device=masks.device).view(-1, 1, 1, 1)
+    changed = torch.zeros_like(masks)
+    changed[1:] = (masks[1:] != masks[:-1]) * steps[1:]
+    return changed.cummax(0).values
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -140,6 +140,32 @@ def rollout(
         u_channels=model.config.u,
         start=states[0].t,
         stopped=stopped,
+    )
+
+
+def join(parts: Sequence[Trajectory]) -> Trajectory:
+    """Trajectories that follow one another as one; where two meet, the later one's start is kept.
+
+    v_hat is zero in the steps whose loop was cut, and None where it was cut in all of them. Raises
+    ValueError for parts that do not follow one another.
+    """
+    for before, after in zip(parts, parts[1:]):
+        if after.start != before.start + len(before):
+            raise ValueError(
+                f"a part ends at step {before.start + len(before)}, the next begins at {after.start}"
+            )
+    parts = [part for part in parts[:-1] if len(part)] + [parts[-1]]
+    looped = any(part.v_hat is not None for part in parts)
+    fed = [part.v_hat if part.v_hat is not None else torch.zeros_like(part.v[1:]) for part in parts]
+    return Trajectory(
+        h=torch.cat([*(part.h[:-1] for part in parts[:-1]), parts[-1].h]),
+        logits=torch.cat([*(part.logits[:-1] for part in parts[:-1]), parts[-1].logits]),
+        delta=torch.cat([part.delta for part in parts]),
+        applied=torch.cat([part.applied for part in parts]),
+        v_hat=torch.cat(fed) if looped else None,
+        u_channels=parts[0].u_channels,
+        start=parts[0].start,
+        stopped=parts[-1].stopped,
     )
 
 

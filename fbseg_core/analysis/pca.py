@@ -22,9 +22,10 @@ What = Literal["h", "u", "v", "logits"]
 class Projection:
     """A plane fitted to one trajectory.
 
-    points (T+1, k): the fitted trajectory in it; explained (k,): shares of variance, falling, sum ≤ 1;
-    components (k, D) orthonormal rows and mean (D,): the plane itself, D = channels × pixels kept.
-    Distances in the plane are those of the sampled pixels, not of the whole state.
+    points (T+1, k): the fitted trajectory in it, or (G, T+1, k) with G regions; explained (k,): shares of
+    variance, falling, sum ≤ 1; components (k, D) orthonormal rows and mean (D,): the plane itself. A point
+    is the state of D = channels × pixels kept; with regions (G, H·W) bool it is a region's mean, D = channels.
+    Distances in the plane are those of what was kept, not of the whole state.
     """
 
     points: np.ndarray
@@ -35,43 +36,64 @@ class Projection:
     image: int
     pixels: np.ndarray
     size: tuple[int, ...]
+    regions: np.ndarray | None = None
 
     def transform(self, trajectory: Trajectory, image: int | None = None) -> np.ndarray:
-        """Another trajectory of the same size in this plane, (T'+1, k). `image` is its row in the batch.
+        """Another trajectory of the same size in this plane, shaped like `points`. `image` is its row.
 
         Raises ValueError where its channels or pixels do not fit the plane.
         """
-        size = tuple(trajectory.h.shape[-2:])
+        return self.place(getattr(trajectory, self.what)[:, self.image if image is None else image])
+
+    def place(self, values: Tensor) -> np.ndarray:
+        """States (N, channels, H, W) of `what` in this plane, (N, k), or (G, N, k) with regions.
+
+        Raises ValueError as `transform` does.
+        """
+        size = tuple(values.shape[-2:])
         if size != self.size:
             raise ValueError(f"the plane is of images of {self.size} px, the trajectory of {size} px")
-        rows = _rows(trajectory, self.what, self.image if image is None else image, self.pixels)
-        if rows.shape[1] != len(self.mean):
-            raise ValueError(f"the plane has {len(self.mean)} coordinates, the trajectory {rows.shape[1]}")
+        rows = _rows(values, self.pixels, self.regions)
+        if rows.shape[-1] != len(self.mean):
+            raise ValueError(f"the plane has {len(self.mean)} coordinates, the trajectory {rows.shape[-1]}")
         return (rows - self.mean) @ self.components.T
 
 
 def pca(
-    trajectory: Trajectory, k: int = 2, *, what: What = "h", image: int = 0, pixels: int = PIXELS
+    trajectory: Trajectory,
+    k: int = 2,
+    *,
+    what: What = "h",
+    image: int = 0,
+    pixels: int = PIXELS,
+    regions: Tensor | None = None,
 ) -> Projection:
     """Fit k principal axes over time to one image's h, u, v or logits.
 
-    At most `pixels` pixels, evenly spaced, stand for the image. Each axis is turned so that the last
-    point lies on its positive side. A trajectory shorter than k steps leaves its last axes empty.
+    At most `pixels` pixels, evenly spaced, stand for the image; or, given regions (G, H, W) bool, the means
+    over each of them, in one plane for all (the paper's Figure 5: shape and background). Each axis is turned
+    so that the (first region's) last point lies on its positive side. A trajectory shorter than k steps
+    leaves its last axes empty. Raises ValueError for a region without pixels.
     """
     from sklearn.decomposition import PCA  # over a second to import: not on the first page's path
 
     height, width = trajectory.h.shape[-2:]
     chosen = np.linspace(0, height * width - 1, min(pixels, height * width)).round().astype(int)
-    rows = _rows(trajectory, what, image, chosen)
-    axes = min(k, *rows.shape)
+    kept = None if regions is None else regions.flatten(1).numpy().astype(bool)
+    if kept is not None and not kept.any(1).all():
+        raise ValueError("a region without pixels has no mean")
+    rows = _rows(getattr(trajectory, what)[:, image], chosen, kept)
+    flat = rows.reshape(-1, rows.shape[-1])
+    axes = min(k, *flat.shape)
     with np.errstate(invalid="ignore"):  # a single point has no variance to share out
-        fitted = PCA(axes, svd_solver="full").fit(rows)
-    components = np.zeros((k, rows.shape[1]), rows.dtype)
+        fitted = PCA(axes, svd_solver="full").fit(flat)
+    components = np.zeros((k, flat.shape[1]), flat.dtype)
     components[:axes] = fitted.components_
     explained = np.zeros(k)
     explained[:axes] = np.nan_to_num(fitted.explained_variance_ratio_)
     points = (rows - fitted.mean_) @ components.T
-    signs = np.where(points[-1] < 0, -1.0, 1.0)
+    last = points[-1] if kept is None else points[0, -1]
+    signs = np.where(last < 0, -1.0, 1.0)
     return Projection(
         points * signs,
         explained,
@@ -81,11 +103,14 @@ def pca(
         image,
         chosen,
         (height, width),
+        kept,
     )
 
 
-def _rows(trajectory: Trajectory, what: What, image: int, pixels: np.ndarray) -> np.ndarray:
-    """One row a time step, (T+1, channels × pixels) float64."""
-    values: Tensor = getattr(trajectory, what)[:, image]
-    flat = values.flatten(2)[..., pixels].flatten(1)
-    return flat.double().cpu().numpy()
+def _rows(values: Tensor, pixels: np.ndarray, regions: np.ndarray | None) -> np.ndarray:
+    """One row a time step, float64: (N, channels × pixels), or (G, N, channels) with regions."""
+    flat = values.flatten(2)
+    if regions is None:
+        return flat[..., pixels].flatten(1).double().cpu().numpy()
+    flat = flat.double().cpu().numpy()
+    return np.stack([flat[..., region].mean(-1) for region in regions])

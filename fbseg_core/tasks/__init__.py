@@ -29,4 +29,10 @@ def make_batch(task: TaskConfig, n: int, seed: int) -> Batch:
     return kind.observe(task, kind.content(task, n, seed), kind.noise(task, n, seed))
 
 
-__all__ = ["TASKS", "Batch", "Content", "Task", "make_batch", "parse_task", "task_of"]
+def draw(task: TaskConfig, seed: int, noise: int) -> Batch:
+    """Draw one image of `seed`, (1, C, H, W), under the noise draw of another seed."""
+    kind = task_of(task)
+    return kind.observe(task, kind.content(task, 1, seed), kind.noise(task, 1, noise))
+
+
+__all__ = ["TASKS", "Batch", "Content", "Task", "draw", "make_batch", "parse_task", "task_of"]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fbseg_core.config import TaskConfig
+from fbseg_core.config import ConfigError, TaskConfig
 
 C = TypeVar("C", bound=TaskConfig)
 
@@ -71,6 +71,17 @@ class Task(ABC, Generic[C]):
         shape = (n, on.shape[1], config.side, config.side)
         rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
         return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) * on
+
+    def drawn(self, config: C, mask: Tensor, cue: tuple[int, int] | None = None) -> Content:
+        """One image from a drawing: mask (H, W) bool, cue (row, column) where the task has one.
+
+        Raises ConfigError for a task that cannot be drawn.
+        """
+        raise ConfigError(f"drawing: images of the task {config.name!r} cannot be drawn.")
+
+    def sketch(self, config: C, content: Content) -> tuple[Tensor, tuple[int, int] | None]:
+        """The mask (H, W) bool and the cue of the first image, such that `drawn` gives the image again."""
+        raise ConfigError(f"drawing: images of the task {config.name!r} cannot be drawn.")
 
     def observe(self, config: C, content: Content, noise: Tensor) -> Batch:
         """Add σ times the given unit noise (B, C, H, W) to the content and normalise each image."""

@@ -12,6 +12,7 @@ from itertools import count
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter1d
+from torch import Tensor
 
 from fbseg_core.config import ConfigError, GroupingConfig
 from fbseg_core.tasks.base import Content, Task, streams
@@ -66,6 +67,25 @@ class Grouping(Task[GroupingConfig]):
             torch.from_numpy((distance >= 0).astype(np.int64)),
             {"path_length": torch.from_numpy(longest.astype(np.float32))},
         )
+
+    def drawn(self, config: GroupingConfig, mask: Tensor, cue: tuple[int, int] | None = None) -> Content:
+        """The mask as regions; the label is the region that holds the cue, and empty without one."""
+        regions, cues = mask.numpy().astype(bool)[None], np.zeros((1, *mask.shape), bool)
+        if cue is not None:
+            if not all(0 <= at < size for at, size in zip(cue, mask.shape)):
+                raise ConfigError(f"cue: {cue} is outside the image of {tuple(mask.shape)} px.")
+            cues[0, cue[0], cue[1]] = True
+        distance = geodesic(regions, cues)
+        return Content(
+            torch.from_numpy(np.stack([regions, cues], 1).astype(np.float32)),
+            torch.from_numpy((distance >= 0).astype(np.int64)),
+            {"path_length": torch.tensor([distance.max().clip(0)], dtype=torch.float32)},
+        )
+
+    def sketch(self, config: GroupingConfig, content: Content) -> tuple[Tensor, tuple[int, int] | None]:
+        regions, cue = content.clean[0, 0] > 0.5, content.clean[0, 1]
+        place = divmod(int(cue.argmax()), cue.shape[1]) if cue.any() else None
+        return regions, place
 
 
 def geodesic(regions: np.ndarray, cues: np.ndarray) -> np.ndarray:

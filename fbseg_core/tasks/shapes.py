@@ -51,6 +51,14 @@ class Shapes(Task[ShapesConfig]):
         info = {"cx": cx, "cy": cy, "radius": radius, "angle": angle, "sides": np.array(config.sides)[kind]}
         return Content(clean, labels, {key: torch.from_numpy(value) for key, value in info.items()})
 
+    def drawn(self, config: ShapesConfig, mask: Tensor, cue: tuple[int, int] | None = None) -> Content:
+        """The mask as the one shape; of several classes it is the first."""
+        labels = mask.long()[None]
+        return Content(labels.float()[:, None].repeat(1, config.channels, 1, 1), labels)
+
+    def sketch(self, config: ShapesConfig, content: Content) -> tuple[Tensor, None]:
+        return content.labels[0] > 0, None
+
     def normalise(self, config: ShapesConfig, x: Tensor) -> Tensor:
         if config.normalise == "minmax":
             lo, hi = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)

@@ -2,7 +2,18 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, jaccard_score
 
-from fbseg_core.metrics import chance, confusion, f1, f1_over_time, foreground, iou
+from fbseg_core.metrics import (
+    chance,
+    commit_time,
+    confusion,
+    entropy,
+    f1,
+    f1_over_time,
+    flips,
+    foreground,
+    iou,
+    iou_over_time,
+)
 
 
 def masks(seed, classes=3):
@@ -47,3 +58,22 @@ def test_f1_over_time_scores_each_step():
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="differ in shape"):
         confusion(torch.zeros(1, 2, 2).long(), torch.zeros(1, 3, 2).long(), 2)
+
+
+def test_flips_and_commit_time_of_a_known_history():
+    # one pixel that never changes, one that settles at 2, one that flips at every step
+    masks = torch.tensor([[0, 0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 1]]).view(4, 1, 1, 3)
+    assert flips(masks)[:, 0].tolist() == [0, 2, 2, 1]
+    assert commit_time(masks).view(4, 3).tolist() == [[0, 0, 0], [0, 1, 1], [0, 2, 2], [0, 2, 3]]
+
+
+def test_entropy_in_bits():
+    probs = torch.tensor([[0.5, 0.5], [1.0, 0.0], [0.25, 0.75]]).T.view(1, 1, 2, 1, 3)
+    assert entropy(probs).flatten().tolist() == pytest.approx([1.0, 0.0, 0.811278], abs=1e-5)
+
+
+def test_iou_over_time_is_f1_over_two_minus_f1():
+    logits = torch.randn(4, 2, 2, 9, 7, generator=torch.Generator().manual_seed(1))
+    labels = masks(2, 2)[0][:2]
+    f = f1_over_time(logits, labels)
+    assert torch.allclose(iou_over_time(logits, labels), f / (2 - f))

@@ -51,3 +51,20 @@ def test_a_trajectory_that_does_not_fit_is_refused():
 def test_short_trajectories_leave_axes_empty():
     plane = pca(rollout(MODEL, X, 0), 2)
     assert plane.points.tolist() == [[0, 0]] and plane.explained.tolist() == [0, 0]
+
+
+def test_region_means_share_one_plane():
+    regions = torch.zeros(2, 16, 16, dtype=torch.bool)
+    regions[0, :4], regions[1, 4:] = True, True
+    plane = pca(RUN, 2, what="v", regions=regions)
+    assert plane.points.shape == (2, 9, 2) and plane.components.shape == (2, 2)
+    means = torch.stack([RUN.v[:, 0, :, :4].mean((2, 3)), RUN.v[:, 0, :, 4:].mean((2, 3))]).double().numpy()
+    rebuilt = plane.points @ plane.components + plane.mean  # two channels, two axes: nothing is lost
+    assert np.allclose(rebuilt, means, atol=1e-5)
+    assert np.allclose(plane.transform(RUN), plane.points)
+    assert np.allclose(plane.place(RUN.v[3:4, 0]), plane.points[:, 3:4])
+
+
+def test_a_region_without_pixels_is_refused():
+    with pytest.raises(ValueError, match="without pixels"):
+        pca(RUN, 2, regions=torch.zeros(1, 16, 16, dtype=torch.bool))

@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import label
 
 from fbseg_core.config import ConfigError, GroupingConfig, ShapesConfig
-from fbseg_core.tasks import TASKS, make_batch, parse_task
+from fbseg_core.tasks import TASKS, draw, make_batch, parse_task
 
 SMALL = [ShapesConfig(side=32), GroupingConfig(side=32)]
 
@@ -124,3 +124,31 @@ def test_impossible_winding_is_explained():
 def test_unknown_tasks_are_refused(values):
     with pytest.raises(ConfigError):
         parse_task(values)
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_sketch_drawn_again_is_the_image(name):
+    kind = TASKS[name]
+    config = kind.config()
+    content = kind.content(config, 1, 3)
+    again = kind.drawn(config, *kind.sketch(config, content))
+    assert torch.equal(again.clean, content.clean) and torch.equal(again.labels, content.labels)
+
+
+def test_a_drawn_cue_asks_for_its_own_region_and_none_for_nothing():
+    kind, config = TASKS["grouping"], TASKS["grouping"].config(side=16)
+    mask = torch.zeros(16, 16, dtype=torch.bool)
+    mask[2:5, 2:5], mask[9:12, 9:14] = True, True
+    assert kind.drawn(config, mask, (3, 3)).labels.sum() == 9
+    assert kind.drawn(config, mask, (10, 10)).labels.sum() == 15
+    assert kind.drawn(config, mask, (0, 0)).labels.sum() == 0
+    assert kind.drawn(config, mask).clean[0, 1].sum() == 0
+    with pytest.raises(ConfigError, match="outside"):
+        kind.drawn(config, mask, (16, 0))
+
+
+def test_draw_takes_image_and_noise_from_their_own_seeds():
+    config = TASKS["shapes"].config(side=16)
+    assert torch.equal(draw(config, 4, 4).x, make_batch(config, 1, 4).x)
+    assert torch.equal(draw(config, 4, 4).labels, draw(config, 4, 5).labels)
+    assert not torch.equal(draw(config, 4, 4).x, draw(config, 4, 5).x)

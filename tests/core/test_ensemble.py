@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+
+from fbseg_core import Switches, load, pca, rollout
+from fbseg_core.analysis.cost import cost
+from fbseg_core.analysis.ensemble import ensemble, redraw
+from fbseg_core.metrics import f1_over_time, iou_over_time
+from fbseg_core.tasks import draw, task_of
+
+
+@pytest.fixture(scope="module")
+def setting():
+    model, card = load("grouping-feedback")
+    content = task_of(card.task).content(card.task, 1, 5)
+    return model, card.task, content, redraw(card.task, content, 4, 0)
+
+
+def test_draws_differ_in_noise_alone_and_the_first_is_the_visitor_s(setting):
+    _, task, content, batch = setting
+    assert torch.equal(batch.x[:1], draw(task, 5, 0).x)
+    assert torch.equal(batch.labels, content.labels.expand(4, -1, -1))
+    assert torch.equal(batch.x[0, 1], batch.x[3, 1])  # the cue carries no noise
+    assert not torch.equal(batch.x[0, 0], batch.x[3, 0])
+
+
+def test_each_draw_is_measured_as_it_would_be_alone(setting):
+    model, _, _, batch = setting
+    plane = pca(rollout(model, batch.x[:1], 5))
+    steps = [step for step, _ in zip(ensemble(model, batch, plane=plane), range(6))]
+    for row in (0, 3):
+        alone = rollout(model, batch.x[row : row + 1], 5)
+        assert np.allclose([s.f1[row] for s in steps], f1_over_time(alone.logits, batch.labels[:1])[:, 0])
+        assert np.allclose([s.iou[row] for s in steps], iou_over_time(alone.logits, batch.labels[:1])[:, 0])
+        assert np.allclose(
+            [s.relative_update[row] for s in steps[1:]], alone.relative_update[:, 0], atol=1e-5
+        )
+        assert np.allclose([s.points[row] for s in steps], plane.transform(alone), atol=1e-3)
+
+
+def test_spread_is_zero_at_rest_and_for_one_and_the_same_image(setting):
+    model, task, content, batch = setting
+    first, second = (step for step, _ in zip(ensemble(model, batch), range(2)))
+    assert first.spread == 0 < second.spread
+    same = redraw(task.replace(sigma=0.0), content, 3, 0)
+    assert all(step.spread < 1e-3 for step, _ in zip(ensemble(model, same), range(4)))
+
+
+def test_an_ensemble_ends_at_overflow(setting):
+    model, _, _, batch = setting
+    steps = list(ensemble(model, batch, Switches(spectrum=(10.0,), tau=0.05)))
+    assert 0 < len(steps) < 10 and np.isfinite(steps[-1].spread)
+
+
+@pytest.mark.parametrize("name", ["grouping-feedback", "grouping-loop-cut", "grouping-feedforward"])
+def test_cost_counts_every_multiply_add_once(name):
+    model, card = load(name)
+    x = draw(card.task, 0, 0).x
+    found = cost(model, x, repeats=1)
+    pixels = x.shape[-1] * x.shape[-2]
+    assert found.readout_macs == model.config.u * model.config.classes * pixels
+    assert found.parameters == sum(p.numel() for p in model.parameters())
+    assert found.step_ms > 0
+    if model.config.kind == "feedback":  # only the first convolution's share of x is done once
+        assert found.prepare_macs == 9 * model.config.in_channels * model.config.width * pixels
+        assert found.step_macs > 10 * found.prepare_macs
+    else:
+        assert found.step_macs == 0 < found.prepare_macs
