@@ -94,7 +94,7 @@ def parse_intervention(values: object) -> AnyIntervention:
 
 @dataclass(frozen=True)
 class Perturbed:
-    """A run with interventions. x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) are those in force at each step.
+    """A run with interventions. x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) are what holds at each step.
 
     refused: one sentence for every intervention that could not act (nothing to paint with, another size).
     """

@@ -6,7 +6,6 @@ and F1 and IoU are 1; where only one of them has, both are 0. No score is ever N
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -79,7 +78,7 @@ def iou_over_time(logits: Tensor, labels: Tensor) -> Tensor:
 
 def entropy(probs: Tensor, dim: int = 2) -> Tensor:
     """Entropy of each pixel's class probabilities, in bits; `dim` is the class axis, which is dropped."""
-    return -torch.special.xlogy(probs, probs).sum(dim) / math.log(2)
+    return torch.special.entr(probs).sum(dim) / torch.tensor(2.0).log()
 
 
 def flips(masks: Tensor) -> Tensor:

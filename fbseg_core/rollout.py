@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, pairwise
 
 import torch
 from torch import Tensor
@@ -149,7 +149,7 @@ def join(parts: Sequence[Trajectory]) -> Trajectory:
     v_hat is zero in the steps whose loop was cut, and None where it was cut in all of them. Raises
     ValueError for parts that do not follow one another.
     """
-    for before, after in zip(parts, parts[1:]):
+    for before, after in pairwise(parts):
         if after.start != before.start + len(before):
             raise ValueError(
                 f"a part ends at step {before.start + len(before)}, the next begins at {after.start}"

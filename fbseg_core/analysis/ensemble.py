@@ -1,4 +1,4 @@
-"""Many noise draws of one image, side by side: how far a curve depends on the draw, and whether draws meet."""
+"""Many noise draws of one image, side by side: how far curves depend on the draw, and if draws meet."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class Projection:
 
     points (T+1, k): the fitted trajectory in it, or (G, T+1, k) with G regions; explained (k,): shares of
     variance, falling, sum ≤ 1; components (k, D) orthonormal rows and mean (D,): the plane itself. A point
-    is the state of D = channels × pixels kept; with regions (G, H·W) bool it is a region's mean, D = channels.
-    Distances in the plane are those of what was kept, not of the whole state.
+    is the state of D = channels × pixels kept; with regions (G, H·W) bool it is a region's mean, and
+    D = channels. Distances in the plane are those of what was kept, not of the whole state.
     """
 
     points: np.ndarray

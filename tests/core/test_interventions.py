@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fbseg_core import ConfigError, Switches, load, rollout
+from fbseg_core.dynamics import AS_BUILT
 from fbseg_core.interventions import (
     Flip,
     Freeze,
@@ -30,7 +31,7 @@ def setting():
     return model, card.task, batch, rollout(model, batch.x, T)
 
 
-def run(setting, *items, switches=Switches()):
+def run(setting, *items, switches=AS_BUILT):
     model, task, batch, _ = setting
     return perturb(model, task, batch, T, items, switches)
 
