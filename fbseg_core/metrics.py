@@ -55,10 +55,16 @@ def foreground(score: Tensor) -> Tensor:
     return score[:, 1:].mean(1)
 
 
+def score_by_step(masks: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Foreground F1 and IoU of each image at each step, both (N, B), from masks and labels (N, B, H, W)."""
+    counts = confusion(masks.flatten(0, 1), labels.flatten(0, 1), classes)
+    return tuple(foreground(score(counts)).unflatten(0, masks.shape[:2]) for score in (f1, iou))
+
+
 def f1_over_time(logits: Tensor, labels: Tensor) -> Tensor:
     """Foreground F1 of each image at each step, (T+1, B), from logits (T+1, B, K, H, W)."""
-    classes = logits.shape[2]
-    return torch.stack([foreground(f1(confusion(at_t.argmax(1), labels, classes))) for at_t in logits])
+    masks = logits.argmax(2)
+    return score_by_step(masks, labels.expand_as(masks), logits.shape[2])[0]
 
 
 def chance(labels: Tensor, classes: int = 2) -> float:
@@ -68,12 +74,6 @@ def chance(labels: Tensor, classes: int = 2) -> float:
     """
     constants = [torch.full_like(labels, k) for k in range(classes)]
     return max(float(foreground(f1(confusion(c, labels, classes).pooled()))) for c in constants)
-
-
-def iou_over_time(logits: Tensor, labels: Tensor) -> Tensor:
-    """Foreground IoU of each image at each step, (T+1, B), from logits (T+1, B, K, H, W)."""
-    classes = logits.shape[2]
-    return torch.stack([foreground(iou(confusion(at_t.argmax(1), labels, classes))) for at_t in logits])
 
 
 def entropy(probs: Tensor, dim: int = 2) -> Tensor:

@@ -1,121 +1,98 @@
-"""Explore: one noisy image through a feedback model and one beside it, step by step."""
+"""Explore: one noisy image through a feedback model and one beside it, played, drawn on and intervened in."""
+
+import base64
 
 import streamlit as st
 
-from fbseg_core import Card, CheckpointError, ConfigError, Switches, TaskConfig
-from fbseg_core.config import knobs
-from fbseg_core.tasks import task_of
-from pages.ui import cache, controls, figures, session
+from fbseg_core import Card, CheckpointError, ConfigError
+from fbseg_core.interventions import parse_intervention
+from pages.ui import cache, controls, exports, figures, session
+from pages.ui.player import KEY, player
+from pages.ui.player.payload import pack
+from pages.ui.presets import LESSONS
+from pages.ui.view import MOST_INTERVENTIONS, View, knobs
 
 KINDS = {"feedback": "feedback", "loop_cut": "loop cut", "feedforward": "feedforward"}
-SWITCHES = knobs(Switches)
+LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve", "draws")
+SIGMA = knobs(View)["sigma"]
 
 
-def choose_models() -> tuple[str, str]:
+# ---- what the visitor does ----------------------------------------------------------------------------
+
+
+def take_lesson() -> None:
+    """Callback: show a lesson's view, or the defaults."""
+    key = session.chosen("lesson")
+    session.show_afresh((LESSONS[key].view if key else View()).replace(hide=session.view().hide))
+
+
+def take_task() -> None:
+    """Callback: another task starts from its own defaults."""
+    session.show_afresh(View(task=session.chosen("task"), hide=session.view().hide))
+
+
+def take_wish() -> None:
+    """Callback of the player: what it asks for becomes the view's, if it is allowed."""
+    wish = session.asked(KEY)
+    changes = {key: wish[key] for key in ("sigma", "drawing") if key in wish}
+    try:
+        if "cue" in wish:
+            changes["cue"] = None if wish["cue"] is None else tuple(wish["cue"])
+        if "do" in wish:
+            changes["do"] = tuple(parse_intervention(item) for item in wish["do"])
+        if "look" in wish:
+            changes |= {key: wish["look"][key] for key in LOOK}
+        new = session.view().replace(**changes)
+        cache.scene_of(new)
+        session.show(new)
+        session.note(None)
+    except (ConfigError, KeyError, TypeError) as error:
+        session.note(f"That could not be done: {error}")
+    session.heard(wish)
+
+
+# ---- the controls, beside the player -------------------------------------------------------------------
+
+
+def choose_models(view: View) -> None:
     """Task, and which two of its checkpoints run side by side."""
-    cards = cache.cards()
-    tasks = sorted({card.task.name for card in cards.values()}, reverse=True)
-    if not tasks:
-        raise CheckpointError("There is no checkpoint: make one by a command of checkpoints/README.md.")
-    session.default("task", tasks[0])
-    task = st.selectbox("Task", tasks, key="task", bind="query-params")
-    kinds = {name: card.model.kind for name, card in cards.items() if card.task.name == task}
-
-    order = sorted(kinds, key=lambda name: list(KINDS).index(kinds[name]))
-    first = [name for name in order if kinds[name] != "feedforward"]
-    second = [name for name in reversed(order) if kinds[name] != "feedback"]
-    if not first or not second:
-        raise CheckpointError(f"Task {task!r} needs a recurrent and a feedforward checkpoint to compare.")
-    session.default(f"{task}-model", first[0])
-    session.default(f"{task}-beside", second[0])
-    return (
-        st.selectbox("Model", first, key=f"{task}-model", bind="query-params"),
-        st.selectbox("Beside it", second, key=f"{task}-beside", bind="query-params"),
-    )
+    tasks = cache.tasks()
+    st.selectbox("Task", tasks, key=session.bind("task", view.task), on_change=take_task)
+    for field, label, names in zip(("model", "beside"), ("Model", "Beside it"), cache.choices(view.task)):
+        key = session.bind(field, getattr(view, field) or names[0])
+        st.selectbox(label, names, key=key, on_change=session.take, args=(field, names[0]))
 
 
-def choose_image(task: TaskConfig) -> tuple[TaskConfig, int, int]:
-    """How much noise, on which image, in which draw."""
-    name, trained = task.name, task.sigma
-    sigma = controls.slider(
-        knobs(type(task))["sigma"],
-        "Noise σ at each pixel",
-        f"{name}-sigma",
-        trained,
-        hi=2.0,
-        bind="query-params",
-    )
-    task = task.replace(sigma=sigma)
-    st.caption(f"Paper sigma {task.paper_sigma:.1f} (same evidence at 512 px); trained at σ = {trained:g}.")
-    seeds = []
-    for key, label, what in (("sample", "Image seed", "image"), ("noise", "Noise seed", "noise draw")):
-        field, push = st.columns([3, 2], vertical_alignment="bottom")
-        key = f"{name}-{key}"
-        push.button(
-            "New",
-            help=f"Take the next {what}.",
-            on_click=session.next_seed,
-            args=(key,),
-            key=f"{key}-next",
-            width="stretch",
-        )
-        value = session.default(key, 0)
-        seeds.append(field.slider(label, 0, session.LARGEST_SEED, value, key=key, bind="query-params"))
-    return task, *seeds
+def choose_image(view: View) -> None:
+    """Which image, in which noise draw."""
+    parts = [("image", "Image seed", "image")] * ("image" not in view.hide)
+    parts += [("noise", "Noise seed", "noise draw")] * ("noise" not in view.hide)
+    for field, label, what in parts:
+        slide, push = st.columns([3, 2], vertical_alignment="bottom")
+        press = {"on_click": session.next_seed, "args": (field,), "key": f"next-{field}"}
+        push.button("New", help=f"Take the next {what}.", width="stretch", **press)
+        with slide:
+            controls.slider(field, label, getattr(view, field))
 
 
-def choose_switches(card: Card) -> tuple[int, Switches]:
-    """How long to run, and which mechanisms to flip. Only what differs from the model is set."""
-    model, name = card.model, card.task.name
-    steps = controls.slider(
-        knobs(type(model))["steps"], "Run for T", f"{name}-T", model.steps, hi=60, bind="query-params"
-    )
+def choose_switches(view: View, card: Card) -> None:
+    """How long to run, and which mechanisms to flip from the start."""
+    model = card.model
+    controls.slider("T", "Run for T", view.T or model.steps, model.steps)
     st.markdown("**Switched at inference** (not trained without)")
-
-    def toggle(key: str, label: str, on: bool = True, disabled: bool = False) -> bool:
-        on = session.default(f"{name}-{key}", on)
-        help = SWITCHES[key].help
-        return st.toggle(label, on, key=f"{name}-{key}", help=help, disabled=disabled, bind="query-params")
-
-    loop, softmax = (
-        toggle("loop", "Feedback loop", disabled=model.kind != "feedback"),
-        toggle("softmax", "Softmax projection"),
-    )
-    decay = toggle("decay", "Exponential decay")
-    tau = controls.slider(
-        SWITCHES["tau"], "τ", f"{name}-tau", model.tau, hi=40, disabled=not decay, bind="query-params"
-    )
-    spectrum = controls.slider(
-        knobs(type(model))["spectrum"], "Eigenvalue of A", f"{name}-lambda", model.spectrum[0],
-        lo=-2, hi=2, step=0.1, disabled=not decay, bind="query-params",
+    controls.toggle("loop", "Feedback loop", view.loop, disabled=model.kind != "feedback")
+    controls.toggle("softmax", "Softmax projection", view.softmax)
+    controls.toggle("decay", "Exponential decay", view.decay)
+    still = not view.decay
+    controls.slider("tau", "τ", model.tau if view.tau is None else view.tau, model.tau, disabled=still)
+    eigenvalue = model.spectrum[0] if view.eigenvalue is None else view.eigenvalue
+    controls.slider("eigenvalue", "Eigenvalue of A", eigenvalue, model.spectrum[0], disabled=still)
+    frozen = st.toggle(
+        "Freeze the clock", key=session.bind("frozen", view.clock is not None), on_change=session.take_clock,
+        help="Hold the decay's clock at one step from the start.",
     )  # fmt: skip
-    frozen = toggle("clock", "Freeze the clock", False)
-    clock = controls.slider(
-        SWITCHES["clock"],
-        "Clock stands at t",
-        f"{name}-clock-at",
-        0,
-        hi=30,
-        disabled=not frozen,
-        bind="query-params",
-    )
-    session.default(f"{name}-kernel", SWITCHES["kernel"].choices[0])
-    kernel = st.selectbox(
-        "Kernel",
-        SWITCHES["kernel"].choices,
-        key=f"{name}-kernel",
-        help=SWITCHES["kernel"].help,
-        bind="query-params",
-    )
-    return steps, Switches(
-        loop=None if loop else False,
-        softmax=None if softmax else False,
-        decay=None if decay else False,
-        tau=None if tau == model.tau else tau,
-        spectrum=None if spectrum == model.spectrum[0] else (spectrum,),
-        clock=clock if frozen else None,
-        kernel=None if kernel == model.kernel else kernel,
-    )
+    controls.slider("clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
+    controls.choice("kernel", "Kernel", view.kernel or model.kernel, ("none", "fractional"), model.kernel)
 
 
 def describe_card(name: str, card: Card) -> str:
@@ -129,91 +106,129 @@ def describe_card(name: str, card: Card) -> str:
     )
 
 
+# ---- the screen ---------------------------------------------------------------------------------------
+
+
+def header(view: View, scene: cache.Scene) -> dict:
+    """What the player must know besides the run."""
+    cards = [cache.cards()[name] for name in scene.models]
+    model, switches = cards[0].model, scene.switches
+    return {
+        "epoch": session.epoch(),
+        "answered": session.answered(),
+        "names": [KINDS[card.model.kind] for card in cards],
+        "still": cards[1].model.kind == "feedforward",
+        "loops": model.kind == "feedback",
+        "sigma": scene.task.sigma,
+        "sigmas": [SIGMA.lo, SIGMA.hi, SIGMA.step],
+        "trained": cards[0].task.sigma,
+        "image": view.image,
+        "noise": view.noise,
+        "drawn": bool(view.drawing),
+        "cue": view.cue,
+        "do": [item.model_dump(mode="json") for item in view.do],
+        "most": MOST_INTERVENTIONS,
+        "switches": {
+            "loop": view.loop,
+            "softmax": view.softmax and model.projection == "softmax",
+            "decay": view.decay and model.decay != "none",
+            "frozen": switches.clock is not None,
+        },
+        "look": {key: getattr(view, key) for key in LOOK},
+        "hide": list(view.hide),
+        "lut": base64.b64encode(figures.colour_scale()).decode(),
+        "told": f"{scene.models[0]}, σ = {scene.task.sigma:g}, one image: {view.image}, noise {view.noise}.",
+    }
+
+
 @st.fragment
-def show(run: cache.Run, names: tuple[str, str], kinds: tuple[str, str], key: str) -> None:
-    """Everything that depends on the step: pictures, transport, curves."""
-    last = len(run.trajectory)
-    t = session.shown_step(key, last)
-    transport = st.container(key="transport")
-    back, forward, scrub = transport.columns([1, 1, 6], vertical_alignment="bottom")
-    back.button(
-        "Back", icon=":material/skip_previous:", on_click=session.step_to, args=(key, max(t - 1, 0)),
-        disabled=t == 0, shortcut="Left", width="stretch",
-    )  # fmt: skip
-    forward.button(
-        "Step", icon=":material/skip_next:", on_click=session.step_to, args=(key, min(t + 1, last)),
-        disabled=t == last, shortcut="Right", width="stretch",
-    )  # fmt: skip
-    if last:
-        scrub.slider("Step t", 0, last, key=key)
-    batch = run.batch
-    cue = batch.x[0, 1] if task_of(run.task).channel_names(run.task)[-1] == "cue" else None
-    left, right = run.trajectory.probs[t, 0, 1:].sum(0), run.feedforward.probs[-1, 0, 1:].sum(0)
-    size = "×".join(map(str, batch.labels.shape[1:]))
-    pictures = (
-        (
-            figures.input_image(batch.x[0], cue),
-            "Input x",
-            f"{size} px" + (", cue in red" * (cue is not None)),
-        ),
-        (figures.probability_image(left), f"{kinds[0].capitalize()}, t = {t}", f"F1 {run.f1[t]:.3f}"),
-        (figures.probability_image(right), kinds[1].capitalize(), f"F1 {run.feedforward_f1:.3f}"),
-        (figures.probability_image((batch.labels[0] > 0).float()), "Truth", "the exact label"),
-    )
-    for column, (image, title, note) in zip(st.container(key="pictures").columns(4), pictures):
-        column.markdown(f"**{title}**  \n{note}")
-        column.image(image, output_format="PNG", width="stretch")
-    st.image(
-        figures.scale_image(), output_format="PNG", width=240, caption="P(shape): 0 (dark) to 1 (bright)"
-    )
-    st.markdown(
-        f"Step {t} of {last}: F1 {run.f1[t]:.2f} {kinds[0]}, {run.feedforward_f1:.2f} {kinds[1]}; "
-        f"{int(run.flips[t])} pixels changed their label in the last step."
-    )
-    what = st.segmented_control(
-        "State shown in the plane", ["h", "u", "v", "logits"], default="h", required=True, key="plane"
-    )
-    columns = st.columns(3)
-    plane = cache.plane(run, what)
-    columns[0].markdown("**Path of the state** in one frozen plane")
-    columns[0].plotly_chart(figures.pca_figure(plane, t), key="pca", config={"displayModeBar": False})
-    columns[1].markdown("**F1 over time**")
-    columns[1].plotly_chart(
-        figures.score_figure(run.f1, run.feedforward_f1, run.chance, t, kinds),
-        key="f1",
-        config={"displayModeBar": False},
-    )
-    columns[2].markdown("**Correction**: what F still wants, what is let through")
-    columns[2].plotly_chart(
-        figures.update_figure(run.trajectory.residual[:, 0].numpy(), run.trajectory.update[:, 0].numpy(), t),
-        key="updates",
-        config={"displayModeBar": False},
-    )
-    st.caption(
-        "One image, one noise draw, one trained model each: no interval can be given for these curves. "
-        "A small update is not a satisfied model. And since E3 normalises δ, ‖δ‖ stays near a constant "
-        "whatever F finds: freeze the clock to see whether the mask settles."
-    )
+def show() -> None:
+    """The player and all that follows from what is done in it."""
+    view = session.view()
+    scene = cache.scene_of(view)
+    if session.fault():
+        st.warning(session.fault())
+    if view.lesson in LESSONS:
+        st.info(f"**{LESSONS[view.lesson].title}.** {LESSONS[view.lesson].look}")
+    run = cache.run(scene)
+    plain = cache.run(scene.untouched()) if scene.do else run
+    plane = cache.plane(plain, view.plane, view.points)
+    place, bar = st.container(), st.empty()
+    draws = None
+    if view.draws:
+        wanted = (
+            None if session.hurried() else lambda share: bar.progress(share, f"{cache.DRAWS} noise draws")
+        )
+        draws = cache.draws(plain, plane, wanted)
+        bar.empty()
+    with place:
+        parts = {"fed": view.layer == "v_hat", "state": session.wants_state() and not session.hurried()}
+        player(pack(run, plain, plane, draws, header=header(view, scene), **parts), take_wish)
+    for sentence in (run.trajectory.stopped, *run.refused):
+        if sentence == run.trajectory.stopped and sentence:
+            sentence = f"The run ended early: {sentence}. What was reached is shown."
+        if sentence:
+            st.warning(sentence)
+    flipped = scene.switches.changed()
+    if flipped:
+        said = ", ".join(f"{key} = {value}" for key, value in flipped.items())
+        st.info(f"Switched at inference, on a model trained with everything on: {said}.")
+    if "numbers" not in view.hide:
+        show_costs(scene)
+    if "export" not in view.hide:
+        exports.show(run, plain, [KINDS[cache.cards()[name].model.kind] for name in scene.models])
+    if not session.hurried():
+        session.write_link()
+
+
+def show_costs(scene: cache.Scene) -> None:
+    """Multiply-adds and milliseconds of both models."""
+    rows = []
+    for name in scene.models:
+        cost = cache.costs(name, scene.task.side)
+        rows.append(
+            {
+                "model": name,
+                "weights": f"{cost.parameters:,}",
+                "multiply-adds once a run": f"{cost.prepare_macs / 1e6:.1f} M",
+                "in each step": f"{cost.step_macs / 1e6:.1f} M",
+                "milliseconds a step": f"{cost.step_ms:.1f}",
+            }
+        )
+    with st.expander("What it costs"):
+        st.table(rows)
+        st.caption(
+            f"One image of {scene.task.side} px. Multiply-adds are counted; milliseconds are the median of 7 "
+            "runs on this app's machine, one thread. A model without a loop does all its work once a run."
+        )
 
 
 def page() -> None:
     """The screen, from top to bottom."""
-    st.title("Watch a mask evolve")
+    session.read_link(cache.scene_of)
+    view = session.view()
+    title, menu = st.columns([3, 2], vertical_alignment="bottom")
+    title.title("Watch a mask evolve", anchor=False)
+    if "lesson" not in view.hide:
+        titles = {"": "Free play"} | {key: lesson.title for key, lesson in LESSONS.items()}
+        key = session.bind("lesson", view.lesson if view.lesson in titles else "")
+        menu.selectbox("Lesson", list(titles), format_func=titles.get, key=key, on_change=take_lesson)
+    cards = cache.cards()
     with st.sidebar:
-        names = choose_models()
-        cards = [cache.cards()[name] for name in names]
-        task, seed, noise_seed = choose_image(cards[0].task)
-        steps, switches = choose_switches(cards[0])
+        if "models" not in view.hide:
+            choose_models(view)
+        choose_image(view)
+        if "switches" not in view.hide:
+            choose_switches(view, cards[cache.scene_of(view).models[0]])
         st.button("Reset everything", on_click=session.reset, width="stretch")
-    run = cache.run(*names, task, seed, noise_seed, steps, switches)
-    if run.trajectory.stopped:
-        st.warning(f"The run ended early: {run.trajectory.stopped}. What was reached is shown.")
-    if switches.changed():
-        flipped = ", ".join(f"{key} = {value}" for key, value in switches.changed().items())
-        st.info(f"Switched at inference, on a model trained with everything on: {flipped}.")
-    show(run, names, tuple(KINDS[card.model.kind] for card in cards), f"t-{task.name}-{len(run.trajectory)}")
-    for name, card in zip(names, cards):
-        st.caption(describe_card(name, card))
+    show()
+    st.caption(
+        "One image, one noise draw, one trained model each: no interval can be given for these curves "
+        "but the one over noise draws. A small update is not a satisfied model. Since E3 normalises δ, "
+        "‖δ‖ stays near a constant whatever F finds: freeze the clock to see whether the mask settles."
+    )
+    for name in cache.scene_of(view).models:
+        st.caption(describe_card(name, cards[name]))
 
 
 session.begin()

@@ -5,43 +5,67 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import streamlit as st
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from fbseg_core import Card, Projection, Trajectory, load, pca, rollout
-from fbseg_core.analysis.pca import What
+from fbseg_core import Card, CheckpointError, ConfigError, Projection, Trajectory, load, pca, rollout
+from fbseg_core.analysis.cost import Cost, cost
+from fbseg_core.analysis.ensemble import EnsembleStep, ensemble, redraw
 from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.dynamics import Model
-from fbseg_core.metrics import chance, f1_over_time
-from fbseg_core.tasks import Batch, task_of
+from fbseg_core.interventions import Swap, perturb, unpack_mask
+from fbseg_core.tasks import Batch, Content, draw, task_of
+from pages.ui.view import View
 
 FREEZES = 4  # passes, five seconds apart
+DRAWS = 16
+KEPT = 6  # ensembles
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a view asks to compute, with nothing left open: equal scenes give equal runs."""
+
+    models: tuple[str, str]
+    task: TaskConfig
+    image: int
+    noise: int
+    steps: int
+    switches: Switches
+    drawing: str = ""
+    cue: tuple[int, int] | None = None
+    do: tuple = ()
+
+    def untouched(self) -> Scene:
+        """The same without interventions."""
+        return Scene(**{**vars(self), "do": ()})
 
 
 @dataclass(frozen=True)
 class Run:
-    """One image through both models. f1 (T+1,) of the first; feedforward is the run of the one beside it."""
+    """One image through the model of a scene, and through the one beside it.
 
-    key: str
-    task: TaskConfig
+    trajectory: with the scene's interventions; x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) what holds at
+    each step. beside: the other model's logits for the image in force, (T+1, 1, K, H, W), or (1, 1, K, H, W)
+    where one answer holds throughout.
+    """
+
+    scene: Scene
+    content: Content
+    noise: Tensor
     batch: Batch
     trajectory: Trajectory
-    feedforward: Trajectory
-    f1: np.ndarray
-    feedforward_f1: float
-    chance: float
-
-    @property
-    def flips(self) -> Tensor:
-        """Pixels whose label changed in step t, (T+1,); 0 at the start."""
-        masks = self.trajectory.logits.argmax(2)
-        changed = (masks[1:] != masks[:-1]).flatten(1).sum(1)
-        return torch.cat([changed.new_zeros(1), changed])
+    x: Tensor
+    labels: Tensor
+    refused: tuple[str, ...]
+    beside: Tensor
 
 
 @st.cache_resource
@@ -53,7 +77,6 @@ def warm_up() -> None:
     """
 
     def work() -> None:
-        import plotly.io  # noqa: F401
         import sklearn.decomposition  # noqa: F401
 
         for _ in range(FREEZES):  # the first visitors' runs import and cache more: take it in as it comes
@@ -61,7 +84,10 @@ def warm_up() -> None:
             gc.freeze()
             time.sleep(5)
 
-    torch.set_num_threads(1)  # at 64 px a second thread gains little, and takes it from another visitor
+    # A second thread gains little at 64 px and takes it from another visitor; and OpenBLAS, which does not
+    # know that its cores are shared, took 94 ms for a PCA that needs 2 ms on one thread.
+    torch.set_num_threads(1)
+    threadpool_limits(1)
     threading.Thread(target=work, daemon=True).start()
 
 
@@ -77,44 +103,162 @@ def cards() -> dict[str, Card]:
     return {name: read_card(name) for name in shipped()}
 
 
-def run(
-    feedback: str,
-    feedforward: str,
-    task: TaskConfig,
-    seed: int,
-    noise_seed: int,
-    steps: int,
-    switches: Switches,
-) -> Run:
-    """Both models on one image, kept for the next visitor who asks for the same."""
-    key = f"{task.model_dump_json()} {switches.model_dump_json()}"
-    return _run(feedback, feedforward, seed, noise_seed, steps, key, task, switches)
+def choices(task: str) -> tuple[list[str], list[str]]:
+    """A task's checkpoints that may be the model, and those that may stand beside it; best first.
+
+    Raises CheckpointError where there are none, ConfigError for a task without checkpoints.
+    """
+    if not cards():
+        raise CheckpointError("There is no checkpoint: make one by a command of checkpoints/README.md.")
+    kinds = {name: card.model.kind for name, card in cards().items() if card.task.name == task}
+    if not kinds:
+        raise ConfigError(
+            f"There is no checkpoint of the task {task!r:.40}; choose from {', '.join(tasks())}."
+        )
+    plain = f"{task}-"
+    order = ["feedback", "loop_cut", "feedforward"]
+    names = sorted(
+        kinds, key=lambda name: (order.index(kinds[name]), name.removeprefix(plain) not in order, name)
+    )
+    first = [name for name in names if kinds[name] != "feedforward"]
+    second = [name for name in names if kinds[name] == "feedforward"] + first[::-1]
+    second = [name for name in second if name != first[0]] if first else second
+    if not first or not second:
+        raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
+    return first, second
 
 
-@st.cache_resource(max_entries=8, show_spinner=False)  # up to 42 MB each, at T = 60
-def _run(feedback, feedforward, seed, noise_seed, steps, key, _task, _switches) -> Run:
-    kind = task_of(_task)
-    batch = kind.observe(_task, kind.content(_task, 1, seed), kind.noise(_task, 1, noise_seed))
-    trajectory = rollout(model(feedback)[0], batch.x, steps, switches=_switches)
-    other = model(feedforward)[0]
-    plain = rollout(other, batch.x, 1 if other.config.kind == "feedforward" else steps)
-    return Run(
-        key=f"{feedback} {feedforward} {seed} {noise_seed} {steps} {key}",
-        task=_task,
-        batch=batch,
-        trajectory=trajectory,
-        feedforward=plain,
-        f1=f1_over_time(trajectory.logits, batch.labels)[:, 0].numpy(),
-        feedforward_f1=float(f1_over_time(plain.logits, batch.labels)[-1, 0]),
-        chance=chance(batch.labels, trajectory.logits.shape[2]),
+def tasks() -> list[str]:
+    """The tasks that have checkpoints; shapes, the paper's, comes first."""
+    return sorted({card.task.name for card in cards().values()}, key=lambda name: (name != "shapes", name))
+
+
+def scene_of(view: View) -> Scene:
+    """Fill in what a view leaves to its checkpoints. Raises ConfigError for what does not fit together."""
+    first, second = choices(view.task)
+    names = view.model or first[0], view.beside or second[0]
+    for name, known in zip(names, (first, second)):
+        if name not in known:
+            raise ConfigError(
+                f"There is no checkpoint {name!r:.80} for this; choose from {', '.join(known)}."
+            )
+    card = cards()[names[0]]
+    built, trained = card.model, card.task
+    task = trained if view.sigma is None else trained.replace(sigma=view.sigma)
+    if view.drawing:
+        unpack_mask(view.drawing, (task.side, task.side))
+    if view.cue is not None and max(view.cue) >= task.side:
+        raise ConfigError(f"cue: {view.cue} is outside the image of {task.side} × {task.side} px.")
+    return Scene(
+        models=names,
+        task=task,
+        image=view.image,
+        noise=view.noise,
+        steps=view.T or built.steps,
+        switches=Switches(
+            loop=None if view.loop else False,
+            softmax=None if view.softmax else False,
+            decay=None if view.decay else False,
+            tau=view.tau,
+            spectrum=None if view.eigenvalue is None else (view.eigenvalue,),
+            clock=view.clock,
+            kernel=view.kernel or None,
+        ),
+        drawing=view.drawing,
+        cue=view.cue,
+        do=view.do,
     )
 
 
-def plane(run: Run, what: What) -> Projection:
-    """The plane fitted to a run's whole trajectory, two axes."""
-    return _plane(run.key, what, run)
+def run(scene: Scene) -> Run:
+    """The run of a scene, kept for the next visitor who asks for the same."""
+    return _run(repr(scene), scene)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
-def _plane(key: str, what: What, _run: Run) -> Projection:
-    return pca(_run.trajectory, 2, what=what)
+@st.cache_resource(max_entries=4, show_spinner=False)  # up to 42 MB each, at T = 60
+def _run(key: str, _scene: Scene) -> Run:
+    task = task_of(_scene.task)
+    content = task.content(_scene.task, 1, _scene.image)
+    if _scene.drawing or _scene.cue is not None:
+        mask, cue = task.sketch(_scene.task, content)
+        if _scene.drawing:
+            mask, cue = torch.from_numpy(unpack_mask(_scene.drawing, tuple(mask.shape))), None
+        content = task.drawn(_scene.task, mask, _scene.cue or cue)
+    noise = task.noise(_scene.task, 1, _scene.noise)
+    batch = task.observe(_scene.task, content, noise)
+    net, other = model(_scene.models[0])[0], model(_scene.models[1])[0]
+    result = perturb(net, _scene.task, batch, _scene.steps, _scene.do, _scene.switches)
+    return Run(
+        scene=_scene,
+        content=content,
+        noise=noise,
+        batch=batch,
+        trajectory=result.trajectory,
+        x=result.x,
+        labels=result.labels,
+        refused=result.refused,
+        beside=_beside(other, _scene, batch, len(result.x)),
+    )
+
+
+def _beside(other: Model, scene: Scene, batch: Batch, frames: int) -> Tensor:
+    """The other model's logits at each step; it meets the same images and is otherwise left alone."""
+    swaps = [item for item in scene.do if isinstance(item, Swap)]
+    if other.config.kind != "feedforward":
+        logits = perturb(other, scene.task, batch, scene.steps, swaps).trajectory.logits
+        return torch.cat([logits, logits[-1:].expand(frames, *logits.shape[1:])])[:frames]
+    starts = {0: rollout(other, batch.x, 1).logits[-1]}
+    for swap in swaps:
+        starts[swap.t] = rollout(other, draw(scene.task, swap.seed, swap.noise).x, 1).logits[-1]
+    order = sorted(starts)
+    if len(order) == 1:
+        return starts[0][None]
+    return torch.stack([starts[max(t for t in order if t <= now)] for now in range(frames)])
+
+
+def plane(run: Run, what: str, points: str) -> Projection:
+    """The plane fitted to a run's whole trajectory, two axes; `points` as in View."""
+    return _plane(repr(run.scene), what, points, run)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _plane(key: str, what: str, points: str, _run: Run) -> Projection:
+    truth = _run.labels[0, 0] > 0
+    regions = torch.stack([mask for mask in (truth, ~truth) if mask.any()]) if points == "regions" else None
+    return pca(_run.trajectory, 2, what=what, regions=regions)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def costs(name: str, side: int) -> Cost:
+    """What one image of that side costs a checkpoint, timed once on this machine."""
+    net, card = model(name)
+    return cost(net, torch.zeros(1, card.model.in_channels, side, side))
+
+
+@st.cache_resource
+def _ensembles() -> OrderedDict[str, list[EnsembleStep]]:
+    return OrderedDict()
+
+
+def draws(run: Run, plane: Projection, progress: Callable[[float], None] | None) -> list[EnsembleStep] | None:
+    """16 noise draws of a run's image, untouched, one entry a step.
+
+    Kept for the next who asks. `progress` is told the share done, and may raise to stop; with None only
+    what is there already is returned, or None.
+    """
+    key = f"{run.scene!r} {plane.what} {plane.regions is not None}"
+    kept = _ensembles()
+    if key not in kept:
+        if progress is None:
+            return None
+        scene, steps = run.scene, []
+        batch = redraw(scene.task, run.content, DRAWS, scene.noise)
+        for step in ensemble(model(scene.models[0])[0], batch, scene.switches, plane):
+            steps.append(step)
+            progress(len(steps) / (scene.steps + 1))
+            if step.t == scene.steps:
+                break
+        kept[key] = steps
+        while len(kept) > KEPT:
+            kept.popitem(last=False)
+    return kept[key]

@@ -4,8 +4,8 @@ import torch
 
 from fbseg_core import Switches, load, pca, rollout
 from fbseg_core.analysis.cost import cost
+from fbseg_core.analysis.curves import answer_curves
 from fbseg_core.analysis.ensemble import ensemble, redraw
-from fbseg_core.metrics import f1_over_time, iou_over_time
 from fbseg_core.tasks import draw, task_of
 
 
@@ -30,8 +30,9 @@ def test_each_draw_is_measured_as_it_would_be_alone(setting):
     steps = [step for step, _ in zip(ensemble(model, batch, plane=plane), range(6))]
     for row in (0, 3):
         alone = rollout(model, batch.x[row : row + 1], 5)
-        assert np.allclose([s.f1[row] for s in steps], f1_over_time(alone.logits, batch.labels[:1])[:, 0])
-        assert np.allclose([s.iou[row] for s in steps], iou_over_time(alone.logits, batch.labels[:1])[:, 0])
+        curves = answer_curves(alone.logits, batch.labels[:1].expand(6, -1, -1, -1))
+        for key in ("f1", "iou", "entropy"):
+            assert np.allclose([getattr(s, key)[row] for s in steps], curves[key], atol=1e-5)
         assert np.allclose(
             [s.relative_update[row] for s in steps[1:]], alone.relative_update[:, 0], atol=1e-5
         )

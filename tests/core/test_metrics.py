@@ -12,7 +12,7 @@ from fbseg_core.metrics import (
     flips,
     foreground,
     iou,
-    iou_over_time,
+    score_by_step,
 )
 
 
@@ -72,8 +72,12 @@ def test_entropy_in_bits():
     assert entropy(probs).flatten().tolist() == pytest.approx([1.0, 0.0, 0.811278], abs=1e-5)
 
 
-def test_iou_over_time_is_f1_over_two_minus_f1():
-    logits = torch.randn(4, 2, 2, 9, 7, generator=torch.Generator().manual_seed(1))
-    labels = masks(2, 2)[0][:2]
-    f = f1_over_time(logits, labels)
-    assert torch.allclose(iou_over_time(logits, labels), f / (2 - f))
+def test_scores_by_step_are_those_of_each_step_alone():
+    logits = torch.randn(4, 2, 3, 9, 7, generator=torch.Generator().manual_seed(1))
+    labels = torch.stack([masks(seed)[0][:2] for seed in range(4)])
+    scores, overlaps = score_by_step(logits.argmax(2), labels, 3)
+    for t in range(4):
+        counts = confusion(logits[t].argmax(1), labels[t], 3)
+        assert torch.equal(scores[t], foreground(f1(counts)))
+        assert torch.equal(overlaps[t], foreground(iou(counts)))
+    assert torch.equal(f1_over_time(logits, labels[0])[0], scores[0])

@@ -1,0 +1,43 @@
+"""The numbers of one run over time, step by step, ready to be plotted or written to a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbseg_core.metrics import entropy, flips, score_by_step
+from fbseg_core.rollout import Trajectory
+
+
+def answer_curves(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+    """f1, iou, entropy (mean bits a pixel) and flips (pixels that changed in this step), each (T+1,).
+
+    logits (T+1, 1, K, H, W), or one answer (1, 1, K, H, W) that holds at every step; labels (T+1, 1, H, W)
+    are the truth at each step.
+    """
+    masks = logits.argmax(2)
+    bits = entropy(logits.softmax(2)).mean((1, 2, 3))
+    f1, iou = score_by_step(masks.expand_as(labels), labels, logits.shape[2])
+    steps = len(labels)
+    return {
+        "f1": f1[:, 0].numpy(),
+        "iou": iou[:, 0].numpy(),
+        "entropy": bits.expand(steps).numpy(),
+        "flips": flips(masks)[:, 0].expand(steps).numpy(),
+    }
+
+
+def state_curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
+    """update ‖Δh‖/‖h‖, delta ‖δ‖ undamped, applied ‖δ̃‖ and norm ‖h‖, each (T+1,).
+
+    update, delta and applied belong to the step that led to their entry; the first is NaN.
+    """
+    none = np.full(1, np.nan)
+    flat = [torch.linalg.vector_norm(h, dtype=torch.float64) for h in trajectory.h[:, 0].flatten(1)]
+    return {
+        "update": np.concatenate([none, trajectory.relative_update[:, 0].numpy()]),
+        "delta": np.concatenate([none, trajectory.residual[:, 0].numpy()]),
+        "applied": np.concatenate([none, trajectory.update[:, 0].numpy()]),
+        "norm": np.array([float(norm) for norm in flat]),
+    }

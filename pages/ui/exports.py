@@ -1,0 +1,161 @@
+"""What a visitor can take along from the Explore screen: curves, trajectory, animation, code and links."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+from PIL import Image, ImageDraw, ImageFont
+
+from fbseg_core.analysis.curves import answer_curves, state_curves
+from fbseg_core.interventions import AnyIntervention
+from fbseg_core.tasks import task_of
+from pages.ui import figures, session
+from pages.ui.cache import Run, Scene
+from pages.ui.view import PARTS
+
+SIDE = 192  # px of a panel in the animation
+FRAME_MS = 250
+NAMES = {
+    "models": "task and models", "image": "image seed", "noise": "noise", "switches": "switches, T and τ",
+    "layers": "layers", "interventions": "interventions", "plane": "path of the state",
+    "draw": "drawing", "numbers": "curves and costs", "export": "this box", "lesson": "lessons",
+}  # fmt: skip
+
+
+def table(run: Run, plain: Run) -> str:
+    """The curves as CSV, one row a step; the untouched run's too where there were interventions."""
+    columns: dict[str, np.ndarray] = {"t": np.arange(len(run.labels))}
+    runs = {"model": run} if plain is run else {"model": run, "untouched": plain}
+    for name, one in runs.items():
+        curves = answer_curves(one.trajectory.logits, one.labels) | state_curves(one.trajectory)
+        columns |= {f"{name}_{key}": values for key, values in curves.items()}
+    columns |= {f"beside_{key}": values for key, values in answer_curves(run.beside, run.labels).items()}
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    for row in range(len(run.labels)):
+        values = [column[row] if row < len(column) else np.nan for column in columns.values()]
+        writer.writerow(["" if np.isnan(value) else f"{value:.9g}" for value in values])
+    return out.getvalue()
+
+
+def arrays(run: Run) -> bytes:
+    """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat if any; and the code."""
+    trajectory = run.trajectory
+    named = {name: getattr(trajectory, name) for name in ("h", "logits", "delta", "applied")}
+    named |= {"x": run.x, "labels": run.labels}
+    if trajectory.v_hat is not None:
+        named["v_hat"] = trajectory.v_hat
+    out = io.BytesIO()
+    told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene)}))
+    np.savez_compressed(out, scene=told, **{name: tensor.numpy() for name, tensor in named.items()})
+    return out.getvalue()
+
+
+def animation(run: Run, plain: Run, names: Sequence[str]) -> bytes:
+    """The run as an animated PNG: input, model, the untouched run if there is one, the other model, truth."""
+    frames = []
+    font = ImageFont.load_default(14)
+    channels = task_of(run.scene.task).channel_names(run.scene.task)
+    beside = run.beside.softmax(2)
+    chances = [one.trajectory.probs for one in ((run,) if plain is run else (run, plain))]
+    titles = [names[0], "untouched"]
+    for t in range(len(run.labels)):
+        x = run.x[t, 0]
+        cue = x[channels.index("cue")] if "cue" in channels else None
+        panels = [("input", figures.input_image(x, cue))]
+        for title, probs in zip(titles, chances):
+            panels.append(
+                (f"{title}, t = {t}", figures.probability_image(1 - probs[min(t, len(probs) - 1), 0, 0]))
+            )
+        panels.append((names[1], figures.probability_image(1 - beside[min(t, len(beside) - 1), 0, 0])))
+        panels.append(("truth", figures.probability_image(run.labels[t, 0] > 0)))
+        frame = Image.new("RGB", (len(panels) * (SIDE + 8) + 8, SIDE + 36), "white")
+        pen = ImageDraw.Draw(frame)
+        for i, (title, picture) in enumerate(panels):
+            left = 8 + i * (SIDE + 8)
+            pen.text((left, 6), title, "black", font)
+            frame.paste(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, 28))
+        frames.append(frame)
+    out = io.BytesIO()
+    frames[0].save(out, "PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+    return out.getvalue()
+
+
+def snippet(scene: Scene) -> str:
+    """Python code that repeats the run of a scene with `fbseg_core` alone, bit for bit."""
+    side = scene.task.side
+    used = sorted(
+        {type(item).__name__ for item in scene.do}
+        | {"perturb"}
+        | ({"unpack_mask"} if scene.drawing else set())
+    )
+    lines = [
+        "import torch",
+        "",
+        "from fbseg_core import Switches, load",
+        f"from fbseg_core.interventions import {', '.join(sorted(used, key=str.lower))}",
+        "from fbseg_core.metrics import score_by_step",
+        "from fbseg_core.tasks import task_of",
+        "",
+        f"model, card = load({scene.models[0]!r})",
+        f"task = card.task.replace(sigma={scene.task.sigma!r})",
+        "kind = task_of(task)",
+        f"content = kind.content(task, 1, seed={scene.image})",
+    ]
+    if scene.drawing:
+        lines += [
+            f"mask = torch.from_numpy(unpack_mask({scene.drawing!r}, ({side}, {side})))",
+            f"content = kind.drawn(task, mask, {scene.cue!r})",
+        ]
+    elif scene.cue is not None:
+        lines += [
+            "mask, _ = kind.sketch(task, content)",
+            f"content = kind.drawn(task, mask, {scene.cue!r})",
+        ]
+    lines += [
+        f"batch = kind.observe(task, content, kind.noise(task, 1, seed={scene.noise}))",
+        f"switches = Switches({_arguments(scene.switches.changed())})",
+        f"interventions = [{', '.join(_item(item) for item in scene.do)}]",
+        f"run = perturb(model, task, batch, {scene.steps}, interventions, switches)",
+        "f1, iou = score_by_step(run.trajectory.logits.argmax(2), run.labels, card.model.classes)",
+        'print("F1 at t = 0, 1, …:", [round(value, 3) for value in f1[:, 0].tolist()])',
+    ]
+    return "\n".join(lines if scene.drawing else lines[2:]) + "\n"
+
+
+def _item(item: AnyIntervention) -> str:
+    return f"{type(item).__name__}({_arguments({k: v for k, v in item.changed().items() if k != 'kind'})})"
+
+
+def _arguments(values: dict) -> str:
+    return ", ".join(f"{key}={tuple(v) if isinstance(v, list) else v!r}" for key, v in values.items())
+
+
+def show(run: Run, plain: Run, names: Sequence[str]) -> None:
+    """The box at the end of the screen. Files are made when they are asked for."""
+    stem = f"{run.scene.models[0]}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
+    with st.expander("Take it along: files, code, links"):
+        files = st.container(horizontal=True)
+        for label, make, ending, kind in (
+            ("Curves (CSV)", lambda: table(run, plain), "csv", "text/csv"),
+            ("Trajectory (NPZ)", lambda: arrays(run), "npz", "application/octet-stream"),
+            ("Animation (PNG)", lambda: animation(run, plain, names), "png", "image/png"),
+        ):
+            files.download_button(
+                label, make, f"{stem}.{ending}", kind, key=f"export-{ending}", on_click="ignore"
+            )
+        st.markdown("**The same run in Python**, bit for bit:")
+        st.code(snippet(run.scene), language="python")
+        st.markdown("**Link** to this very screen:")
+        st.code(session.address(), language=None, wrap_lines=True)
+        hidden = st.multiselect(
+            "Teacher link: what to hide", PARTS, format_func=NAMES.get, key="teacher", placeholder="nothing"
+        )
+        if hidden:
+            st.code(session.address(hide=tuple(hidden)), language=None, wrap_lines=True)

@@ -1,0 +1,184 @@
+// What a new run changes: panels, menus, the buttons to intervene and to draw.
+
+function build(S) {
+  const { header, $ } = S;
+  for (const element of S.root.querySelectorAll("[data-part]"))
+    element.classList.toggle("gone", S.hidden.has(element.dataset.part));
+  buildPanels(S);
+  buildChoices(S);
+  Object.assign($(".time"), { max: header.steps, disabled: header.steps === 0 });
+  Object.assign($(".sigma"), { min: header.sigmas[0], max: header.sigmas[1], step: header.sigmas[2] });
+  buildActs(S);
+  buildDrawTools(S);
+  looks(S);
+}
+
+// What a new run or another layer changes, but not another step.
+function looks(S) {
+  legend(S);
+  film(S);
+  charts(S);
+  pixelChart(S);
+}
+
+function option(value, text) {
+  return Object.assign(document.createElement("option"), { value, textContent: text });
+}
+
+function buildChoices(S) {
+  const { header, $, look } = S;
+  $(".layer").replaceChildren(...Object.entries(LAYERS).map(([value, text]) => option(value, text)));
+  $(".channel").replaceChildren(...Array.from({ length: header.channels.v }, (_, i) => option(i, i + 1)));
+  $(".against").replaceChildren(...Array.from({ length: header.steps + 1 }, (_, i) => option(i, i)));
+  look.channel = Math.min(look.channel, header.channels.v - 1);
+  look.against = Math.min(look.against, header.steps);
+  $(".layer").value = look.layer;
+  $(".channel").value = look.channel;
+  $(".against").value = look.against;
+  $(".what").value = look.plane;
+  $(".points").value = look.points;
+  $(".view").value = look.chart;
+  $(".curve").value = look.curve;
+  $(".draws").checked = look.draws;
+}
+
+function buildPanels(S) {
+  const { header } = S;
+  const wanted = ["input", "run", ...(header.curves.ghost ? ["ghost"] : []), "beside", "truth"];
+  if (S.panels.map((p) => p.entity).join() === wanted.join()) return;
+  const holder = S.$(".panels");
+  S.panels = wanted.map((entity) => {
+    const figure = document.createElement("figure");
+    const canvas = document.createElement("canvas");
+    const caption = document.createElement("figcaption");
+    canvas.tabIndex = 0;
+    canvas.setAttribute("role", "img");
+    figure.className = `panel ${entity}`;
+    figure.append(caption, canvas);
+    const panel = { entity, canvas, caption };
+    pointer(S, panel);
+    return panel;
+  });
+  holder.style.setProperty("--panels", wanted.length);
+  holder.replaceChildren(...S.panels.map((p) => p.canvas.parentElement));
+}
+
+function button(text, label, act, pressed) {
+  const element = Object.assign(document.createElement("button"), { textContent: text, title: label });
+  element.setAttribute("aria-label", label);
+  if (pressed !== undefined) element.setAttribute("aria-pressed", pressed);
+  element.addEventListener("click", act);
+  return element;
+}
+
+// The switches in force at the step on show: the run's own, then every intervention up to it.
+function inForce(S) {
+  const now = { ...S.header.switches };
+  for (const item of S.header.do.filter((i) => i.t <= S.t)) {
+    if (item.kind === "flip") now[item.switch] = item.on;
+    if (item.kind === "freeze") now.frozen = item.on;
+  }
+  return now;
+}
+
+function buildActs(S) {
+  const { header, $ } = S;
+  const now = inForce(S);
+  const add = (item) => S.act([...header.do.filter((o) => !overrides(item, o)), { t: S.t, ...item }]);
+  const flip = (name, off, on) =>
+    button(now[name] ? off : on, `${now[name] ? off : on} from the step on show`, () => add({ kind: "flip", switch: name, on: !now[name] }));
+  const paint = (name, target, like, text, label) => {
+    const active = S.tool?.kind === "paint" && S.tool.id === name;
+    return button(text, label, () => useTool(S, active ? null : { kind: "paint", id: name, name: "pen", target, like }), active);
+  };
+  const size = Object.assign(document.createElement("input"), { type: "number", min: 0.1, max: 100, step: 0.1, value: S.kick ?? 1 });
+  size.className = "kick-size";
+  size.setAttribute("aria-label", "Size of the kick: standard deviation at each neuron");
+  size.addEventListener("change", () => {
+    S.kick = Math.min(100, Math.max(0.1, +size.value || 1));
+    size.value = S.kick;
+  });
+  const kicks = header.do.filter((i) => i.kind === "kick").length;
+  const swaps = header.do.filter((i) => i.kind === "swap").length;
+  const title = Object.assign(document.createElement("b"), { textContent: `At step ${S.t}:`, className: "at" });
+  const full = header.do.length >= header.most;
+  const items = [
+    ...(header.loops ? [flip("loop", "Cut the loop", "Close the loop")] : []),
+    flip("softmax", "Softmax off", "Softmax on"),
+    flip("decay", "Decay off", "Decay on"),
+    button(now.frozen ? "Run the clock" : "Freeze the clock", "Hold the decay's clock from the step on show, or let it run", () => add({ kind: "freeze", on: !now.frozen })),
+    button("Swap the image", "Show the model another image from this step on; the state stays", () =>
+      add({ kind: "swap", seed: (header.image + swaps + 1) % 1000, noise: header.noise })),
+    button("Kick h", "Add noise to every neuron of the state", () => add({ kind: "kick", size: S.kick ?? 1, seed: kicks })),
+    size,
+    ...(header.loops ? [paint("v", "v", "shape", "Paint v", "Paint into the feedback neurons: as where the model sees shape")] : []),
+    paint("erase", "h", "background", "Erase mask", "Wipe the state: as where the model sees background"),
+  ];
+  for (const item of items) if (item.tagName === "BUTTON") item.disabled = full && !item.hasAttribute("aria-pressed");
+  $(".acts").replaceChildren(title, ...items);
+  $(".chips").replaceChildren(
+    ...header.do.map((item, i) => button(`t = ${item.t}: ${nameOf(item)} ✕`, `Take back: ${nameOf(item)} at step ${item.t}`, () => S.act(header.do.filter((_, j) => j !== i)))),
+    ...(header.do.length ? [button("Clear all", "Take back every intervention", () => S.act([]))] : []),
+    ...(full ? [Object.assign(document.createElement("span"), { textContent: `At most ${header.most} interventions.` })] : []),
+  );
+  const marks = header.do.filter((item) => item.t <= header.steps);
+  $(".marks").replaceChildren(
+    ...marks.map((item) => {
+      const mark = Object.assign(document.createElement("span"), { textContent: "▲", title: `step ${item.t}: ${nameOf(item)}` });
+      mark.style.left = `calc(8px + (100% - 16px) * ${item.t / Math.max(header.steps, 1)})`;
+      return mark;
+    }),
+  );
+  S.actsAt = S.t;
+}
+
+// A new one of these replaces an earlier one of the same step.
+function overrides(item, other) {
+  if (other.kind !== item.kind || item.kind === "kick" || item.kind === "paint") return false;
+  return (other.t === undefined || other.t === item.t) && (item.kind !== "flip" || other.switch === item.switch);
+}
+
+function nameOf(item) {
+  if (item.kind === "flip") return item.switch === "loop" ? (item.on ? "close the loop" : "cut the loop") : `${item.switch} ${item.on ? "on" : "off"}`;
+  if (item.kind === "freeze") return item.on ? "freeze the clock" : "run the clock";
+  if (item.kind === "swap") return `image ${item.seed}`;
+  if (item.kind === "kick") return `kick ${short(item.size)}`;
+  return item.target === "v" ? "paint v" : "erase";
+}
+
+function useTool(S, tool) {
+  S.tool = tool;
+  if (tool) play(S, false);
+  buildActs(S);
+  buildDrawTools(S);
+  draw(S);
+}
+
+function buildDrawTools(S) {
+  const holder = S.$(".draw-tools");
+  const drawing = S.tool?.kind === "draw";
+  const use = (name, text, label) =>
+    button(text, label, () => useTool(S, { kind: "draw", name }), drawing && S.tool.name === name);
+  const start = button(drawing ? "Stop drawing" : "Draw your own", "Draw the clean image with mouse, pen or finger", () => useTool(S, drawing ? null : { kind: "draw", name: "pen" }), drawing);
+  const items = [start];
+  if (drawing)
+    items.push(
+      use("pen", "Pen", "Draw"), use("rubber", "Rubber", "Rub out"), use("circle", "● Stamp", "Stamp a circle"),
+      use("square", "■ Stamp", "Stamp a square"), use("triangle", "▲ Stamp", "Stamp a triangle"),
+      Object.assign(button("Undo", "Take back the last stroke", () => undo(S)), { disabled: !S.undo.length }),
+      button("Clear", "Start from an empty image", () => {
+        S.undo.push({ bitmap: S.bitmap.slice(), drawn: S.header.drawn });
+        S.bitmap = new Uint8Array(S.bitmap.length);
+        S.preview = true;
+        sendDrawing(S);
+        buildDrawTools(S);
+      }),
+    );
+  if (S.header.drawn || S.header.cue)
+    items.push(button("Back to the drawn-by-seed image", "Drop the drawing and the cue placed by hand", () => {
+      S.undo = [];
+      S.ask({ drawing: "", cue: null });
+    }));
+  if (S.blocks.cue) items.push(Object.assign(document.createElement("span"), { className: "hint", textContent: drawing ? "To move the cue, stop drawing and click the input." : "Click the input to move the cue." }));
+  holder.replaceChildren(...items);
+}

@@ -1,0 +1,157 @@
+// Small SVG charts. Each returns a function that moves its cursor to a step, which is all a step costs.
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 360;
+const AREA = { left: 44, right: 10, top: 26, bottom: 34 };
+
+function node(parent, name, attributes, text) {
+  const element = document.createElementNS(SVG, name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  if (text !== undefined) element.textContent = text;
+  parent.append(element);
+  return element;
+}
+
+function short(value) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  return size >= 1e4 || size < 1e-2 ? value.toExponential(0).replace("e+", "e") : String(+value.toPrecision(3));
+}
+
+function ticksOf(lo, hi, log) {
+  if (log) {
+    const [from, to] = [Math.ceil(Math.log10(lo)), Math.floor(Math.log10(hi))];
+    const by = Math.max(1, Math.ceil((to - from) / 4));
+    return Array.from({ length: Math.max(0, Math.floor((to - from) / by) + 1) }, (_, i) => 10 ** (from + i * by));
+  }
+  const raw = (hi - lo) / 4.5 || 1;
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const by = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.8);
+  const ticks = [];
+  for (let v = Math.ceil(lo / by) * by; v <= hi + by * 1e-6; v += by) ticks.push(Math.abs(v) < by * 1e-6 ? 0 : v);
+  return ticks;
+}
+
+// Axes, title and legend; returns the scales.
+function frame(svg, { height, x, y, xLabel, yLabel, legend, log, wholeX }) {
+  svg.replaceChildren();
+  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
+  const px = (v) => AREA.left + ((v - x[0]) / (x[1] - x[0] || 1)) * (WIDTH - AREA.left - AREA.right);
+  const at = log ? (v) => Math.log10(v) : (v) => v;
+  const py = (v) =>
+    height - AREA.bottom - ((at(v) - at(y[0])) / (at(y[1]) - at(y[0]) || 1)) * (height - AREA.top - AREA.bottom);
+  for (const v of ticksOf(...y, log)) {
+    node(svg, "line", { x1: AREA.left, x2: WIDTH - AREA.right, y1: py(v), y2: py(v), class: "grid" });
+    node(svg, "text", { x: AREA.left - 5, y: py(v) + 4, class: "tick end" }, short(v));
+  }
+  for (const v of ticksOf(...x).filter((v) => !wholeX || Number.isInteger(v)))
+    node(svg, "text", { x: px(v), y: height - AREA.bottom + 15, class: "tick middle" }, short(v));
+  node(svg, "text", { x: (WIDTH + AREA.left) / 2, y: height - 4, class: "label middle" }, xLabel);
+  node(svg, "text", { x: -(height - 8) / 2, y: 11, class: "label middle", transform: "rotate(-90)" }, yLabel);
+  let left = AREA.left;
+  for (const item of legend.filter((entry) => entry.name)) {
+    node(svg, "line", { x1: left, x2: left + 18, y1: 10, y2: 10, stroke: item.colour, "stroke-width": 3, "stroke-dasharray": item.dash ?? "" });
+    const text = node(svg, "text", { x: left + 22, y: 14, class: "tick" }, item.name);
+    left += 34 + (text.getComputedTextLength?.() || item.name.length * 6);
+  }
+  return { px, py };
+}
+
+function pathOf(values, px, py, log) {
+  let path = "";
+  let pen = "M";
+  values.forEach((v, t) => {
+    if (v === null || (log && v <= 0)) return void (pen = "M");
+    path += `${pen}${px(t).toFixed(1)},${py(v).toFixed(1)}`;
+    pen = "L";
+  });
+  return path;
+}
+
+// series: [{ name, values, colour, dash, width }], those without a name stay out of the legend; faint: lines drawn
+// thin beneath them; bands: [{ low, high, colour }].
+function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabel, log = false, label, at }) {
+  const last = Math.max(1, ...series.map((s) => s.values.length - 1));
+  let bounds = y;
+  if (!bounds) {
+    const all = [...series.map((s) => s.values), ...bands.flatMap((b) => [b.low, b.high])]
+      .flat()
+      .filter((v) => v !== null && (!log || v > 0));
+    const [lo, hi] = all.length ? [Math.min(...all), Math.max(...all)] : [log ? 0.1 : 0, 1];
+    const room = (hi - lo) * 0.06 || Math.abs(hi) * 0.1 || 0.5;
+    bounds = log ? [lo / 1.3, hi * 1.3] : [lo - room, hi + room];
+  }
+  const { px, py } = frame(svg, { height, x: [0, last], y: bounds, xLabel: "step t", yLabel, legend: series, log, wholeX: true });
+  svg.setAttribute("aria-label", label);
+  const inside = (v) => Math.min(Math.max(v, bounds[0]), bounds[1]);
+  for (const { low, high, colour } of bands) {
+    const there = low.map((v, t) => [t, v, high[t]]).filter(([, v]) => v !== null);
+    const edge = [...there.map(([t, , v]) => [t, v]), ...there.reverse().map(([t, v]) => [t, v])];
+    node(svg, "polygon", { points: edge.map(([t, v]) => `${px(t)},${py(inside(v))}`).join(" "), fill: colour, opacity: 0.22 });
+  }
+  for (const s of faint)
+    node(svg, "path", { d: pathOf(s.values, px, py, log), fill: "none", stroke: s.colour, "stroke-width": 1, opacity: 0.3 });
+  series.forEach((s) =>
+    node(svg, "path", { d: pathOf(s.values, px, py, log), fill: "none", stroke: s.colour, "stroke-width": s.width ?? 2.5, "stroke-dasharray": s.dash ?? "" }),
+  );
+  const cursor = node(svg, "line", { y1: AREA.top, y2: height - AREA.bottom, class: "cursor" });
+  const dots = series.map((s) => node(svg, "circle", { r: (s.width ?? 2.5) > 1.5 ? 4 : 2.5, fill: s.colour }));
+  const hit = node(svg, "rect", { x: AREA.left, y: 0, width: WIDTH - AREA.left - AREA.right, height, fill: "transparent", class: "hit" });
+  hit.addEventListener("click", (event) => {
+    const box = svg.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * WIDTH;
+    at(Math.round(((x - AREA.left) / (WIDTH - AREA.left - AREA.right)) * last));
+  });
+  return (t) => {
+    cursor.setAttribute("x1", px(t));
+    cursor.setAttribute("x2", px(t));
+    series.forEach((s, i) => {
+      const v = s.values[Math.min(t, s.values.length - 1)];
+      const shown = v !== null && v !== undefined && (!log || v > 0);
+      dots[i].setAttribute("visibility", shown ? "visible" : "hidden");
+      if (shown) (dots[i].setAttribute("cx", px(t)), dots[i].setAttribute("cy", py(v)));
+    });
+  };
+}
+
+// paths: [{ name, points: [[x, y], …], colour, dash, live }]; only live ones grow with time.
+function planeChart(svg, { paths, cloud, dots, labels, label, at, height = 230 }) {
+  const all = [...paths.flatMap((p) => p.points), ...(cloud ?? []).flatMap((c) => c.points), ...dots.map((d) => d.point)];
+  const span = (i) => {
+    const values = all.map((p) => p[i]);
+    const [lo, hi] = [Math.min(...values), Math.max(...values)];
+    const room = (hi - lo) * 0.07 || 1;
+    return [lo - room, hi + room];
+  };
+  const legend = [...paths, ...dots];
+  const { px, py } = frame(svg, { height, x: span(0), y: span(1), xLabel: labels[0], yLabel: labels[1], legend });
+  svg.setAttribute("aria-label", label);
+  const line = (points) => points.map((p, i) => `${i ? "L" : "M"}${px(p[0]).toFixed(1)},${py(p[1]).toFixed(1)}`).join("");
+  for (const { points, colour } of cloud ?? [])
+    node(svg, "path", { d: line(points), fill: "none", stroke: colour, "stroke-width": 1, opacity: 0.3 });
+  const moving = paths.map((path) => {
+    const style = { fill: "none", stroke: path.colour, "stroke-dasharray": path.dash ?? "" };
+    node(svg, "path", { d: line(path.points), ...style, "stroke-width": 1, opacity: 0.5 });
+    const grown = node(svg, "path", { ...style, "stroke-width": path.live ? 3 : 1.5 });
+    if (path.live)
+      path.points.forEach((p, t) => {
+        const dot = node(svg, "circle", { cx: px(p[0]), cy: py(p[1]), r: 4, fill: path.colour, class: "point" });
+        node(dot, "title", {}, `step ${t}`);
+        node(svg, "circle", { cx: px(p[0]), cy: py(p[1]), r: 11, fill: "transparent", class: "hit" }).addEventListener("click", () => at(t));
+      });
+    const here = node(svg, "circle", { r: path.live ? 7 : 4, fill: path.colour, class: "here-point" });
+    return { path, grown, here };
+  });
+  for (const { point, colour, name } of dots) {
+    const mark = node(svg, "rect", { x: px(point[0]) - 5, y: py(point[1]) - 5, width: 10, height: 10, fill: colour });
+    node(mark, "title", {}, name);
+  }
+  return (t) => {
+    for (const { path, grown, here } of moving) {
+      const i = Math.min(t, path.points.length - 1);
+      grown.setAttribute("d", line(path.points.slice(0, i + 1)));
+      here.setAttribute("cx", px(path.points[i][0]));
+      here.setAttribute("cy", py(path.points[i][1]));
+    }
+  };
+}

@@ -1,0 +1,150 @@
+// The player: one run, decoded once, played here. Python is asked only for what changes the run.
+
+const PATIENCE = 3000; // ms until a request that was not answered no longer holds back the next
+const COLOURS = { run: "#0072B2", ghost: "#7f8c99", beside: "#D55E00", chance: "#7f8c99", old: "#CC79A7" };
+const DASHES = { ghost: "5 3", beside: "8 4", chance: "2 3", old: "1 3" };
+const sessions = new WeakMap();
+
+export default function (component) {
+  const root = component.parentElement;
+  let S = sessions.get(root);
+  if (!S) sessions.set(root, (S = open(root)));
+  S.send = component.setTriggerValue;
+  S.alive = true;
+  document.addEventListener("keydown", S.onKey);
+  receive(S, component.data);
+  return () => {
+    S.alive = false;
+    document.removeEventListener("keydown", S.onKey);
+  };
+}
+
+function open(root) {
+  const $ = (selector) => root.querySelector(selector);
+  const S = {
+    root, $, header: null, blocks: {}, lut: null, t: 0, playing: false, sigma: 0, look: null, hidden: new Set(),
+    panels: [], cursors: [], pixel: null, tool: null, stroke: null, bitmap: null, preview: false, cuePreview: null,
+    undo: [], strokes: new Map(), sent: 0, sentAt: 0, pending: null, dirty: false,
+  };
+  S.ask = (wish) => ask(S, wish);
+  S.act = (items) => ask(S, { do: items });
+  S.onKey = (event) => onKey(S, event);
+  wire(S);
+  new ResizeObserver(() => S.header && film(S)).observe($(".player"));
+  return S;
+}
+
+function wire(S) {
+  const { $ } = S;
+  $(".reset").addEventListener("click", () => goTo(S, 0));
+  $(".back").addEventListener("click", () => goTo(S, S.t - 1));
+  $(".step").addEventListener("click", () => goTo(S, S.t + 1));
+  $(".play").addEventListener("click", () => play(S, !S.playing));
+  $(".time").addEventListener("input", (event) => goTo(S, +event.target.value));
+  $(".film").addEventListener("click", (event) => {
+    const box = $(".film-inner").getBoundingClientRect();
+    goTo(S, Math.floor((event.clientX - box.left) / S.pitch));
+  });
+  const sigma = (live) => (event) => {
+    S.sigma = +event.target.value;
+    S.preview = true;
+    schedule(S);
+    ask(S, { sigma: S.sigma, live });
+  };
+  $(".sigma").addEventListener("input", sigma(true));
+  $(".sigma").addEventListener("change", sigma(false));
+  const choose = (selector, key, read = (element) => element.value, remote = false) =>
+    $(selector).addEventListener("change", (event) => {
+      S.look[key] = read(event.target);
+      if (remote) ask(S, { look: { ...S.look, t: S.t === S.header.steps ? null : S.t } });
+      looks(S);
+      draw(S);
+      report(S);
+    });
+  choose(".layer", "layer", (e) => e.value, true);
+  choose(".channel", "channel", (e) => +e.value);
+  choose(".against", "against", (e) => +e.value);
+  choose(".what", "plane", (e) => e.value, true);
+  choose(".points", "points", (e) => e.value, true);
+  choose(".view", "chart");
+  choose(".curve", "curve");
+  choose(".draws", "draws", (e) => e.checked, true);
+  $(".save").addEventListener("click", () => save(S));
+}
+
+// ---- Python: what comes, what is asked ------------------------------------------------------------
+
+function receive(S, data) {
+  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
+  const { header, start } = decodeHeader(bytes);
+  const first = S.header === null;
+  const fresh = first || header.id !== S.header.id;
+  const elsewhere = first || header.epoch !== S.header.epoch; // a preset, a link or a reset, not this player
+  const atEnd = S.header && S.t >= S.header.steps;
+  const other = first || header.epoch !== S.header.epoch || header.steps !== S.header.steps;
+  if (fresh) S.blocks = decodeBlocks(bytes, header, start);
+  S.header = header;
+  S.lut = lutOf(header);
+  S.hidden = new Set(header.hide);
+  if (elsewhere) {
+    S.look = { ...header.look };
+    S.tool = null;
+    S.undo = [];
+  }
+  S.t = Math.min(S.t, header.steps);
+  if (!first && atEnd && other && !elsewhere) S.t = header.steps;
+  const answered = header.answered >= S.sent;
+  if (answered && !S.pending) {
+    S.sigma = header.sigma;
+    S.preview = false;
+    S.bitmap = null;
+    S.cuePreview = S.stroke = null;
+  }
+  S.bitmap ??= Uint8Array.from(S.blocks.clean.data.subarray(0, header.size[0] * header.size[1]), (v) => +(v > 127));
+  S.$(".busy").hidden = answered;
+  if (fresh || elsewhere) build(S);
+  if (elsewhere) begin(S);
+  draw(S);
+  if (answered) flush(S);
+  S.root.host?.setAttribute("data-run", header.id);
+  S.$(".player").dataset.run = header.id;
+  S.$(".player").dataset.answered = header.answered;
+}
+
+function begin(S) {
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  S.playing = false;
+  if (S.header.look.t !== null) S.t = Math.min(S.header.look.t, S.header.steps);
+  else if (still) S.t = S.header.steps;
+  else {
+    S.t = 0;
+    play(S, true);
+  }
+}
+
+// The last wish always wins: one request is under way at a time, and what came meanwhile goes next.
+function ask(S, wish) {
+  S.pending = { ...S.pending, ...wish };
+  flush(S);
+}
+
+function flush(S) {
+  if (!S.pending) return;
+  const waiting = S.sent > (S.header?.answered ?? 0) && performance.now() - S.sentAt < PATIENCE;
+  if (waiting) return void setTimeout(() => flush(S), PATIENCE);
+  S.sent = Math.max(S.sent + 1, Date.now());
+  S.sentAt = performance.now();
+  S.send("ask", { ...S.pending, n: S.sent });
+  S.pending = null;
+  S.$(".busy").hidden = false;
+}
+
+// Tell Python what is looked at, for the link, once the hand has come to rest.
+function report(S) {
+  clearTimeout(S.reporting);
+  S.reporting = setTimeout(() => {
+    if (S.playing || !S.alive) return;
+    const look = { ...S.look, t: S.t === S.header.steps ? null : S.t };
+    if (JSON.stringify(look) !== JSON.stringify(S.header.look)) ask(S, { look });
+  }, 600);
+}

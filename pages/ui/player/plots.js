@@ -1,0 +1,138 @@
+// The three charts: the path of the state, curves over time, and one pixel.
+
+function charts(S) {
+  S.cursors = [planeOf(S), curvesOf(S)];
+  S.cursors.forEach((cursor) => cursor(S.t));
+}
+
+function planeOf(S) {
+  const { plane, names } = S.header;
+  const svg = S.$("svg.plane");
+  const shares = plane.explained.map((v, i) => `PC${i + 1} (${(100 * v).toFixed(1)} % of variance)`);
+  const regionStyle = (i) => (plane.regions.length > 1 && i ? "3 2" : undefined);
+  const label = `Path of ${plane.what} through ${S.header.steps} steps, ${shares.join(", ")}`;
+  const named = (name, region) => (plane.regions.length > 1 ? region : name);
+  const jump = (t) => goTo(S, t);
+  if (S.look.chart === "time") {
+    const first = (points) => points.map((p) => p[0]);
+    const cloud = (plane.cloud ?? []).flatMap((draws) => draws.map((points) => ({ name: "", values: first(points), colour: COLOURS.run, width: 0.5 })));
+    const series = [
+      ...plane.run.map((points, i) => ({ name: named(names[0], plane.regions[i]), values: first(points), colour: COLOURS.run, dash: regionStyle(i) })),
+      ...(plane.ghost ?? []).map((points, i) => ({ name: i ? "" : "untouched", values: first(points), colour: COLOURS.ghost, dash: DASHES.ghost, width: 1.5 })),
+      ...(plane.beside ?? []).map((points, i) => ({ name: i ? "" : names[1], values: plane.run[0].map(() => points[0][0]), colour: COLOURS.beside, dash: DASHES.beside })),
+    ];
+    return thinned(svg, series, cloud, { yLabel: shares[0], label, at: jump });
+  }
+  return planeChart(svg, {
+    paths: [
+      ...(plane.ghost ?? []).map((points, i) => ({ name: i ? "" : "untouched", points, colour: COLOURS.ghost, dash: DASHES.ghost })),
+      ...plane.run.map((points, i) => ({ name: named(names[0], plane.regions[i]), points, colour: COLOURS.run, dash: regionStyle(i), live: true })),
+    ].filter((path) => path.points.length),
+    dots: (plane.beside ?? []).map((points, i) => ({ name: i ? "" : names[1], point: points[0], colour: COLOURS.beside })),
+    cloud: plane.cloud?.flatMap((draws) => draws.map((points) => ({ points, colour: COLOURS.run }))),
+    labels: shares, label, at: jump,
+  });
+}
+
+// A line chart whose cloud is drawn under it and has no part in legend or cursor.
+function thinned(svg, series, cloud, rest) {
+  const all = [...series, ...cloud].flatMap((s) => s.values);
+  const room = (Math.max(...all) - Math.min(...all)) * 0.06 || 1;
+  const y = [Math.min(...all) - room, Math.max(...all) + room];
+  return lineChart(svg, { series, faint: cloud, y, ...rest });
+}
+
+function curvesOf(S) {
+  const { curves, bands, names, chance } = S.header;
+  const key = S.look.curve;
+  const svg = S.$(".over-time");
+  const line = (entity, values, name, more) => ({ name, values, colour: COLOURS[entity], dash: DASHES[entity], ...more });
+  const flat = (value) => curves.run.f1.map(() => value);
+  let series, y, log, yLabel;
+  if (key === "norms") {
+    log = true;
+    yLabel = "norm";
+    series = [
+      line("run", curves.run.delta, "‖δ‖"), line("run", curves.run.applied, "‖δ̃‖ applied", { dash: "2 3" }),
+      line("run", curves.run.norm, "‖h‖", { colour: "#009E73", dash: "8 3" }),
+      ...(curves.ghost ? [line("ghost", curves.ghost.norm, "‖h‖ untouched", { width: 1.5 })] : []),
+    ];
+  } else {
+    log = key === "update";
+    yLabel = { f1: "F1 of this image", iou: "IoU of this image", update: "‖Δh‖/‖h‖", entropy: "bits a pixel" }[key];
+    if (key === "f1" || key === "iou") y = [-0.03, 1.03];
+    series = [
+      line("run", curves.run[key], names[0]),
+      ...(curves.ghost ? [line("ghost", curves.ghost[key], "untouched", { width: 1.5 })] : []),
+      ...(curves.beside[key] ? [line("beside", curves.beside[key], names[1])] : []),
+      ...(key === "f1" ? [line("chance", flat(chance), "chance", { width: 1.5 })] : []),
+      ...(key === "f1" && curves.run.old ? [line("old", curves.run.old, "old image")] : []),
+    ];
+  }
+  const band = bands?.[key];
+  const drawn = band ? [{ low: band[1], high: band[2], colour: COLOURS.run }] : [];
+  S.$(".contraction").textContent = contractionText(S);
+  return lineChart(svg, { series, bands: drawn, y, log, yLabel, label: `${yLabel} over ${S.header.steps} steps`, at: (t) => goTo(S, t) });
+}
+
+function contractionText(S) {
+  const { bands } = S.header;
+  if (!S.look.draws) return "";
+  if (!bands) return "16 noise draws: running…";
+  const factors = bands.contraction.filter((v) => v !== null);
+  const last = factors.at(-1);
+  return (
+    `Band: lowest to highest of ${bands.n} noise draws of this image, run untouched. Spread of their states ` +
+    `‖h − mean‖ (rms): ${short(bands.spread.at(-1))} at the end, ×${last?.toFixed(3) ?? "–"} in the last step` +
+    `, ×${Math.min(...factors).toFixed(3)} to ×${Math.max(...factors).toFixed(3)} over the run (below 1 they contract).`
+  );
+}
+
+function pixelChartSoon(S) {
+  if (S.pixelQueued) return;
+  S.pixelQueued = true;
+  requestAnimationFrame(() => {
+    S.pixelQueued = false;
+    pixelChart(S);
+  });
+}
+
+function pixelChart(S) {
+  const { header, blocks, $ } = S;
+  const [upper, lower] = [$(".pixel-p"), $(".pixel-state")];
+  if (!S.pixel || !header) {
+    S.pixelCursors = [];
+    upper.replaceChildren();
+    lower.replaceChildren();
+    $(".pixel-text").textContent = "Point at a pixel, or focus a panel and use the arrow keys.";
+    return;
+  }
+  const [row, column] = S.pixel;
+  const i = row * header.size[1] + column;
+  const steps = [...header.curves.run.f1.keys()];
+  const over = (name) => steps.map((t) => valueOf(blocks[name], t, i));
+  const entities = ["run", ...(header.curves.ghost ? ["ghost"] : []), "beside"];
+  const names = { run: header.names[0], ghost: "untouched", beside: header.names[1] };
+  const series = entities.map((e) => ({ name: names[e], values: over(`${e}.probability`), colour: COLOURS[e], dash: DASHES[e] }));
+  const logit = valueOf(blocks["run.logit"], S.t, i);
+  const p = valueOf(blocks["run.probability"], S.t, i);
+  $(".pixel-text").textContent =
+    `row ${row}, column ${column}: P(shape) ${p.toFixed(2)}, logit ${logit.toFixed(2)}, ` +
+    `${names.beside} ${valueOf(blocks["beside.probability"], S.t, i).toFixed(2)}, truth ${truthAt(S, S.t)[i]}`;
+  const jump = (t) => goTo(S, t);
+  S.pixelCursors = [
+    lineChart(upper, { series, y: [-0.03, 1.03], yLabel: "P(shape)", label: `P(shape) of this pixel over time`, at: jump, height: 150 }),
+  ];
+  if (!blocks["state.0"]) {
+    lower.replaceChildren();
+    if (!S.wantsState) S.ask({ state: (S.wantsState = true) });
+  } else {
+    const { u, v } = header.channels;
+    const state = Array.from({ length: u + v }, (_, c) => ({
+      name: c === 0 ? "u" : c === u ? "v" : "", values: over(`state.${c}`), width: 1.2,
+      colour: c < u ? COLOURS.run : "#009E73", dash: c < u ? "" : "4 2",
+    }));
+    S.pixelCursors.push(lineChart(lower, { series: state, yLabel: "u and v", label: "u and v of this pixel over time", at: jump, height: 150 }));
+  }
+  S.pixelCursors.forEach((cursor) => cursor(S.t));
+}

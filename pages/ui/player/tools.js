@@ -1,0 +1,159 @@
+// What the pointer, or the arrow keys and Enter, do on a panel: read a pixel, place the cue, draw, paint.
+
+const STAMPS = { circle: 0, square: 4, triangle: 3 };
+const UNDOS = 30;
+
+// The pixels a tool marks at a point: a small disc, or a stamp a fifth of the image wide.
+function marked(tool, size, row, column) {
+  const sides = STAMPS[tool];
+  const radius = sides === undefined ? Math.max(1, size[0] / 32) : size[0] / 5;
+  const found = [];
+  for (let r = Math.floor(row - radius); r <= row + radius; r++)
+    for (let c = Math.floor(column - radius); c <= column + radius; c++) {
+      if (r < 0 || c < 0 || r >= size[0] || c >= size[1]) continue;
+      if (insideOf(sides, r - row, c - column, radius)) found.push(r * size[1] + c);
+    }
+  return found;
+}
+
+function insideOf(sides, dy, dx, radius) {
+  if (!sides) return dx * dx + dy * dy <= radius * radius;
+  for (let k = 0; k < sides; k++) {
+    const normal = (sides === 4 ? -Math.PI / 4 : -Math.PI / 2) + ((2 * k + 1) * Math.PI) / sides;
+    if (dx * Math.cos(normal) + dy * Math.sin(normal) > radius * Math.cos(Math.PI / sides)) return false;
+  }
+  return true;
+}
+
+// Every pixel on the way, so that a quick stroke has no gaps.
+function between(from, to) {
+  const steps = Math.max(Math.abs(to[0] - from[0]), Math.abs(to[1] - from[1]), 1);
+  return Array.from({ length: steps }, (_, i) =>
+    [0, 1].map((axis) => Math.round(from[axis] + ((to[axis] - from[axis]) * (i + 1)) / steps)),
+  );
+}
+
+function pixelAt(S, canvas, event) {
+  const box = canvas.getBoundingClientRect();
+  const row = Math.floor(((event.clientY - box.top) / box.height) * S.header.size[0]);
+  const column = Math.floor(((event.clientX - box.left) / box.width) * S.header.size[1]);
+  return [Math.min(Math.max(row, 0), S.header.size[0] - 1), Math.min(Math.max(column, 0), S.header.size[1] - 1)];
+}
+
+// Which tool acts on this panel, if any.
+function toolOn(S, entity) {
+  if (entity === "input" && S.tool && S.tool.kind === "draw") return S.tool;
+  if (entity === "input" && S.blocks.cue && !S.hidden.has("draw")) return { kind: "cue" };
+  if (entity === "run" && S.tool && S.tool.kind === "paint") return S.tool;
+  return null;
+}
+
+function beginStroke(S, tool, pixel) {
+  if (tool.kind === "cue") return void (S.cuePreview = pixel);
+  if (tool.kind === "draw") {
+    S.undo.push({ bitmap: S.bitmap.slice(), drawn: S.header.drawn });
+    if (S.undo.length > UNDOS) S.undo.shift();
+    S.preview = true;
+  } else S.stroke = new Uint8Array(S.header.size[0] * S.header.size[1]);
+  moveStroke(S, tool, pixel, pixel);
+}
+
+function moveStroke(S, tool, from, to) {
+  if (tool.kind === "cue") return void (S.cuePreview = to);
+  const target = tool.kind === "draw" ? S.bitmap : S.stroke;
+  const stamp = STAMPS[tool.name] !== undefined;
+  for (const point of stamp ? [to] : between(from, to)) {
+    if (stamp && from !== to) return; // a stamp falls once, where the pointer came down
+    for (const i of marked(tool.name, S.header.size, ...point)) target[i] = tool.name === "rubber" ? 0 : 1;
+  }
+}
+
+async function endStroke(S, tool) {
+  if (tool.kind === "cue") return S.ask({ cue: S.cuePreview });
+  if (tool.kind === "draw") return sendDrawing(S);
+  const { t } = S;
+  const stroke = S.stroke;
+  const same = (item) => item.kind === "paint" && item.t === t && item.target === tool.target && item.like === tool.like;
+  const before = S.strokes.get(strokeKey(t, tool));
+  if (before && S.header.do.some(same)) before.forEach((on, i) => on && (stroke[i] = 1)); // strokes of one step add up
+  S.strokes.set(strokeKey(t, tool), stroke);
+  const item = { kind: "paint", t, target: tool.target, like: tool.like, mask: await packMask(stroke) };
+  S.act([...S.header.do.filter((other) => !same(other)), item]);
+}
+
+function strokeKey(t, tool) {
+  return `${t} ${tool.target} ${tool.like}`;
+}
+
+async function sendDrawing(S) {
+  S.ask({ drawing: await packMask(S.bitmap), cue: S.header.cue ?? undefined });
+}
+
+function undo(S) {
+  const last = S.undo.pop();
+  if (!last) return;
+  S.bitmap = last.bitmap;
+  S.preview = true;
+  if (last.drawn) sendDrawing(S);
+  else S.ask({ drawing: "" });
+}
+
+function pointer(S, panel) {
+  const { canvas, entity } = panel;
+  let last = null;
+  const point = (pixel) => {
+    S.pixel = pixel;
+    schedule(S);
+    pixelChartSoon(S);
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    const tool = toolOn(S, entity);
+    const pixel = pixelAt(S, canvas, event);
+    point(pixel);
+    if (!tool || event.button) return;
+    event.preventDefault();
+    canvas.setPointerCapture(event.pointerId);
+    last = pixel;
+    beginStroke(S, tool, pixel);
+    schedule(S);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const pixel = pixelAt(S, canvas, event);
+    if (last && (pixel[0] !== last[0] || pixel[1] !== last[1])) {
+      moveStroke(S, toolOn(S, entity), last, pixel);
+      last = pixel;
+    }
+    if (!S.pixel || pixel[0] !== S.pixel[0] || pixel[1] !== S.pixel[1]) point(pixel);
+  });
+  const end = () => {
+    if (!last) return;
+    last = null;
+    endStroke(S, toolOn(S, entity));
+    if (S.tool?.kind === "draw") buildDrawTools(S);
+  };
+  canvas.addEventListener("pointerup", end);
+  canvas.addEventListener("pointercancel", end);
+  canvas.addEventListener("pointerleave", () => last || point(null));
+  canvas.addEventListener("blur", () => point(null));
+  canvas.addEventListener("keydown", (event) => {
+    const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    const [rows, columns] = S.header.size;
+    if (move) {
+      const at = S.pixel ?? [rows >> 1, columns >> 1];
+      point([Math.min(Math.max(at[0] + move[0], 0), rows - 1), Math.min(Math.max(at[1] + move[1], 0), columns - 1)]);
+    } else if ((event.key === "Enter" || event.key === " ") && S.pixel && toolOn(S, entity)) {
+      const tool = toolOn(S, entity);
+      beginStroke(S, tool, S.pixel);
+      endStroke(S, tool);
+      schedule(S);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+}
+
+function schedule(S) {
+  if (S.dirty) return;
+  S.dirty = true;
+  requestAnimationFrame(() => draw(S));
+}

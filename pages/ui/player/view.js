@@ -1,0 +1,120 @@
+// What a step changes: panels, words, cursors; and the parts around them that a new layer changes.
+
+function draw(S) {
+  S.dirty = false;
+  const { header, $ } = S;
+  if (!header) return;
+  for (const panel of S.panels) {
+    drawPanel(S, panel);
+    const [title, note] = captionOf(S, panel.entity);
+    panel.caption.replaceChildren(Object.assign(document.createElement("b"), { textContent: title }), note);
+    panel.canvas.setAttribute("aria-label", `${title}: ${note}`);
+    panel.canvas.style.touchAction = toolOn(S, panel.entity) ? "none" : "auto";
+    panel.canvas.style.cursor = toolOn(S, panel.entity) ? "crosshair" : "default";
+  }
+  if (+$(".time").value !== S.t) $(".time").value = S.t;
+  $(".time").setAttribute("aria-valuetext", `step ${S.t} of ${header.steps}`);
+  if (S.root.activeElement !== $(".sigma") || +$(".sigma").value !== S.sigma) $(".sigma").value = S.sigma;
+  $(".sigma-text").textContent = `${(+S.sigma).toFixed(2)} (paper σ ${((S.sigma * 512) / header.size[0]).toFixed(1)}, trained at ${short(header.trained)})`;
+  for (const cursor of S.cursors) cursor(S.t);
+  S.pixelCursors?.forEach((cursor) => cursor(S.t));
+  if (S.pitch) $(".here").style.transform = `translateX(${S.t * S.pitch}px)`;
+  const back = S.t === 0;
+  $(".back").disabled = $(".reset").disabled = back;
+  $(".step").disabled = S.t >= header.steps;
+  $(".play").disabled = header.steps === 0;
+  if (!S.playing) {
+    $(".summary").textContent = summary(S);
+    if (S.actsAt !== S.t) buildActs(S);
+    const strip = $(".film");
+    const x = S.t * (S.pitch ?? 0);
+    if (x < strip.scrollLeft || x + S.pitch > strip.scrollLeft + strip.clientWidth) strip.scrollLeft = x - strip.clientWidth / 2;
+  }
+  $(".player").dataset.t = S.t;
+  $(".player").dataset.playing = S.playing;
+}
+
+const at = (S, entity, curve) => {
+  const values = S.header.curves[entity][curve];
+  return values[Math.min(S.t, values.length - 1)];
+};
+
+function captionOf(S, entity) {
+  const { header } = S;
+  const layer = LAYERS[S.look.layer];
+  if (entity === "input") return [header.drawn ? "Your drawing + noise" : "Input x", `${header.size.join("×")} px`];
+  if (entity === "truth") return ["Truth", "the exact label"];
+  const shown = layerOf(S, entity) === S.look.layer ? "" : `${LAYERS.probability}: no ${layer} here. `;
+  const name = { run: header.names[0], ghost: "untouched", beside: header.names[1] }[entity];
+  const score = `F1 ${at(S, entity, "f1").toFixed(3)}`;
+  return [name[0].toUpperCase() + name.slice(1) + (entity === "beside" && header.still ? "" : `, t = ${S.t}`), shown + score];
+}
+
+function summary(S) {
+  const changed = at(S, "run", "flips");
+  return (
+    `Step ${S.t} of ${S.header.steps}: F1 ${at(S, "run", "f1").toFixed(2)} ${S.header.names[0]}, ` +
+    `${at(S, "beside", "f1").toFixed(2)} ${S.header.names[1]}; ` +
+    `${changed} pixel${changed === 1 ? "" : "s"} still changing.`
+  );
+}
+
+function film(S) {
+  drawFilm(S, S.$(".film"), S.$(".film").clientWidth);
+  S.$(".here").style.width = `${S.pitch}px`;
+  S.$(".here").style.transform = `translateX(${S.t * S.pitch}px)`;
+}
+
+function legend(S) {
+  const { look, header, blocks } = S;
+  const holder = S.$(".legend");
+  S.$(".channel-label").hidden = look.layer !== "v_hat";
+  S.$(".against-label").hidden = look.layer !== "difference";
+  const text = (words) => Object.assign(document.createElement("span"), { textContent: words });
+  const swatch = (rgb, words) => {
+    const box = Object.assign(document.createElement("i"), { className: "swatch" });
+    box.style.background = `rgb(${rgb})`;
+    return [box, text(words)];
+  };
+  if (look.layer === "error")
+    return holder.replaceChildren(...swatch(HIT, "hit"), ...swatch(FALSE_ALARM, "false alarm"), ...swatch(MISS, "miss"), ...swatch(REJECTION, "right to leave out"));
+  const bar = Object.assign(document.createElement("canvas"), { width: 256, height: 1, className: "bar" });
+  const image = bar.getContext("2d").createImageData(256, 1);
+  for (let q = 0; q < 256; q++)
+    image.data.set([...(look.layer === "difference" ? diverging(q / 127.5 - 1) : S.lut.subarray(3 * q, 3 * q + 3)), 255], 4 * q);
+  bar.getContext("2d").putImageData(image, 0, 0);
+  bar.setAttribute("aria-hidden", "true");
+  const block = blocks[look.layer === "v_hat" ? `run.v_hat.${look.channel}` : `run.${look.layer}`];
+  const ends = { difference: [-1, 1], commit: [0, header.steps], mask: [0, 1] }[look.layer] ?? (block ? [block.lo, block.hi] : [0, 1]);
+  const note = { commit: " step of the last flip; hatched: flipped in this very step", entropy: " bits", mask: " out, in" }[look.layer] ?? "";
+  const missing = look.layer === "v_hat" && !block ? " v̂ is zero: the loop is cut" : "";
+  holder.replaceChildren(text(short(ends[0])), bar, text(short(ends[1]) + note + missing));
+}
+
+// The panels side by side with their captions, as a PNG.
+function save(S) {
+  const side = PANEL;
+  const gap = 16;
+  const canvas = document.createElement("canvas");
+  Object.assign(canvas, { width: S.panels.length * (side + gap) + gap, height: side + 84 });
+  const context = canvas.getContext("2d");
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingEnabled = false;
+  context.fillStyle = "#1b2733";
+  S.panels.forEach((panel, i) => {
+    const x = gap + i * (side + gap);
+    const [title, note] = captionOf(S, panel.entity);
+    context.font = "bold 18px sans-serif";
+    context.fillText(title, x, 28, side);
+    context.font = "15px sans-serif";
+    context.fillText(note, x, 50, side);
+    context.drawImage(panel.canvas, x, 62, side, side);
+  });
+  context.fillText(`${summary(S)} ${S.header.told}`, gap, side + 79, canvas.width - 2 * gap);
+  canvas.toBlob((blob) => {
+    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `frame-${S.t}.png` });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  });
+}
