@@ -1,0 +1,131 @@
+"""A proof that a run converges, with its conditions, and a bound on how far it still is from its end.
+
+Derivation. norm_delta gives channel c the values γ_c z + β_c, z its instance-normalised pixels: Σz = 0 and
+Σz² = HW·var/(var + ε) ≤ HW. So Σ(γ_c z + β_c)² = γ_c² Σz² + 2γ_cβ_c Σz + HW β_c² ≤ HW (γ_c² + β_c²), and
+
+    ‖δ(t)‖ ≤ R = √(HW Σ_c (γ_c² + β_c²))        at every t, whatever F, x and h are.        (E3)
+
+Q is orthogonal, so δ̃ = Q e^{(t/τ)Σ} Qᵀ δ has ‖δ̃(t)‖ ≤ qᵗ R with q = e^{λ_max/τ}, λ_max the largest of A's
+eigenvalues (E4). By the triangle inequality over the steps t … T−1 (E5)
+
+    ‖h(T) − h(t)‖ ≤ R Σ_{s=t}^{T−1} qˢ = R (qᵗ − qᵀ)/(1 − q),
+
+for q < 1 below R qᵗ/(1 − q) for every T: the states form a Cauchy sequence, so h(∞) exists, and the bound
+holds for ‖h(∞) − h(t)‖. A fractional kernel (1 − t/T)^{α−1}/Γ(α), α ≥ 1, is at most 1/Γ(α), which is put into
+R; it has no value past its horizon T, so the bound then is of the states up to h(T+1) and not of h(∞).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fbseg_core.config import Switches
+from fbseg_core.dynamics import AS_BUILT, Model
+
+PROVES = (
+    "The state converges, whatever the network computes and whatever the image: with the clock running, "
+    "‖h(∞) − h(t)‖ ≤ R·qᵗ/(1−q)."
+)
+DOES_NOT_PROVE = (
+    "That the end is right, or that the network is satisfied with it: the clock stops the state, not a "
+    "restoring force. A kick is not undone, and a late one is never forgotten."
+)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The bound on ‖h(T) − h(t)‖ for one model, image size and switches, or why there is none.
+
+    holds: whether its conditions are met. reason: one sentence, why it holds or why it is withdrawn.
+    radius: R, of the whole state in units of h; q: the decay of one step (both NaN if unknown). horizon: the
+    last step it speaks of, None for every step and h(∞). epsilon: rounding unit of the state's numbers.
+    """
+
+    holds: bool
+    reason: str
+    radius: float = math.nan
+    q: float = math.nan
+    horizon: int | None = None
+    epsilon: float = 0.0
+
+    @property
+    def proves(self) -> str:
+        return PROVES if self.holds and self.horizon is None else self.reason
+
+    @property
+    def does_not_prove(self) -> str:
+        return DOES_NOT_PROVE
+
+    def bound(self, t: int, end: int | None = None) -> float:
+        """The bound on ‖h(end) − h(t)‖, or on ‖h(∞) − h(t)‖ if end is None, in exact arithmetic.
+
+        Raises ValueError where the certificate is withdrawn, end < t, or a step past the horizon is asked of.
+        """
+        if not self.holds:
+            raise ValueError(self.reason)
+        if not 0 <= t <= (math.inf if end is None else end):
+            raise ValueError(f"the bound runs from a step t ≥ 0 to a later one, not from {t} to {end}")
+        if self.horizon is not None and (end is None or end > self.horizon):
+            raise ValueError(f"with the fractional kernel there is no step past {self.horizon}")
+        sum_left = 1.0 if end is None else -math.expm1((end - t) * math.log(self.q))
+        return self.radius * self.q**t * sum_left / (1 - self.q)
+
+    def envelope(self, start: int, end: int, size: float | None = None) -> Tensor:
+        """The bound on ‖h(end) − h(t)‖ for t = start … end, (end − start + 1,) float64, rounding allowed for.
+
+        Each step rounds h by at most ε/2·‖h‖, and δ̃ in its own digits; `size` is the largest ‖h‖ of the run,
+        R/(1 − q) if None, which bounds every run from rest.
+        """
+        size = self.radius / (1 - self.q) if size is None else size
+        exact = [self.bound(t, end) * (1 + 16 * self.epsilon) for t in range(start, end + 1)]
+        rounding = [(end - t) * self.epsilon / 2 * size for t in range(start, end + 1)]
+        return torch.tensor(exact, dtype=torch.float64) + torch.tensor(rounding, dtype=torch.float64)
+
+
+@torch.no_grad()
+def certify(model: Model, size: tuple[int, int], switches: Switches = AS_BUILT) -> Certificate:
+    """The certificate of a model on images of size (H, W) in px, under these switches.
+
+    Raises ConfigError where the switches' spectrum does not fit the model.
+    """
+    config = model.config
+    epsilon = torch.finfo(model.head.weight.dtype).eps
+    if config.kind == "feedforward":
+        return _withdrawn("A feedforward model takes one step: there is no sequence that could converge.")
+    decay = config.decay
+    if switches.decay is not None:
+        decay = ("exponential" if decay == "none" else decay) if switches.decay else "none"
+    if decay == "none":
+        return _withdrawn("The decay is off, so nothing makes the steps smaller.")
+    if decay != "exponential":
+        return _withdrawn(f"The decay is {decay!r}, and the proof is for the exponential one.")
+    if switches.clock is not None:
+        return _withdrawn(f"The clock is frozen at {switches.clock}, so the gain no longer falls.")
+    if not config.delta_norm:
+        return _withdrawn("δ is not normalised (E3), so nothing bounds the size of a step.")
+    largest = float(model.eigenvalues(switches).max())
+    tau = switches.tau or config.tau
+    if largest >= 0:
+        return _withdrawn(f"A has the eigenvalue {largest:g} ≥ 0: along it the gain does not fall.")
+    gamma, beta = model.norm_delta.weight.double(), model.norm_delta.bias.double()
+    radius = math.sqrt(size[0] * size[1] * float((gamma.square() + beta.square()).sum()))
+    q = math.exp(largest / tau)
+    if q == 1:
+        return _withdrawn(f"q = e^({largest:g}/{tau:g}) is 1 to the last digit: the gain does not fall.")
+    met = f"The decay is on, δ is normalised (E3), and q = e^({largest:g}/{tau:g}) = {q:.4g} < 1."
+    if (switches.kernel or config.kernel) == "fractional":
+        radius /= math.gamma(config.alpha)
+        met += (
+            f" The fractional kernel, at most 1/Γ({config.alpha:g}), has no value past step {config.steps}:"
+        )
+        met += " the bound ends there, and there is no h(∞)."
+        return Certificate(True, met, radius, q, config.steps + 1, epsilon)
+    return Certificate(True, met, radius, q, None, epsilon)
+
+
+def _withdrawn(reason: str) -> Certificate:
+    return Certificate(False, reason)
