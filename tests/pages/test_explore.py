@@ -102,6 +102,13 @@ def test_cut_loop_can_be_set_beside_feedback():
     assert "loop cut" in summary(at)
 
 
+def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on():
+    at = app()
+    assert "shapes-no-softmax" in checkpoint.shipped()
+    assert at.selectbox(key="shapes-model").options == ["shapes-feedback"]
+    assert at.selectbox(key="shapes-beside").options == ["shapes-feedforward"]
+
+
 def test_overflow_is_a_warning_and_what_was_reached_is_shown():
     at = app(task="grouping")
     at.selectbox(key="grouping-kernel").set_value("fractional").run()
