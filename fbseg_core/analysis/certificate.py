@@ -119,10 +119,8 @@ def certify(model: Model, size: tuple[int, int], switches: Switches = AS_BUILT) 
     met = f"The decay is on, δ is normalised (E3), and q = e^({largest:g}/{tau:g}) = {q:.4g} < 1."
     if (switches.kernel or config.kernel) == "fractional":
         radius /= math.gamma(config.alpha)
-        met += (
-            f" The fractional kernel, at most 1/Γ({config.alpha:g}), has no value past step {config.steps}:"
-        )
-        met += " the bound ends there, and there is no h(∞)."
+        met += f" The fractional kernel is at most 1/Γ({config.alpha:g}) and has no value past step "
+        met += f"{config.steps}: the bound ends there, and there is no h(∞)."
         return Certificate(True, met, radius, q, config.steps + 1, epsilon)
     return Certificate(True, met, radius, q, None, epsilon)
 
