@@ -73,7 +73,15 @@ def test_the_frozen_run_holds_its_gain_and_starts_where_it_is_told():
     held = found.frozen.update[:, 1] / found.frozen.residual[:, 1]
     assert torch.allclose(held, torch.full((20,), math.exp(-3 / 2), dtype=torch.float64), rtol=1e-5)
     assert judge(model, X, start, 20, clock=0).frozen_state.gain == 1
+    assert torch.equal(judge(model, X, start, 20, Switches(clock=7)).clocked.h, found.clocked.h)
     assert gains(model, found.clocked).tolist() == pytest.approx([math.exp(-t / 2) for t in range(3, 23)])
+
+
+def test_an_undamped_step_is_known_however_small_the_gain():
+    model = build(SMALL)
+    found = judge(model, X, rollout(model, X, 30).state(30)).clocked_state
+    residual = found.undamped * float(rollout(model, X, 90).h[30:, 0].flatten(1).norm(dim=1).max())
+    assert found.gain < 1e-15 and residual == pytest.approx(math.sqrt(5 * 256), rel=1e-3)  # R at γ = 1, β = 0
 
 
 def test_a_feedforward_model_and_a_short_run_are_refused():

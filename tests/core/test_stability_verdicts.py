@@ -74,6 +74,12 @@ def test_a_period_between_whole_steps_is_found_from_its_neighbours(period):
     assert found.name == "oscillating" and found.period == pytest.approx(period, abs=0.05)
 
 
+@pytest.mark.parametrize("size", [0.4e-3, 0.6e-3])
+def test_a_tremor_within_tolerance_has_settled_where_nothing_holds_it_back(size):
+    states = H0 / H0.norm() * (1 + size * (-1.0) ** torch.arange(61)[:, None])
+    assert verdict(states).name == ("settled" if 2 * size < 1e-3 else "oscillating")
+
+
 def test_an_orbit_of_constant_norm_is_not_rest():
     states = run(linear(turn(5)), H0[:2])
     assert torch.allclose(states.norm(dim=1), states[0].norm().expand(61))
