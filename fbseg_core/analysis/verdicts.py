@@ -208,5 +208,5 @@ def _period(gram: np.ndarray) -> float | None:
         if here <= RECURS**2 * widest and here < before and here <= after:
             if here <= 1e-6 * widest:
                 return float(p)
-            return p + 0.5 * (before - after) / (before - 2 * here + after)
+            return max(p + 0.5 * (before - after) / (before - 2 * here + after), 2.0)
     return None

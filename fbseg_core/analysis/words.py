@@ -18,7 +18,7 @@ def _state_words(found: Verdict) -> str:
     undamped = "" if math.isnan(found.undamped) else f"an undamped step would move it by {found.undamped:.2%}"
     pace = f"{found.step:.2%} of its size in the last step"
     rate = math.expm1(found.growth)
-    if abs(rate) >= 0.01:  # False for NaN
+    if abs(rate) >= 0.001 or found.name == "diverging":  # False for NaN
         pace += f", {'growing' if rate > 0 else 'shrinking'} by {abs(rate):.2%} a step"
     match found.name:
         case "settled":

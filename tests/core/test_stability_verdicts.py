@@ -80,6 +80,16 @@ def test_a_tremor_within_tolerance_has_settled_where_nothing_holds_it_back(size)
     assert verdict(states).name == ("settled" if 2 * size < 1e-3 else "oscillating")
 
 
+def test_no_period_is_shorter_than_two_steps():
+    t = torch.arange(61, dtype=torch.float64)
+    found = verdict((0.05 * t + (-1.0) ** t)[:, None] * H0)
+    assert found.name == "oscillating" and found.period == 2
+
+
+def test_a_slow_divergence_names_its_rate():
+    assert "growing by 0.50% a step" in str(verdict(run(linear(1.005 * torch.eye(24).double()))))
+
+
 def test_an_orbit_of_constant_norm_is_not_rest():
     states = run(linear(turn(5)), H0[:2])
     assert torch.allclose(states.norm(dim=1), states[0].norm().expand(61))
