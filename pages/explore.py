@@ -5,14 +5,18 @@ import base64
 import streamlit as st
 
 from fbseg_core import Card, CheckpointError, ConfigError
+from fbseg_core.config import knobs
 from fbseg_core.interventions import parse_intervention
 from pages.ui import cache, controls, exports, figures, session
 from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
-from pages.ui.view import MOST_INTERVENTIONS, View, knobs
+from pages.ui.view import MOST_INTERVENTIONS, View
 
 KINDS = {"feedback": "feedback", "loop_cut": "loop cut", "feedforward": "feedforward"}
+SCREEN = session.Screen(
+    "explore", View, {key: lesson.view for key, lesson in LESSONS.items()}, cache.scene_of
+)
 LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve", "draws")
 SIGMA = knobs(View)["sigma"]
 
@@ -20,15 +24,21 @@ SIGMA = knobs(View)["sigma"]
 # ---- what the visitor does ----------------------------------------------------------------------------
 
 
-def take_lesson() -> None:
-    """Callback: show a lesson's view, or the defaults."""
-    key = session.chosen("lesson")
-    session.show_afresh((LESSONS[key].view if key else View()).replace(hide=session.view().hide))
-
-
 def take_task() -> None:
     """Callback: another task starts from its own defaults."""
-    session.show_afresh(View(task=session.chosen("task"), hide=session.view().hide))
+    SCREEN.show_afresh(View(task=SCREEN.chosen("task"), hide=SCREEN.view.hide))
+
+
+def take_clock() -> None:
+    """Callback: freeze the clock at 0, or let it run."""
+    SCREEN.change(clock=0 if SCREEN.chosen("frozen") else None)
+
+
+def next_image(field: str) -> None:
+    """Callback: take the next seed; a new image takes off what was drawn."""
+    SCREEN.next_seed(field)
+    if field == "image":
+        SCREEN.change(drawing="", cue=None)
 
 
 def take_wish() -> None:
@@ -42,12 +52,11 @@ def take_wish() -> None:
             changes["do"] = tuple(parse_intervention(item) for item in wish["do"])
         if "look" in wish:
             changes |= {key: wish["look"][key] for key in LOOK}
-        new = session.view().replace(**changes)
+        new = SCREEN.view.replace(**changes)
         cache.scene_of(new)
-        session.show(new)
-        session.note(None)
+        SCREEN.show(new)
     except (ConfigError, KeyError, TypeError) as error:
-        session.note(f"That could not be done: {error}")
+        SCREEN.note(f"That could not be done: {error}")
     session.heard(wish)
 
 
@@ -57,10 +66,10 @@ def take_wish() -> None:
 def choose_models(view: View) -> None:
     """Task, and which two of its checkpoints run side by side."""
     tasks = cache.tasks()
-    st.selectbox("Task", tasks, key=session.bind("task", view.task), on_change=take_task)
+    st.selectbox("Task", tasks, key=SCREEN.bind("task", view.task), on_change=take_task)
     for field, label, names in zip(("model", "beside"), ("Model", "Beside it"), cache.choices(view.task)):
-        key = session.bind(field, getattr(view, field) or names[0])
-        st.selectbox(label, names, key=key, on_change=session.take, args=(field, names[0]))
+        key = SCREEN.bind(field, getattr(view, field) or names[0])
+        st.selectbox(label, names, key=key, on_change=SCREEN.take, args=(field, names[0]))
 
 
 def choose_image(view: View) -> None:
@@ -69,30 +78,32 @@ def choose_image(view: View) -> None:
     parts += [("noise", "Noise seed", "noise draw")] * ("noise" not in view.hide)
     for field, label, what in parts:
         slide, push = st.columns([3, 2], vertical_alignment="bottom")
-        press = {"on_click": session.next_seed, "args": (field,), "key": f"next-{field}"}
+        press = {"on_click": next_image, "args": (field,), "key": f"next-{field}"}
         push.button("New", help=f"Take the next {what}.", width="stretch", **press)
         with slide:
-            controls.slider(field, label, getattr(view, field))
+            controls.slider(SCREEN, field, label, getattr(view, field))
 
 
 def choose_switches(view: View, card: Card) -> None:
     """How long to run, and which mechanisms to flip from the start."""
     model = card.model
-    controls.slider("T", "Run for T", view.T or model.steps, model.steps)
+    controls.slider(SCREEN, "T", "Run for T", view.T or model.steps, model.steps)
     st.markdown("**Switched at inference** (not trained without)")
-    controls.toggle("loop", "Feedback loop", view.loop, disabled=model.kind != "feedback")
-    controls.toggle("softmax", "Softmax projection", view.softmax)
-    controls.toggle("decay", "Exponential decay", view.decay)
+    controls.toggle(SCREEN, "loop", "Feedback loop", view.loop, disabled=model.kind != "feedback")
+    controls.toggle(SCREEN, "softmax", "Softmax projection", view.softmax)
+    controls.toggle(SCREEN, "decay", "Exponential decay", view.decay)
     still = not view.decay
-    controls.slider("tau", "τ", model.tau if view.tau is None else view.tau, model.tau, disabled=still)
+    tau = model.tau if view.tau is None else view.tau
+    controls.slider(SCREEN, "tau", "τ", tau, model.tau, disabled=still)
     eigenvalue = model.spectrum[0] if view.eigenvalue is None else view.eigenvalue
-    controls.slider("eigenvalue", "Eigenvalue of A", eigenvalue, model.spectrum[0], disabled=still)
+    controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", eigenvalue, model.spectrum[0], disabled=still)
     frozen = st.toggle(
-        "Freeze the clock", key=session.bind("frozen", view.clock is not None), on_change=session.take_clock,
+        "Freeze the clock", key=SCREEN.bind("frozen", view.clock is not None), on_change=take_clock,
         help="Hold the decay's clock at one step from the start.",
     )  # fmt: skip
-    controls.slider("clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
-    controls.choice("kernel", "Kernel", view.kernel or model.kernel, ("none", "fractional"), model.kernel)
+    controls.slider(SCREEN, "clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
+    kernels = ("none", "fractional")
+    controls.choice(SCREEN, "kernel", "Kernel", view.kernel or model.kernel, kernels, model.kernel)
 
 
 def describe_card(name: str, card: Card) -> str:
@@ -114,7 +125,7 @@ def header(view: View, scene: cache.Scene) -> dict:
     cards = [cache.cards()[name] for name in scene.models]
     model, switches = cards[0].model, scene.switches
     return {
-        "epoch": session.epoch(),
+        "epoch": SCREEN.epoch,
         "answered": session.answered(),
         "names": [KINDS[card.model.kind] for card in cards],
         "still": cards[1].model.kind == "feedforward",
@@ -144,10 +155,10 @@ def header(view: View, scene: cache.Scene) -> dict:
 @st.fragment
 def show() -> None:
     """The player and all that follows from what is done in it."""
-    view = session.view()
+    view = SCREEN.view
     scene = cache.scene_of(view)
-    if session.fault():
-        st.warning(session.fault())
+    if SCREEN.noted:
+        st.warning(SCREEN.noted)
     if view.lesson in LESSONS:
         st.info(f"**{LESSONS[view.lesson].title}.** {LESSONS[view.lesson].look}")
     run = cache.run(scene)
@@ -176,9 +187,9 @@ def show() -> None:
     if "numbers" not in view.hide:
         show_costs(scene)
     if "export" not in view.hide:
-        exports.show(run, plain, [KINDS[cache.cards()[name].model.kind] for name in scene.models])
+        exports.show(SCREEN, run, plain, [KINDS[cache.cards()[name].model.kind] for name in scene.models])
     if not session.hurried():
-        session.write_link()
+        SCREEN.write_link()
 
 
 def show_costs(scene: cache.Scene) -> None:
@@ -205,14 +216,14 @@ def show_costs(scene: cache.Scene) -> None:
 
 def page() -> None:
     """The screen, from top to bottom."""
-    session.read_link(cache.scene_of)
-    view = session.view()
+    SCREEN.read_link()
+    view = SCREEN.view
     title, menu = st.columns([3, 2], vertical_alignment="bottom")
     title.title("Watch a mask evolve", anchor=False)
     if "lesson" not in view.hide:
         titles = {"": "Free play"} | {key: lesson.title for key, lesson in LESSONS.items()}
-        key = session.bind("lesson", view.lesson if view.lesson in titles else "")
-        menu.selectbox("Lesson", list(titles), format_func=titles.get, key=key, on_change=take_lesson)
+        key = SCREEN.bind("lesson", view.lesson if view.lesson in titles else "")
+        menu.selectbox("Lesson", list(titles), format_func=titles.get, key=key, on_change=SCREEN.take_lesson)
     cards = cache.cards()
     with st.sidebar:
         if "models" not in view.hide:
@@ -220,7 +231,7 @@ def page() -> None:
         choose_image(view)
         if "switches" not in view.hide:
             choose_switches(view, cards[cache.scene_of(view).models[0]])
-        st.button("Reset everything", on_click=session.reset, width="stretch")
+        st.button("Reset everything", on_click=SCREEN.reset, width="stretch")
     show()
     st.caption(
         "One image, one noise draw, one trained model each: no interval can be given for these curves "

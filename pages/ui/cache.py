@@ -110,7 +110,12 @@ def choices(task: str) -> tuple[list[str], list[str]]:
     """
     if not cards():
         raise CheckpointError("There is no checkpoint: make one by a command of checkpoints/README.md.")
-    kinds = {name: card.model.kind for name, card in cards().items() if card.task.name == task}
+    kinds = {
+        name: card.model.kind
+        for name, card in cards().items()
+        # the screen's switches start from a model trained with everything on
+        if card.task.name == task and "none" not in (card.model.projection, card.model.decay)
+    }
     if not kinds:
         raise ConfigError(
             f"There is no checkpoint of the task {task!r:.40}; choose from {', '.join(tasks())}."

@@ -14,8 +14,9 @@ from PIL import Image, ImageDraw, ImageFont
 from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.interventions import AnyIntervention
 from fbseg_core.tasks import task_of
-from pages.ui import figures, session
+from pages.ui import figures
 from pages.ui.cache import Run, Scene
+from pages.ui.session import Screen
 from pages.ui.view import PARTS
 
 SIDE = 192  # px of a panel in the animation
@@ -137,7 +138,7 @@ def _arguments(values: dict) -> str:
     return ", ".join(f"{key}={tuple(v) if isinstance(v, list) else v!r}" for key, v in values.items())
 
 
-def show(run: Run, plain: Run, names: Sequence[str]) -> None:
+def show(screen: Screen, run: Run, plain: Run, names: Sequence[str]) -> None:
     """The box at the end of the screen. Files are made when they are asked for."""
     stem = f"{run.scene.models[0]}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
     with st.expander("Take it along: files, code, links"):
@@ -153,9 +154,9 @@ def show(run: Run, plain: Run, names: Sequence[str]) -> None:
         st.markdown("**The same run in Python**, bit for bit:")
         st.code(snippet(run.scene), language="python")
         st.markdown("**Link** to this very screen:")
-        st.code(session.address(), language=None, wrap_lines=True)
+        st.code(screen.address(), language=None, wrap_lines=True)
         hidden = st.multiselect(
             "Teacher link: what to hide", PARTS, format_func=NAMES.get, key="teacher", placeholder="nothing"
         )
         if hidden:
-            st.code(session.address(hide=tuple(hidden)), language=None, wrap_lines=True)
+            st.code(screen.address(hide=tuple(hidden)), language=None, wrap_lines=True)

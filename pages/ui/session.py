@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from fbseg_core import ConfigError
 from pages.ui import figures
-from pages.ui.presets import LESSONS
-from pages.ui.view import LARGEST_SEED, View
+from pages.ui.link import LARGEST_SEED, Linked
 
-VIEW, LINK, NOTE, EPOCH, WISH, STATE = "view", "link", "note", "epoch", "wish", "state"
+V = TypeVar("V", bound=Linked)
 
 
 def begin() -> None:
@@ -23,121 +22,124 @@ def begin() -> None:
     st.html(Path(__file__).with_name("style.css"))
 
 
-# ---- the view and its link ----------------------------------------------------------------------------
+class Screen(Generic[V]):
+    """One page's state in this session, kept while other pages are visited, and in the page's address.
 
-
-def view() -> View:
-    """What the Explore screen shows now."""
-    return st.session_state[VIEW]
-
-
-def show(new: View) -> None:
-    """Show something else."""
-    st.session_state[VIEW] = new
-
-
-def show_afresh(new: View) -> None:
-    """Show something else altogether: the player takes its layer from it and plays from the start."""
-    show(new)
-    note(None)
-    st.session_state[EPOCH] = epoch() + 1
-
-
-def epoch() -> int:
-    """How often the view was replaced as a whole."""
-    return st.session_state.get(EPOCH, 0)
-
-
-def change(**changes: Any) -> None:
-    """Change parts of the view. Raises ConfigError, and then changes nothing."""
-    show(view().replace(**changes))
-    note(None)
-
-
-def note(sentence: str | None) -> None:
-    """What to tell the visitor, until the next change."""
-    st.session_state[NOTE] = sentence
-
-
-def fault() -> str | None:
-    """The sentence noted last, if it still stands."""
-    return st.session_state.get(NOTE)
-
-
-def read_link(check: Callable[[View], object]) -> None:
-    """Take the view from the page's address, where it is not the one this session wrote there itself.
-
-    `check` raises ConfigError for a view that cannot be shown; the defaults are shown then, with one notice.
+    Callbacks (`take`, `next_seed`, `reset`, …) are methods, to be given to widgets.
     """
-    link = {key: st.query_params[key] for key in st.query_params}
-    if VIEW in st.session_state and link == st.session_state.get(LINK):
-        return
-    try:
-        new, sentence = View.from_link(link, lesson_views()), None
-        check(new)
-    except ConfigError as error:
-        new, sentence = View(), f"This link could not be read, so the defaults are shown. {error}"
-    show_afresh(new)
-    note(sentence)
-    st.session_state[LINK] = link
 
+    def __init__(
+        self, name: str, kind: type[V], lessons: Mapping[str, V], check: Callable[[V], object]
+    ) -> None:
+        """`check` raises ConfigError for a state that cannot be shown."""
+        self.name, self.kind, self.lessons, self.check = name, kind, lessons, check
 
-def write_link() -> None:
-    """Put the view into the page's address."""
-    link = view().link(lesson_views())
-    if link != st.session_state.get(LINK):
-        st.session_state[LINK] = link
-        st.query_params.from_dict(link)
+    def _get(self, what: str, default: Any = None) -> Any:
+        return st.session_state.get(f"{self.name}/{what}", default)
 
+    def _set(self, what: str, value: Any) -> None:
+        st.session_state[f"{self.name}/{what}"] = value
 
-def lesson_views() -> dict[str, View]:
-    """The view of each lesson, which a link that names the lesson builds on."""
-    return {key: lesson.view for key, lesson in LESSONS.items()}
+    @property
+    def view(self) -> V:
+        """What the screen shows now."""
+        return self._get("view")
 
+    def show(self, new: V) -> None:
+        """Show something else; what was noted no longer holds."""
+        self._set("view", new)
+        self.note(None)
 
-def address(**changes: Any) -> str:
-    """The full address of the view, or of one that differs from it."""
-    link = view().replace(**changes).link(lesson_views())
-    base = (st.context.url or "").split("?")[0]
-    return f"{base}?{urlencode(link)}" if link else base
+    def show_afresh(self, new: V) -> None:
+        """Show something else altogether: what plays, plays from its start."""
+        self.show(new)
+        self._set("epoch", self.epoch + 1)
 
+    @property
+    def epoch(self) -> int:
+        """How often the view was replaced as a whole."""
+        return self._get("epoch", 0)
 
-# ---- widgets ------------------------------------------------------------------------------------------
+    def change(self, **changes: Any) -> None:
+        """Change parts of the view. Raises ConfigError, and then changes nothing."""
+        self.show(self.view.replace(**changes))
 
+    def note(self, sentence: str | None) -> None:
+        """What to tell the visitor, until the next change."""
+        self._set("note", sentence)
 
-def bind(field: str, value: Any) -> str:
-    """Ready a widget of the view's `field` to show `value`; returns its key."""
-    key = f"view-{field}"
-    st.session_state[key] = value
-    return key
+    @property
+    def noted(self) -> str | None:
+        return self._get("note")
 
+    # ---- the link
 
-def chosen(field: str) -> Any:
-    """In a widget's callback: what it shows."""
-    return st.session_state[f"view-{field}"]
+    def read_link(self) -> None:
+        """Take the view from the page's address, where it is not the one this session wrote there itself.
 
+        A link that cannot be read gives the defaults and one notice.
+        """
+        link = {key: st.query_params[key] for key in st.query_params}
+        arrived = st.session_state.get("page") != self.name  # by the menu, which drops parameters
+        st.session_state["page"] = self.name
+        if self.view is not None and (link == self._get("link") or (arrived and not link)):
+            self._set("link", link)
+            return
+        try:
+            new, sentence = self.kind.from_link(link, self.lessons), None
+            self.check(new)
+        except ConfigError as error:
+            new, sentence = self.kind(), f"This link could not be read, so the defaults are shown. {error}"
+        self.show_afresh(new)
+        self.note(sentence)
+        self._set("link", link)
 
-def take(field: str, built: Any = None) -> None:
-    """Callback of such a widget: what it shows becomes the view's; back at what was built, its default."""
-    value = chosen(field)
-    default = View.model_fields[field].default
-    change(**{field: default if built is not None and value == built else value})
+    def write_link(self) -> None:
+        """Put the view into the page's address."""
+        link = self.view.link(self.lessons)
+        if link != self._get("link"):
+            self._set("link", link)
+            st.query_params.from_dict(link)
 
+    def address(self, **changes: Any) -> str:
+        """The full address of the view, or of one that differs from it."""
+        link = self.view.replace(**changes).link(self.lessons)
+        base = (st.context.url or "").split("?")[0]
+        return f"{base}?{urlencode(link)}" if link else base
 
-def take_clock() -> None:
-    """Callback: freeze the clock at 0, or let it run."""
-    change(clock=0 if chosen("frozen") else None)
+    # ---- widgets
 
+    def bind(self, field: str, value: Any) -> str:
+        """Ready a widget of the view's `field` to show `value`; returns its key."""
+        key = f"{self.name}-{field}"
+        st.session_state[key] = value
+        return key
 
-def next_seed(field: str) -> None:
-    """Callback: move a seed on by one, starting over past its end. A new image takes off what was drawn."""
-    drawn = {"drawing": "", "cue": None} if field == "image" else {}
-    change(**{field: (getattr(view(), field) + 1) % (LARGEST_SEED + 1)}, **drawn)
+    def chosen(self, field: str) -> Any:
+        """In a widget's callback: what it shows."""
+        return st.session_state[f"{self.name}-{field}"]
 
+    def take(self, field: str, built: Any = None) -> None:
+        """Callback of a widget: what it shows becomes the view's; back at what was built, its default."""
+        value = self.chosen(field)
+        default = self.kind.model_fields[field].default
+        self.change(**{field: default if built is not None and value == built else value})
 
-def reset() -> None:
-    """Callback: everything to its default, but for what a teacher's link hides."""
-    show_afresh(View(hide=view().hide))
+    def next_seed(self, field: str) -> None:
+        """Callback: move a seed on by one, starting over past its end."""
+        self.change(**{field: (getattr(self.view, field) + 1) % (LARGEST_SEED + 1)})
+
+    def take_lesson(self) -> None:
+        """Callback of the menu of lessons: show the one chosen, or the defaults."""
+        self.show_afresh(self._kept(self.lessons.get(self.chosen("lesson"), self.kind())))
+
+    def reset(self) -> None:
+        """Callback: everything to its default."""
+        self.show_afresh(self._kept(self.kind()))
+
+    def _kept(self, new: V) -> V:
+        """With what a teacher's link hides, which no button brings back."""
+        return new.replace(hide=self.view.hide) if "hide" in self.kind.model_fields else new
 
 
 # ---- the player ---------------------------------------------------------------------------------------
@@ -151,21 +153,21 @@ def asked(key: str) -> dict[str, Any]:
 
 def heard(wish: dict[str, Any]) -> None:
     """Note a request that was dealt with, so that the player can send its next."""
-    st.session_state[WISH] = wish
-    st.session_state[STATE] = wants_state() or bool(wish.get("state"))
+    st.session_state["wish"] = wish
+    st.session_state["state"] = wants_state() or bool(wish.get("state"))
 
 
 def answered() -> int:
     """The number of the last request that was dealt with."""
-    number = st.session_state.get(WISH, {}).get("n")
+    number = st.session_state.get("wish", {}).get("n")
     return number if isinstance(number, int) else 0
 
 
 def hurried() -> bool:
     """Whether a slider is being dragged: answer fast, the rest can wait until it is let go."""
-    return st.session_state.get(WISH, {}).get("live") is True
+    return st.session_state.get("wish", {}).get("live") is True
 
 
 def wants_state() -> bool:
     """Whether this visitor has pointed at a pixel, so that u and v are worth sending."""
-    return st.session_state.get(STATE, False)
+    return st.session_state.get("state", False)

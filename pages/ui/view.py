@@ -1,32 +1,16 @@
-"""What the Explore screen shows, as one frozen value, and the link that carries it.
-
-A link names its version and only what differs from the defaults. Reading is bounded: anything unknown, out
-of range, too long or of another version is refused as a whole with one sentence.
-"""
+"""What the Explore screen shows, as one frozen value."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fbseg_core import ConfigError
-from fbseg_core.config import Config, knob, knobs
-from fbseg_core.interventions import (
-    AnyIntervention,
-    Flip,
-    Freeze,
-    Kick,
-    Paint,
-    Swap,
-    parse_intervention,
-)
+from fbseg_core.config import knob
+from fbseg_core.interventions import AnyIntervention, parse_intervention
+from pages.ui.link import LARGEST_SEED, Linked
 
-VERSION = "1"
-LONGEST = 8000  # characters of a link's values: what servers and chat programs pass on whole
-LARGEST_SEED = 999
 MOST_INTERVENTIONS = 12
 
 Layer = Literal[
@@ -45,13 +29,11 @@ Part = Literal[
     "export",
     "lesson",
 ]
-KINDS = {kind.model_fields["kind"].default: kind for kind in (Flip, Freeze, Swap, Kick, Paint)}
 
 
-class View(Config):
+class View(Linked):
     """The whole state of the screen. None and "" stand for 'as the checkpoint was made'."""
 
-    lesson: str = Field("", max_length=40)
     task: str = Field("shapes", max_length=40)
     model: str = Field("", max_length=80)
     beside: str = Field("", max_length=80)
@@ -84,56 +66,26 @@ class View(Config):
     draws: bool = knob(False, "Run 16 noise draws of the image.")
     hide: tuple[Part, ...] = Field((), max_length=20)
 
-    def link(self, lessons: Mapping[str, View]) -> dict[str, str]:
-        """The parameters of the link: the lesson, if any, and what differs from it; none for the defaults."""
-        base = lessons.get(self.lesson, View())
-        differs = [key for key in View.model_fields if getattr(self, key) != getattr(base, key)]
-        keys = ["lesson"] * bool(self.lesson) + [key for key in differs if key != "lesson"]
-        return {"v": VERSION, **{key: _text(key, getattr(self, key)) for key in keys}} if keys else {}
+    def encode(self, key: str) -> str:
+        return "~".join(map(_item_text, self.do)) if key == "do" else super().encode(key)
 
     @classmethod
-    def from_link(cls, parameters: Mapping[str, str], lessons: Mapping[str, View]) -> View:
-        """The view a link describes. Raises ConfigError, nothing else."""
-        if sum(len(key) + len(value) for key, value in parameters.items()) > LONGEST:
-            raise ConfigError(f"The link is longer than {LONGEST} characters.")
-        if parameters.get("v", VERSION) != VERSION:
-            raise ConfigError(
-                f"The link is of version {parameters['v']!r:.20}, this app reads version {VERSION}."
-            )
-        lesson = parameters.get("lesson", "")
-        if lesson and lesson not in lessons:
-            raise ConfigError(f"There is no lesson {lesson!r:.40}.")
-        base = lessons.get(lesson, cls())
-        return base.replace(**{key: _value(key, text) for key, text in parameters.items() if key != "v"})
+    def decode(cls, key: str, text: str) -> Any:
+        if key == "do":
+            return tuple(_item(part) for part in text.split("~") if text)
+        return super().decode(key, text)
 
 
 PARTS: tuple[str, ...] = View.model_fields["hide"].annotation.__args__[0].__args__
 
 
-def _text(key: str, value: Any) -> str:
-    if key == "do":
-        return "~".join(_item_text(item) for item in value)
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def _value(key: str, text: str) -> Any:
-    if key not in View.model_fields:
-        raise ConfigError(f"The link holds {key!r:.40}, which this app does not know.")
-    if key == "do":
-        return tuple(_item(part) for part in text.split("~") if text)
-    if knobs(View)[key].kind in ("choice", "text") and View.model_fields[key].default.__class__ is str:
-        return text
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ConfigError(f"The link's {key} = {text!r:.40} cannot be read.") from None
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _item_text(item: AnyIntervention) -> str:
     """kind,key:value,…: what differs from the kind's defaults."""
-    values = {key: value for key, value in item.changed().items() if key != "kind"}
-    return ",".join([item.kind, *(f"{key}:{_text('', value)}" for key, value in values.items())])
+    parts = [item.kind]
+    for key, value in item.changed().items():
+        if key != "kind":
+            parts.append(f"{key}:{value if isinstance(value, str) else json.dumps(value)}")
+    return ",".join(parts)
 
 
 def _item(text: str) -> AnyIntervention:

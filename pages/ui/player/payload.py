@@ -100,6 +100,7 @@ def pack(
         "plane": _plane(run, ghost, plane, draws),
         "bands": _bands(draws),
     }
+    header["run"] = hashlib.sha1(repr(run.scene).encode()).hexdigest()
     header["id"] = hashlib.sha1(
         json.dumps([blocks.index, {**header, "answered": 0}]).encode() + b"".join(blocks.parts)
     ).hexdigest()

@@ -106,9 +106,8 @@ function receive(S, data) {
   if (elsewhere) begin(S);
   draw(S);
   if (answered) flush(S);
-  S.root.host?.setAttribute("data-run", header.id);
-  S.$(".player").dataset.run = header.id;
-  S.$(".player").dataset.answered = header.answered;
+  S.$(".player").dataset.run = header.run;
+  S.$(".player").dataset.payload = header.id;
 }
 
 function begin(S) {

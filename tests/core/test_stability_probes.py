@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from fbseg_core.analysis.interventions import ABLATIONS, ablate, kick
 from fbseg_core.analysis.jacobian import leading_eigenvalues
+from fbseg_core.analysis.probes import ABLATIONS, ablate, kick
 from fbseg_core.config import ConfigError, ModelConfig, Switches
 from fbseg_core.dynamics import build
 from fbseg_core.rollout import State, rollout
