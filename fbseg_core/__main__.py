@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import functools
 import json
 import operator
@@ -30,6 +28,7 @@ from fbseg_core.checkpoint import (
 from fbseg_core.config import ConfigError, ModelConfig, Switches, TaskConfig, TrainConfig
 from fbseg_core.dynamics import Model, build
 from fbseg_core.evaluate import Score, evaluate
+from fbseg_core.memory import keep_freed_memory
 from fbseg_core.tasks import TASKS, make_batch, task_of
 from fbseg_core.train import PROTOCOLS, fit
 
@@ -167,20 +166,6 @@ class Bench:
         torch.set_num_threads(self.threads)
         for line in bench(self.side, self.width, self.repeats):
             print(line)
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep what is freed, instead of handing it back after every update to ask for it again.
-
-    Back-propagation through time frees and takes back hundreds of MB at each update, and the page faults
-    cost about a seventh of the time. A process-wide setting, so it is made here and not in the library;
-    where the C library has no mallopt nothing happens.
-    """
-    trim_threshold, mmap_threshold = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        library = ctypes.CDLL(None)
-        library.mallopt(trim_threshold, 2**31 - 1)
-        library.mallopt(mmap_threshold, 2**30)
 
 
 def measure(
