@@ -256,6 +256,23 @@ class TrainConfig(Config):
         return self.epochs * -(-self.examples // self.batch) if self.epochs else self.updates
 
 
+class FewShotConfig(Config):
+    """What a few-shot comparison asks for; `fbseg_core.fewshot` makes the two runs of it."""
+
+    examples: int = knob(2, "Training examples.", lo=1, hi=32)
+    protocol: Literal["paper", "matched"] = knob(
+        "matched", "As the paper trains, or with the same help for both models."
+    )
+    steps: int = knob(5, "Steps T in training; twice as many in test.", unit="steps", lo=1, hi=50)
+    tau: float | None = knob(
+        None, "Time constant of the decay; the protocol's own if not given.", unit="steps", lo=0.05, hi=1000.0
+    )
+    softmax: bool = knob(True, "Train with v projected onto the simplex (E2).")
+    decay: bool = knob(True, "Train with updates damped over time (E4).")
+    updates: int = knob(0, "Updates of each model; 0 is the protocol's own number.", lo=0, hi=100_000)
+    seed: int = knob(0, "Seed of weights, examples, noise and order.", lo=0, hi=2**31 - 1)
+
+
 @dataclass(frozen=True)
 class Knob:
     """A knob as menus and parsers see it."""

@@ -7,8 +7,9 @@ random in update k is drawn from (seed, k), so a run resumed at k goes on exactl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -99,13 +100,23 @@ class Progress:
 
 
 def fit(
-    model: Model, task: TaskConfig, train: TrainConfig, resume: TrainingState | None = None
+    model: Model,
+    task: TaskConfig,
+    train: TrainConfig,
+    resume: TrainingState | None = None,
+    *,
+    examples: Content | None = None,
+    rate: Callable[[int], float] | None = None,
 ) -> Iterator[Progress]:
     """Train `model` in place; yield a Progress after each update.
 
+    examples: `train.examples` clean images to train on in place of drawn ones. rate: update (from 0) →
+    learning rate, asked anew before every update; the schedule's own if None. Neither is part of a
+    snapshot: a resumed run goes on exactly only if its caller gives the same examples and rates again.
+
     Stop by closing the iterator. The model is in evaluation mode whenever the caller holds it. A loss or
     a gradient that is not finite ends the run with the reason in `stopped` and the last good weights.
-    Raises ConfigError where task and model do not fit together.
+    Raises ConfigError where model, task and examples do not fit together.
     """
     check_fit(model.config, task)
     smallest = (train.examples % train.batch or train.batch) if train.examples else train.batch
@@ -124,14 +135,15 @@ def fit(
             _load_optimiser(optimiser, names, resume.optimiser)
         except (RuntimeError, KeyError, ValueError):
             raise ConfigError("resume: the saved run is of another model or optimiser.") from None
-    examples = _Examples(task, train)
+    reader = _Examples(task, train, examples)
+    rate = rate or partial(learning_rate, train)
     held_out = make_batch(task, HELD_OUT, _seed(train.seed, 3)) if train.eval_every else None
 
     for update in range(first, train.total):
         good = {name: value.clone() for name, value in model.state_dict().items()}
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(train, update)
-        batch, steps = examples.batch(update)
+            group["lr"] = rate(update)
+        batch, steps = reader.batch(update)
         model.train()
         losses = trajectory_losses(model, batch, steps, model.config.classes)
         loss = objective(losses, train)
@@ -202,6 +214,36 @@ def learning_rate(train: TrainConfig, update: int) -> float:
     return train.lr * 0.5 * (1 + math.cos(math.pi * (update - train.warmup) / left))
 
 
+def scale_at(changes: Sequence[tuple[int, float]], update: int) -> float:
+    """The factor on the learning rate in force at an update (from 0).
+
+    changes: (first update, factor) in the order they were made; of those that apply the last made holds.
+    """
+    return next((factor for first, factor in reversed(changes) if first <= update), 1.0)
+
+
+def training_examples(task: TaskConfig, train: TrainConfig) -> Content | None:
+    """The clean examples a run draws for itself; None where it draws fresh ones for every update."""
+    if not train.examples:
+        return None
+    return task_of(task).content(task, train.examples, _seed(train.seed, 1))
+
+
+def check_examples(task: TaskConfig, train: TrainConfig, examples: Content) -> None:
+    """Raise ConfigError unless examples are what a run can read: their number, shape, type and values."""
+    kind, side = task_of(task), task.side
+    clean, labels, n = examples.clean, examples.labels, train.examples
+    if n < 1 or len(clean) != n:
+        raise ConfigError(f"examples: {len(clean)} are given, the run is set to read {n}.")
+    shape = (n, len(kind.channel_names(task)), side, side)
+    if clean.shape != shape or clean.dtype != torch.float32 or not torch.isfinite(clean).all():
+        raise ConfigError(f"examples: images must be finite 32-bit floats of shape {shape}.")
+    classes = len(kind.class_names(task))
+    whole = labels.shape == (n, side, side) and labels.dtype == torch.int64
+    if not whole or labels.min() < 0 or labels.max() >= classes:
+        raise ConfigError(f"examples: labels must be whole numbers below {classes}, shape {(n, side, side)}.")
+
+
 def trajectory_losses(model: Model, batch: Batch, steps: int, classes: int) -> Tensor:
     """Cross-entropy of y(1) … y(steps), (steps,), with gradients. Fewer where the state overflows.
 
@@ -230,12 +272,12 @@ def objective(losses: Tensor, train: TrainConfig) -> Tensor:
 class _Examples:
     """The training examples of a run: update number -> batch and number of steps, without a state."""
 
-    def __init__(self, task: TaskConfig, train: TrainConfig) -> None:
+    def __init__(self, task: TaskConfig, train: TrainConfig, given: Content | None = None) -> None:
         self.task, self.train = task, train
         self.kind = task_of(task)
-        self.fixed: Content | None = None
-        if train.examples:
-            self.fixed = self.kind.content(task, train.examples, _seed(train.seed, 1))
+        if given is not None:
+            check_examples(task, train, given)
+        self.fixed = training_examples(task, train) if given is None else given
 
     def batch(self, update: int) -> tuple[Batch, int]:
         train, task = self.train, self.task
