@@ -76,7 +76,7 @@ def save(model: Model, card: Card, path: str | Path) -> Card:
     )
     plain = {**{f.name: getattr(written, f.name) for f in fields(Card)}, **settings}
     metadata = {"format": FORMAT, "card": json.dumps(plain, allow_nan=False)}
-    _write(Path(path), save_tensors(tensors, metadata))
+    write_whole(Path(path), save_tensors(tensors, metadata))
     return written
 
 
@@ -118,7 +118,7 @@ def save_training(state: TrainingState, path: str | Path) -> None:
     tensors |= {f"optimiser/{name}": value for name, value in state.optimiser.items()}
     numbers = {"update": state.update, "best": state.best, "stale": state.stale}
     metadata = {"format": STATE_FORMAT, "state": json.dumps(numbers)}
-    _write(Path(path), save_tensors({k: v.contiguous() for k, v in tensors.items()}, metadata))
+    write_whole(Path(path), save_tensors({k: v.contiguous() for k, v in tensors.items()}, metadata))
 
 
 def load_training(path: str | Path) -> TrainingState:
@@ -252,8 +252,8 @@ def _digest(tensors: dict[str, Tensor], settings: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`, whole or not at all."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`, whole or not at all. Raises OSError where it cannot be written."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

@@ -1,0 +1,46 @@
+"""Small jobs for the tests of pages.ui.jobs, and what they must come to."""
+
+import time
+
+import torch
+
+from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
+from fbseg_core.dynamics import build
+from fbseg_core.fewshot import Run
+from fbseg_core.train import fit
+from pages.ui.jobs import Spec
+
+TASK = ShapesConfig(side=16, sigma=0.2)
+SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
+TRAIN = TrainConfig(
+    examples=2, batch=2, updates=12, steps_min=2, steps_max=2, schedule="constant", flips=True
+)
+FOREVER = TRAIN.replace(updates=20_000)
+LONG = 60.0  # seconds to wait for what takes a few at most
+
+
+def spec(train=TRAIN, **more):
+    runs = tuple(Run(kind, SMALL.replace(kind=kind), train) for kind in ("feedback", "feedforward"))
+    return Spec(TASK, runs, **more)
+
+
+def straight(run, task=TASK, updates=None, **more):
+    """The weights of a run trained in one go, without jobs, after `updates` updates."""
+    model = build(run.model, run.train.seed)
+    for progress in fit(model, task, run.train, **more):
+        if progress.update == updates:
+            break
+    return model.state_dict()
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def wait_for(what):
+    """Wait until what() is true, and return it; fail after LONG seconds."""
+    deadline = time.monotonic() + LONG
+    while not (found := what()):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+    return found
