@@ -1,9 +1,11 @@
 """Training jobs in worker processes. Pages use what is named here; streamlit is not imported.
 
-`worker` is a process, `training` what it runs, `folder` the files it shares with the server.
+`pool` is the server's side, `worker` a process, `training` what it runs, `folder` the files between the two.
 """
 
 from pages.ui.jobs.curves import Curves
+from pages.ui.jobs.estimate import Estimate
+from pages.ui.jobs.pool import Pool, View
 from pages.ui.jobs.spec import JobError, Limits, Spec, watched
 
-__all__ = ["Curves", "JobError", "Limits", "Spec", "watched"]
+__all__ = ["Curves", "Estimate", "JobError", "Limits", "Pool", "Spec", "View", "watched"]
