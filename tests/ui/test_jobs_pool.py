@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,15 +131,26 @@ def test_pause_resume_stop_are_at_once_and_lose_nothing(pool):
 
 
 def test_a_rate_changed_in_flight_is_restarted_to_the_same_bits(pool):
-    job = under_way(pool, pool.start(spec(TRAIN.replace(updates=100)), "me"))
+    job = under_way(pool, pool.start(spec(FOREVER), "me"))
     pool.rate(job, "me", 0.25)
-    assert finish(pool, job).state == "done"
-    rates = [record["lr"] for record in updates(pool, job).values()]
-    assert set(rates) == {TRAIN.lr, 0.25 * TRAIN.lr}
+    changed = 0.25 * TRAIN.lr
+    wait_for(lambda: [record["lr"] for record in updates(pool, job).values()].count(changed) > 2)
+    pool.stop(job, "me")
+    ((_, first, factor), *_) = Curves(pool.poll(job, "me").records).changes
+    assert factor == 0.25
+
+    def rate(update):
+        return TRAIN.lr * (factor if update >= first else 1.0)
+
     again = pool.restart(job, "me")
-    assert finish(pool, again).state == "done"
-    assert [record["lr"] for record in updates(pool, again).values()] == rates
-    assert same(weights(pool, job), weights(pool, again))
+    wait_for(lambda: len(updates(pool, again)) > first + 2)
+    pool.stop(again, "me")
+    for name in (job, again):
+        learned = pool.model(name, "me", 0)[1]
+        assert learned > first and [r["lr"] for r in updates(pool, name).values()] == [
+            *map(rate, range(learned))
+        ]
+        assert same(weights(pool, name), straight(spec(FOREVER).runs[0], updates=learned, rate=rate))
     with pytest.raises(JobError, match="under way"):
         pool.rate(job, "me", 2.0)
     with pytest.raises(JobError, match="multiplied"):
@@ -148,8 +160,7 @@ def test_a_rate_changed_in_flight_is_restarted_to_the_same_bits(pool):
 def test_a_killed_worker_loses_one_update_at_most_and_takes_nothing_else_down(pool):
     earlier = pool.start(spec(), "me")
     finish(pool, earlier)
-    train = TRAIN.replace(updates=150)
-    job = under_way(pool, pool.start(spec(train), "me"))
+    job = under_way(pool, pool.start(spec(FOREVER), "me"))
     os.kill(pool._scheduler.processes[0].pid, signal.SIGKILL)
     view = finish(pool, job)
     assert view.state == "interrupted" and "signal 9" in view.reason and "Resume" in view.reason
@@ -157,9 +168,11 @@ def test_a_killed_worker_loses_one_update_at_most_and_takes_nothing_else_down(po
     assert pool.model(job, "me", 0)[1] >= logged - 1
     assert same(weights(pool, earlier), straight(spec().runs[0]))
     pool.resume(job, "me")
-    assert finish(pool, job).state == "done"
-    assert same(weights(pool, job), straight(spec(train).runs[0]))
-    assert list(updates(pool, job)) == list(range(1, 151))
+    wait_for(lambda: max(updates(pool, job)) > logged + 2)
+    pool.stop(job, "me")
+    learned = pool.model(job, "me", 0)[1]
+    assert same(weights(pool, job), straight(spec(FOREVER).runs[0], updates=learned))
+    assert list(updates(pool, job)) == list(range(1, learned + 1))
 
 
 def test_a_worker_that_hangs_is_stopped_all_the_same(pool):
@@ -207,14 +220,17 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
 
 
 def test_an_abandoned_job_is_stopped_and_keeps_what_it_learned(tmp_path):
-    pool = Pool(tmp_path, replace(LIMITS, lease=1.0))
+    pool = Pool(tmp_path, replace(LIMITS, lease=3.0))
     try:
         job, waiting = pool.start(spec(FOREVER), "me"), pool.start(spec(FOREVER), "me")
-        for _ in range(100):  # as long as somebody asks it goes on
-            pool.poll(job, "me"), pool.poll(waiting, "me")
-            if len(updates(pool, job)) > 2:
-                break
-        under_way(pool, job)
+        end = time.monotonic() + 1.5 * pool.limits.lease
+
+        def asked_after():
+            views = pool.poll(job, "me"), pool.poll(waiting, "me")
+            assert all(view.active for view in views)
+            return time.monotonic() > end and len(updates(pool, job)) > 2
+
+        wait_for(asked_after)  # as long as somebody asks, they go on
         folders = [pool._folder(each) for each in (job, waiting)]
         wait_for(lambda: all(folder.status()[0] == "stopped" for folder in folders))
         view = pool.poll(job, "me")

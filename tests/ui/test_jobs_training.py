@@ -129,6 +129,8 @@ def test_what_a_crash_undid_is_learned_again_and_counted_once(make):
     kept = old.read_bytes()
     train(folder, after(8, {"do": "pause"}), OFTEN)
     old.write_bytes(kept)  # as if the worker had died before its last snapshots
+    train(folder, after(0, {"do": "pause"}), OFTEN)
+    assert list(curves(folder).updates[0]) == list(range(1, 5))  # the curve ends where the weights are
     train(folder, no_command, OFTEN)
     updates = [r["update"] for r in folder.tail()[0] if r["event"] == "update" and r["run"] == 0]
     assert len(updates) == 12 + 4 and list(curves(folder).updates[0]) == list(range(1, 13))
