@@ -36,7 +36,7 @@ LESSONS: dict[str, Lesson] = {
         Lesson(
             "The loop is everything: grouping",
             "The mask spreads from the cue along its region, a little farther with every step; the same "
-            "network with its loop cut, beside it, sees no farther after ten steps than after a few.",
+            "network with its loop cut, beside it, stays about where its first look leaves it.",
             View(lesson="loop-everything", beside="grouping-loop-cut", **_GROUPING),
         ),
         Lesson(
@@ -81,7 +81,7 @@ LESSONS: dict[str, Lesson] = {
             "Two cues, one region",
             "The cue stands at the other end of the same region, so the truth is the same; compare how "
             "the mask gets there. Click the input to ask about another pixel, of the other region too.",
-            View(lesson="two-cues", cue=(46, 27), layer="commit", **_GROUPING),
+            View(lesson="two-cues", cue=(46, 35), layer="commit", **_GROUPING),
         ),
         Lesson(
             "An unlearned size",

@@ -1,5 +1,7 @@
-import base64
 import json
+import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import checkpoint
-from fbseg_core.config import ShapesConfig, knobs
+from fbseg_core.config import knobs
+from pages.ui.view import View
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def app(file="app.py", **query):
     at = AppTest.from_file(str(ROOT / file), default_timeout=60)
     for key, value in query.items():
-        at.query_params[key.replace("_", "-")] = value
+        at.query_params[key] = value
     at.run()
     sound(at)
     return at
@@ -25,128 +28,154 @@ def sound(at):
     assert not at.exception and not at.error
 
 
-def summary(at):
-    return next(m.value for m in at.markdown if m.value.startswith("Step "))
+def header(at):
+    """The header of what was sent to the player."""
+    raw = at.get("bidi_component")[0].proto.bytes
+    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]])
 
 
-def curve(at, name):
-    """The y values of the trace of that name, in whichever chart it stands."""
-    traces = [trace for chart in at.get("plotly_chart") for trace in json.loads(chart.proto.spec)["data"]]
-    values = next(trace["y"] for trace in traces if trace["name"] == name)
-    if isinstance(values, dict):  # plotly packs numpy arrays
-        values = np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]).tolist()
-    return values
+def size(at):
+    return len(at.get("bidi_component")[0].proto.bytes)
 
 
-def test_first_load_shows_a_segmented_image_with_no_click():
+def f1(at, which="run"):
+    return header(at)["curves"][which]["f1"]
+
+
+def link(at):
+    return {key: value[0] if isinstance(value, list) else value for key, value in at.query_params.items()}
+
+
+def test_first_load_has_a_run_with_no_click_in_at_most_700_kB():
     at = app()
-    assert summary(at).startswith("Step 10 of 10: F1 0.9")
-    assert len(at.get("image")) == 5 and len(at.get("plotly_chart")) == 3
+    assert header(at)["steps"] == 10 and f1(at)[-1] > 0.9 and f1(at, "beside")[-1] > 0.9
+    assert size(at) <= 700_000
     assert any("200 fresh images" in caption.value for caption in at.caption)
+    assert link(at) == {}
 
 
 def test_the_page_works_alone():
-    assert summary(app("pages/explore.py")) == summary(app())
+    assert header(app("pages/explore.py"))["id"] == header(app())["id"]
 
 
 @pytest.mark.parametrize("task", ["shapes", "grouping"])
-def test_every_switch_changes_the_run_and_says_so(task):
+def test_every_switch_changes_the_run_says_so_and_is_in_the_link(task):
     at = app(task=task)
-    before = curve(at, "‖δ̃‖ applied")
-    for key, off in (("loop", False), ("softmax", False), ("decay", False), ("clock", True)):
-        at.toggle(key=f"{task}-{key}").set_value(off).run()
+    before = header(at)["run"]
+    for key, off in (("loop", False), ("softmax", False), ("decay", False), ("frozen", True)):
+        at.toggle(key=f"explore-{key}").set_value(off).run()
         sound(at)
-        assert curve(at, "‖δ̃‖ applied") != before
+        assert header(at)["run"] != before
         assert any("inference" in info.value for info in at.info)
-        at.toggle(key=f"{task}-{key}").set_value(not off).run()
-        assert curve(at, "‖δ̃‖ applied") == before and not at.info
-    for key, value in (("tau", 1.0), ("lambda", 0.5)):
-        default = at.slider(key=f"{task}-{key}").value
-        at.slider(key=f"{task}-{key}").set_value(value).run()
+        assert link(at)["clock" if key == "frozen" else key] in ("false", "0")
+        at.toggle(key=f"explore-{key}").set_value(not off).run()
+        assert header(at)["run"] == before and not at.info
+    for key, value in (("tau", 1.0), ("eigenvalue", 0.5), ("T", 7)):
+        default = at.slider(key=f"explore-{key}").value
+        at.slider(key=f"explore-{key}").set_value(value).run()
         sound(at)
-        assert curve(at, "‖δ̃‖ applied") != before
-        at.slider(key=f"{task}-{key}").set_value(default).run()
+        assert header(at)["run"] != before and key in link(at)
+        at.slider(key=f"explore-{key}").set_value(default).run()
+        assert header(at)["run"] == before and key not in link(at)
 
 
-def test_step_buttons_move_one_step_and_stop_at_both_ends():
+def test_new_noise_and_new_image_draw_again_and_sliders_follow_their_knobs():
     at = app()
-    back, step = (next(b for b in at.button if b.label == label) for label in ("Back", "Step"))
-    assert step.disabled
-    back.click().run()
-    assert summary(at).startswith("Step 9 of 10")
-    at.slider(key="t-shapes-10").set_value(0).run()
-    assert summary(at).startswith("Step 0 of 10")
-    assert next(b for b in at.button if b.label == "Back").disabled
-    sound(at)
-
-
-def test_new_noise_and_new_image_draw_again_and_sigma_follows_its_knob():
-    at = app()
-    seen = {tuple(curve(at, "feedback"))}
-    for key in ("shapes-noise-next", "shapes-sample-next"):
+    seen = {header(at)["run"]}
+    for key in ("next-image", "next-noise"):
         at.button(key=key).click().run()
         sound(at)
-        seen.add(tuple(curve(at, "feedback")))
-    sigma, knob = at.slider(key="shapes-sigma"), knobs(ShapesConfig)["sigma"]
-    assert (sigma.min, sigma.step, sigma.proto.help) == (knob.lo, knob.step, knob.help)
-    sigma.set_value(2.0).run()
-    seen.add(tuple(curve(at, "feedback")))
-    assert len(seen) == 4
-    assert any("Paper sigma 16.0" in caption.value for caption in at.caption)
+        seen.add(header(at)["run"])
+    assert len(seen) == 3
+    slider, knob = at.slider(key="explore-tau"), knobs(View)["tau"]
+    assert (slider.min, slider.max, slider.proto.help) == (knob.lo, knob.hi, knob.help)
+
+
+def test_a_new_image_takes_off_the_drawing():
+    at = app(lesson="unlearned-size")
+    assert header(at)["drawn"]
+    at.button(key="next-image").click().run()
+    assert not header(at)["drawn"] and header(at)["cue"] is None
 
 
 def test_cut_loop_can_be_set_beside_feedback():
     at = app(task="grouping")
-    at.selectbox(key="grouping-beside").set_value("grouping-loop-cut").run()
+    at.selectbox(key="explore-beside").set_value("grouping-loop-cut").run()
     sound(at)
-    assert "loop cut" in summary(at)
+    assert header(at)["names"] == ["feedback", "loop cut"] and len(set(f1(at, "beside"))) > 2
+
+
+def test_another_task_starts_from_its_own_defaults():
+    at = app(lesson="no-decay", layer="error")
+    at.selectbox(key="explore-task").set_value("grouping").run()
+    sound(at)
+    assert link(at) == {"v": "1", "task": "grouping"}
 
 
 def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on():
     at = app()
     assert "shapes-no-softmax" in checkpoint.shipped()
-    assert at.selectbox(key="shapes-model").options == ["shapes-feedback"]
-    assert at.selectbox(key="shapes-beside").options == ["shapes-feedforward"]
+    assert at.selectbox(key="explore-model").options == ["shapes-feedback"]
+    assert at.selectbox(key="explore-beside").options == ["shapes-feedforward"]
 
 
 def test_overflow_is_a_warning_and_what_was_reached_is_shown():
-    at = app(task="grouping")
-    at.selectbox(key="grouping-kernel").set_value("fractional").run()
-    at.slider(key="grouping-T").set_value(20).run()
-    sound(at)
-    assert "step 12" in at.warning[0].value and summary(at).startswith("Step 11 of 11")
+    at = app(task="grouping", kernel="fractional", T="20")
+    assert "step 12" in at.warning[0].value and header(at)["steps"] == 11
+
+
+def test_an_intervention_that_cannot_act_is_a_warning():
+    at = app(task="grouping", do="paint,t:0,mask:eJxjYBgFgwEAAAOAAAE")
+    assert len(at.warning) == 1
+    at = app(task="grouping", decay="false", do="kick,t:3,size:2.0")
+    assert header(at)["curves"]["ghost"]["f1"][:3] == f1(at)[:3] != f1(at)[3:6]
 
 
 @pytest.mark.parametrize("what", ["u", "v", "logits"])
-def test_other_parts_of_the_state_have_their_own_plane(what):
-    at = app()
-    before = at.get("plotly_chart")[0].proto.spec
-    at.button_group(key="plane").set_value(what).run()
-    sound(at)
-    assert at.get("plotly_chart")[0].proto.spec != before
+@pytest.mark.parametrize("points", ["image", "regions"])
+def test_other_parts_of_the_state_have_their_own_plane(what, points):
+    plane = header(app(plane=what, points=points))["plane"]
+    assert plane["what"] == what and 0 < sum(plane["explained"]) <= 1 + 1e-9
+    assert len(plane["run"]) == (2 if points == "regions" else 1) and len(plane["run"][0]) == 11
+    assert (plane["beside"] is not None) == (what == "logits")
+
+
+def test_sixteen_draws_bring_a_cloud_and_bands():
+    sent = header(app(task="grouping", draws="true"))
+    assert np.array(sent["plane"]["cloud"]).shape == (1, 16, 11, 2)
+    low, high = np.array(sent["bands"]["f1"][1]), np.array(sent["bands"]["f1"][2])
+    assert (low <= np.array(sent["curves"]["run"]["f1"]) + 1e-4).all()  # the run itself is the first draw
+    assert (high >= np.array(sent["curves"]["run"]["f1"]) - 1e-4).all()
+    spread, contraction = sent["bands"]["spread"], sent["bands"]["contraction"]
+    assert contraction[5] == pytest.approx(spread[5] / spread[4], rel=1e-3)
 
 
 def test_a_link_opens_its_task_seed_and_switches():
-    at = app(task="grouping", grouping_sample="7", grouping_loop="false", grouping_T="5")
-    assert at.slider(key="grouping-sample").value == 7
-    assert not at.toggle(key="grouping-loop").value
-    assert " of 5:" in summary(at)
+    at = app(task="grouping", image="7", loop="false", T="5")
+    assert at.slider(key="explore-image").value == 7
+    assert not at.toggle(key="explore-loop").value
+    assert header(at)["steps"] == 5
 
 
-@pytest.mark.parametrize("bad", ["-1", "1e99", "1e400", "inf", "nan", "<script>", "x" * 5000, "🔥"])
-def test_hostile_links_give_defaults(bad):
-    at = app(task=bad, shapes_T=bad, shapes_sample=bad, shapes_loop=bad, shapes_tau=bad)
-    assert summary(at) == summary(app())
+@pytest.mark.parametrize(
+    "bad", ["-1", "1e99", "1e400", "inf", "nan", "<script>", "x" * 5000, "🔥", "null", "[]"]
+)
+@pytest.mark.parametrize("key", ["task", "T", "image", "loop", "do", "cue", "drawing", "hide", "layer"])
+def test_hostile_links_give_defaults_and_one_notice(key, bad):
+    at = app(**{key: bad})
+    if not at.warning:  # what a default is may be said in a link
+        assert (key, bad) in {("T", "null"), ("cue", "null"), ("hide", "[]")}
+    else:
+        assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
+    assert header(at)["run"] == header(app())["run"]
 
 
-def test_reset_brings_the_defaults_back():
-    at = app()
-    before = summary(at)
-    at.slider(key="shapes-sigma").set_value(2.0).run()
-    at.toggle(key="shapes-decay").set_value(False).run()
+def test_reset_brings_the_defaults_back_but_a_teacher_s_choice_stays():
+    at = app(task="grouping", decay="false", hide='["numbers"]')
     next(b for b in at.button if b.label == "Reset everything").click().run()
     sound(at)
-    assert summary(at) == before
+    assert link(at) == {"v": "1", "hide": '["numbers"]'}
+    assert [e.label for e in at.expander] == ["Take it along: files, code, links"]
 
 
 def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
@@ -156,4 +185,31 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr(checkpoint, "FOLDER", tmp_path)
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     cache.cards.clear()
-    assert not at.exception and "checkpoints/README.md" in at.error[0].value
+    assert not at.exception
+    assert "checkpoints/README.md" in " ".join(e.value for e in [*at.error, *at.warning])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"lesson": "swap"},
+        {"lesson": "erase", "decay": "false", "tau": "3"},
+        {"lesson": "unlearned-size", "noise": "4"},
+        {"lesson": "two-cues", "sigma": "0.3", "clock": "2"},
+    ],
+)
+def test_the_snippet_repeats_the_run(query):
+    at = app(**query)
+    done = subprocess.run(
+        [sys.executable, "-c", at.code[0].value], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.split("…:")[1]) == pytest.approx(f1(at), abs=6e-4)
+
+
+def test_the_teacher_link_is_made_from_what_is_chosen():
+    at = app(task="grouping")
+    at.multiselect(key="teacher").set_value(["plane", "noise"]).run()
+    sound(at)
+    assert "hide=%5B%22plane%22%2C%22noise%22%5D" in at.code[2].value and "task=grouping" in at.code[2].value

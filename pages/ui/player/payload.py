@@ -180,8 +180,8 @@ def _plane(
     if plane.what == "logits":  # the one space two models share
         result["beside"] = _paths(plane.place(run.beside[-1:, 0]))
     if draws:
-        cloud = np.stack([np.atleast_3d(step.points.T).T for step in draws])  # step, region, draw, axis
-        result["cloud"] = np.round(cloud.transpose(2, 1, 0, 3), 3).tolist()
+        cloud = np.stack([_with_regions(step.points) for step in draws])  # step, region, draw, axis
+        result["cloud"] = np.round(cloud.transpose(1, 2, 0, 3), 3).tolist()
     return result
 
 
@@ -190,7 +190,11 @@ def _region_names(plane: Projection) -> list[str]:
 
 
 def _paths(points: np.ndarray) -> list:
-    return np.round(points if points.ndim == 3 else points[None], 3).tolist()
+    return np.round(_with_regions(points), 3).tolist()
+
+
+def _with_regions(points: np.ndarray) -> np.ndarray:
+    return points if points.ndim == 3 else points[None]
 
 
 def _bands(draws: list[EnsembleStep] | None) -> dict[str, Any] | None:

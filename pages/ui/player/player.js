@@ -24,7 +24,7 @@ function open(root) {
   const S = {
     root, $, header: null, blocks: {}, lut: null, t: 0, playing: false, sigma: 0, look: null, hidden: new Set(),
     panels: [], cursors: [], pixel: null, tool: null, stroke: null, bitmap: null, preview: false, cuePreview: null,
-    undo: [], strokes: new Map(), sent: 0, sentAt: 0, pending: null, dirty: false,
+    undo: [], strokes: new Map(), hand: false, sent: 0, sentAt: 0, pending: null, dirty: false,
   };
   S.ask = (wish) => ask(S, wish);
   S.act = (items) => ask(S, { do: items });
@@ -94,7 +94,7 @@ function receive(S, data) {
   S.t = Math.min(S.t, header.steps);
   if (!first && atEnd && other && !elsewhere) S.t = header.steps;
   const answered = header.answered >= S.sent;
-  if (answered && !S.pending) {
+  if (answered && !S.pending && !S.hand) {
     S.sigma = header.sigma;
     S.preview = false;
     S.bitmap = null;

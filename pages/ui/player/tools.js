@@ -49,6 +49,7 @@ function toolOn(S, entity) {
 }
 
 function beginStroke(S, tool, pixel) {
+  S.hand = true;
   if (tool.kind === "cue") return void (S.cuePreview = pixel);
   if (tool.kind === "draw") {
     S.undo.push({ bitmap: S.bitmap.slice(), drawn: S.header.drawn });
@@ -68,9 +69,15 @@ function moveStroke(S, tool, from, to) {
   }
 }
 
+// S.hand holds off what comes from Python from the first touch until the stroke has been sent.
 async function endStroke(S, tool) {
-  if (tool.kind === "cue") return S.ask({ cue: S.cuePreview });
-  if (tool.kind === "draw") return sendDrawing(S);
+  if (tool.kind === "cue") S.ask({ cue: S.cuePreview });
+  else if (tool.kind === "draw") await sendDrawing(S);
+  else await sendPaint(S, tool);
+  S.hand = false;
+}
+
+async function sendPaint(S, tool) {
   const { t } = S;
   const stroke = S.stroke;
   const same = (item) => item.kind === "paint" && item.t === t && item.target === tool.target && item.like === tool.like;

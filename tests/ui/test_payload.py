@@ -1,0 +1,139 @@
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from fbseg_core.interventions import Swap
+from pages.ui import cache, exports
+from pages.ui.player.payload import pack
+from pages.ui.presets import LESSONS
+from pages.ui.view import View
+
+
+def packed(view, **parts):
+    scene = cache.scene_of(view)
+    run, plain = cache.run(scene), cache.run(scene.untouched())
+    plain = plain if scene.do else run
+    raw = pack(
+        run,
+        plain,
+        cache.plane(plain, "h", "image"),
+        None,
+        header={},
+        **({"fed": False, "state": False} | parts),
+    )
+    length = struct.unpack("<I", raw[:4])[0]
+    head = json.loads(raw[4 : 4 + length])
+    blocks = {}
+    for name, (offset, kind, shape, lo, hi) in head["blocks"].items():
+        values = np.frombuffer(raw, kind, int(np.prod(shape)), 4 + length + offset).reshape(shape)
+        blocks[name] = lo + (hi - lo) * values / (65535 if kind == "uint16" else 255)
+    return run, head, blocks
+
+
+@pytest.mark.parametrize("key", ["loop-everything", "erase", "no-decay"])
+def test_every_block_unfolds_to_the_core_s_values_within_half_a_level(key):
+    run, head, blocks = packed(LESSONS[key].view, fed=True, state=True)
+    trajectory = run.trajectory
+    probs = 1 - trajectory.probs[:, 0, 0].numpy()
+    assert abs(blocks["run.probability"] - probs).max() <= 0.5 / 255 + 1e-6
+    margin = (trajectory.logits[:, 0, 1] - trajectory.logits[:, 0, 0]).numpy()
+    assert abs(blocks["run.logit"] - margin).max() <= np.ptp(margin) / 65535
+    assert (blocks["run.mask"] == trajectory.logits[:, 0].argmax(1).numpy()).all()
+    for i in range(trajectory.h.shape[2]):
+        h = trajectory.h[:, 0, i].numpy()
+        assert abs(blocks[f"state.{i}"] - h).max() <= (np.ptp(h) + abs(h).max()) / 255
+    v_hat = trajectory.v_hat[:, 0].numpy()
+    assert all(
+        abs(blocks[f"run.v_hat.{i}"][1:] - v_hat[:, i]).max() <= 0.5 / 255 + 1e-6
+        for i in range(len(v_hat[0]))
+    )
+    delta = trajectory.delta[:, 0].norm(dim=1).numpy()
+    assert abs(blocks["run.delta"][1:] - delta).max() <= delta.max() / 255
+    assert ("ghost.mask" in blocks) == (key == "erase")
+    assert head["curves"]["run"]["f1"][-1] == pytest.approx(
+        2 * (blocks["run.mask"][-1] * run.labels[-1, 0].numpy()).sum()
+        / (blocks["run.mask"][-1].sum() + run.labels[-1, 0].sum().item()), abs=1e-4
+    )  # fmt: skip
+
+
+def test_what_is_not_asked_for_is_not_sent():
+    _, _, blocks = packed(View())
+    assert not [name for name in blocks if name.startswith(("state", "run.v_hat"))]
+
+
+def test_the_same_run_has_the_same_name_whatever_is_looked_at():
+    first, second = packed(View())[1], packed(View(layer="error"), state=True)[1]
+    assert first["run"] == second["run"] and first["id"] != second["id"]
+    assert packed(View(noise=1))[1]["run"] != first["run"]
+
+
+def test_a_swap_sends_both_images_and_scores_against_both():
+    run, head, blocks = packed(View(task="grouping", do=(Swap(t=4, seed=9),)))
+    assert blocks["input"].shape[0] == 2 and blocks["of_step"].tolist() == [0] * 4 + [1] * 7
+    assert (blocks["truth"][1] == run.labels[-1, 0].numpy()).all()
+    old = run.labels[0, 0].numpy() > 0
+    mask = blocks["run.mask"][-1] > 0
+    assert head["curves"]["run"]["old"][-1] == pytest.approx(
+        2 * (mask & old).sum() / (mask.sum() + old.sum()), abs=1e-4
+    )
+    assert len(blocks["beside.mask"]) == 11  # the plain model answers each image
+
+
+def test_one_answer_is_sent_once():
+    assert len(packed(View())[2]["beside.mask"]) == 1
+
+
+def test_curves_as_csv_are_those_of_the_screen():
+    scene = cache.scene_of(LESSONS["erase"].view)
+    run, plain = cache.run(scene), cache.run(scene.untouched())
+    rows = [line.split(",") for line in exports.table(run, plain).splitlines()]
+    table = dict(zip(rows[0], zip(*rows[1:])))
+    assert table["t"] == tuple(map(str, range(21)))
+    assert np.array(table["untouched_f1"], float)[-1] > 0.99 > np.array(table["model_f1"], float)[-1]
+    assert table["model_delta"][0] == "" and float(table["model_norm"][3]) == pytest.approx(
+        float(run.trajectory.h[3].norm()), rel=1e-5
+    )
+
+
+def test_the_archive_holds_the_trajectory_bit_for_bit(tmp_path):
+    run = cache.run(cache.scene_of(View(task="grouping")))
+    path = tmp_path / "run.npz"
+    path.write_bytes(exports.arrays(run))
+    loaded = np.load(path)
+    assert (loaded["h"] == run.trajectory.h.numpy()).all() and (
+        loaded["v_hat"] == run.trajectory.v_hat.numpy()
+    ).all()
+    assert "grouping-feedback" in json.loads(str(loaded["scene"]))["code"]
+
+
+def test_the_animation_has_a_frame_a_step(tmp_path):
+    from PIL import Image
+
+    scene = cache.scene_of(LESSONS["erase"].view)
+    path = tmp_path / "run.png"
+    path.write_bytes(
+        exports.animation(cache.run(scene), cache.run(scene.untouched()), ["feedback", "feedforward"])
+    )
+    image = Image.open(path)
+    assert image.n_frames == 21 and image.format == "PNG"
+    image.seek(0)
+    first = np.asarray(image.convert("RGB")).copy()
+    image.seek(20)
+    assert (np.asarray(image.convert("RGB")) != first).any()
+
+
+def test_a_scene_says_what_does_not_fit():
+    from fbseg_core import ConfigError
+
+    for view in (View(task="none"), View(model="grouping-feedback"), View(drawing="AAAA"), View(cue=(64, 0))):
+        with pytest.raises(ConfigError):
+            cache.scene_of(view)
+
+
+def test_a_run_is_the_same_for_the_same_scene_and_drawn_images_are_used():
+    scene = cache.scene_of(LESSONS["unlearned-size"].view)
+    assert torch.equal(cache.run(scene).x, cache.run(scene).x)
+    assert int(cache.run(scene).labels[0].sum()) > 2000
