@@ -163,10 +163,11 @@ def show() -> None:
         st.info(f"**{LESSONS[view.lesson].title}.** {LESSONS[view.lesson].look}")
     run = cache.run(scene)
     plain = cache.run(scene.untouched()) if scene.do else run
-    plane = cache.plane(plain, view.plane, view.points)
+    planes = cache.warm_up()
+    plane = cache.plane(plain, view.plane, view.points) if planes.is_set() else None
     place, bar = st.container(), st.empty()
     draws = None
-    if view.draws:
+    if view.draws and plane is not None:
         wanted = (
             None if session.hurried() else lambda share: bar.progress(share, f"{cache.DRAWS} noise draws")
         )
@@ -190,6 +191,9 @@ def show() -> None:
         exports.show(SCREEN, run, plain, [KINDS[cache.cards()[name].model.kind] for name in scene.models])
     if not session.hurried():
         SCREEN.write_link()
+    if plane is None:  # a new server's first page: the masks came first, the plane follows
+        planes.wait(20)
+        st.rerun()
 
 
 def show_costs(scene: cache.Scene) -> None:

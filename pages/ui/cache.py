@@ -69,8 +69,10 @@ class Run:
 
 
 @st.cache_resource
-def warm_up() -> None:
+def warm_up() -> threading.Event:
     """Once a process: import what the first page can do without, then spare later collections the bulk.
+
+    The event is set once scikit-learn is there, over a second after the first page could be.
 
     The script runner collects garbage after every run, holding up all visitors for as long as there are
     objects to visit; frozen ones are passed over.
@@ -79,6 +81,7 @@ def warm_up() -> None:
     def work() -> None:
         import sklearn.decomposition  # noqa: F401
 
+        imported.set()
         for _ in range(FREEZES):  # the first visitors' runs import and cache more: take it in as it comes
             gc.collect()
             gc.freeze()
@@ -88,7 +91,9 @@ def warm_up() -> None:
     # know that its cores are shared, took 94 ms for a PCA that needs 2 ms on one thread.
     torch.set_num_threads(1)
     threadpool_limits(1)
+    imported = threading.Event()
     threading.Thread(target=work, daemon=True).start()
+    return imported
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

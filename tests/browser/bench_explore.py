@@ -90,7 +90,7 @@ def main() -> None:
             )
             page, _ = open_page(browser, url + "/?T=20")
             page.wait_for_selector(".player[data-playing=false]")
-            scrub = "const r = find('.time'); r.value = VALUE; r.dispatchEvent(new Event('input', {bubbles: true}));"
+            scrub = "const r = find('.time'); r.value = VALUE; r.dispatchEvent(new Event('input'));"
             line("scrub to painted frame", painted(page, scrub, 100, lambda i: i % 21), "ms", 33)
             key = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'VALUE', bubbles: true}));"
             keys = lambda i: "ArrowLeft" if i // 20 % 2 == 0 else "ArrowRight"  # noqa: E731

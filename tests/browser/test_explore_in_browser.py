@@ -641,3 +641,49 @@ def test_make_batch_is_what_the_reference_draws():
     _, card = load("shapes-feedback")
     assert torch.equal(draw(card.task, 0, 0).x, make_batch(card.task, 1, 0).x)
     assert rollout(load("shapes-feedback")[0], draw(card.task, 0, 0).x, 2).h.shape[0] == 3
+
+
+CONTRAST = """() => {
+    const parse = c => (c.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+    const up = e => e.parentElement ?? e.getRootNode().host ?? null;
+    const over = (top, a, under) => top.map((v, i) => v * a + under[i] * (1 - a));
+    const light = rgb => rgb.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+    const ground = e => {
+        const layers = [];
+        for (; e; e = up(e)) {
+            const [r, g, b, a = 1] = parse(getComputedStyle(e).backgroundColor);
+            if (a) layers.push([[r, g, b], a]);
+            if (a === 1) break;
+        }
+        return layers.reverse().reduce((under, [rgb, a]) => over(rgb, a, under), [255, 255, 255]);
+    };
+    const faults = [];
+    const visit = e => {
+        if (e.shadowRoot) [...e.shadowRoot.children].forEach(visit);
+        [...e.children].forEach(visit);
+        const text = [...e.childNodes].filter(n => n.nodeType === 3).map(n => n.data.trim()).join(' ').trim();
+        const style = getComputedStyle(e);
+        if (!text || !e.checkVisibility({visibilityProperty: true})) return;
+        if (e.closest('[disabled], style, script, title, [aria-hidden], [data-testid=stSlider]')) return;
+        const [r, g, b, a = 1] = parse(e instanceof SVGElement ? style.fill : style.color);
+        let alpha = a;
+        for (let p = e; p; p = up(p)) alpha *= +getComputedStyle(p).opacity;
+        const under = ground(e);
+        const [x, y] = [light(over([r, g, b], alpha, under)), light(under)].sort((p, q) => q - p);
+        const ratio = (x + 0.05) / (y + 0.05);
+        const large = parseFloat(style.fontSize) >= 24;
+        if (ratio < (large ? 3 : 4.5)) faults.push(`${ratio.toFixed(2)} ${text.slice(0, 40)}`);
+    };
+    visit(document.querySelector('.stApp'));
+    return faults;
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_contrast_is_AA(open_page, theme):
+    page = open_page("?lesson=erase&layer=error", theme=theme)
+    page.get_by_text("What it costs").click()
+    page.locator(".panel.run canvas").hover()
+    page.wait_for_timeout(400)
+    assert page.evaluate(CONTRAST) == []

@@ -61,14 +61,14 @@ class Blocks:
 def pack(
     run: Run,
     plain: Run,
-    plane: Projection,
+    plane: Projection | None,
     draws: list[EnsembleStep] | None,
     *,
     fed: bool,
     state: bool,
     header: dict[str, Any],
 ) -> bytes:
-    """A run, the untouched run (the same object without interventions), their plane, and the draws if any.
+    """A run, the untouched run (the same object without interventions), their plane (None: not yet), and the draws if any.
 
     fed: send v̂ as well; state: send u and v of every pixel. header: what the caller adds to the header.
     """
@@ -97,7 +97,7 @@ def pack(
         "curves": curves,
         "chance": chance(run.labels[0], run.trajectory.logits.shape[2]),
         "channels": {"u": run.trajectory.u.shape[2], "v": run.trajectory.v.shape[2]},
-        "plane": _plane(run, ghost, plane, draws),
+        "plane": None if plane is None else _plane(run, ghost, plane, draws),
         "bands": _bands(draws),
     }
     header["run"] = hashlib.sha1(repr(run.scene).encode()).hexdigest()

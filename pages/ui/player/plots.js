@@ -8,6 +8,14 @@ function charts(S) {
 function planeOf(S) {
   const { plane, names } = S.header;
   const svg = S.$("svg.plane");
+  const alone = plane && plane.what !== "logits";
+  S.$(".plane-note").textContent = !plane
+    ? "The plane is being fitted…"
+    : alone ? `The ${names[1]} model has neurons of its own: it is a point in the plane of the logits only.` : "";
+  if (!plane) {
+    svg.replaceChildren();
+    return () => {};
+  }
   const shares = plane.explained.map((v, i) => `PC${i + 1} (${(100 * v).toFixed(1)} % of variance)`);
   const regionStyle = (i) => (plane.regions.length > 1 && i ? "3 2" : undefined);
   const label = `Path of ${plane.what} through ${S.header.steps} steps, ${shares.join(", ")}`;
