@@ -647,7 +647,8 @@ CONTRAST = """() => {
     const parse = c => (c.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
     const up = e => e.parentElement ?? e.getRootNode().host ?? null;
     const over = (top, a, under) => top.map((v, i) => v * a + under[i] * (1 - a));
-    const light = rgb => rgb.map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    const linear = v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const light = rgb => rgb.map(v => linear(v / 255))
         .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
     const ground = e => {
         const layers = [];
@@ -670,7 +671,8 @@ CONTRAST = """() => {
         let alpha = a;
         for (let p = e; p; p = up(p)) alpha *= +getComputedStyle(p).opacity;
         const under = ground(e);
-        const [x, y] = [light(over([r, g, b], alpha, under)), light(under)].sort((p, q) => q - p);
+        const pair = [light(over([r, g, b], alpha, under)), light(under)];
+        const [x, y] = pair.sort((p, q) => q - p);
         const ratio = (x + 0.05) / (y + 0.05);
         const large = parseFloat(style.fontSize) >= 24;
         if (ratio < (large ? 3 : 4.5)) faults.push(`${ratio.toFixed(2)} ${text.slice(0, 40)}`);

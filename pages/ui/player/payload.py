@@ -68,7 +68,7 @@ def pack(
     state: bool,
     header: dict[str, Any],
 ) -> bytes:
-    """A run, the untouched run (the same object without interventions), their plane (None: not yet), and the draws if any.
+    """A run, the untouched run (the same object if so), their plane (None: not yet), and any draws.
 
     fed: send v̂ as well; state: send u and v of every pixel. header: what the caller adds to the header.
     """

@@ -23,8 +23,11 @@ function draw(S) {
   $(".back").disabled = $(".reset").disabled = back;
   $(".step").disabled = S.t >= header.steps;
   $(".play").disabled = header.steps === 0;
+  // While it plays the words change with the picture, but are not read out.
+  $(".summary").setAttribute("aria-live", S.playing ? "off" : "polite");
+  $(".summary").textContent = summary(S);
+  $(".at").textContent = `At step ${S.t}:`;
   if (!S.playing) {
-    $(".summary").textContent = summary(S);
     if (S.actsAt !== S.t) buildActs(S);
     const strip = $(".film");
     const x = S.t * (S.pitch ?? 0);
