@@ -194,6 +194,7 @@ def show() -> None:
     if plane is None:  # a new server's first page: the masks came first, the plane follows
         planes.wait(20)
         st.rerun()
+    session.calm()
 
 
 def show_costs(scene: cache.Scene) -> None:

@@ -192,7 +192,7 @@ def _run(key: str, _scene: Scene) -> Run:
     if _scene.drawing or _scene.cue is not None:
         mask, cue = task.sketch(_scene.task, content)
         if _scene.drawing:
-            mask, cue = torch.from_numpy(unpack_mask(_scene.drawing, tuple(mask.shape))), None
+            mask = torch.from_numpy(unpack_mask(_scene.drawing, tuple(mask.shape)))
         content = task.drawn(_scene.task, mask, _scene.cue or cue)
     noise = task.noise(_scene.task, 1, _scene.noise)
     batch = task.observe(_scene.task, content, noise)

@@ -109,16 +109,12 @@ def snippet(scene: Scene) -> str:
         "kind = task_of(task)",
         f"content = kind.content(task, 1, seed={scene.image})",
     ]
+    if scene.drawing or scene.cue is not None:
+        lines.append("mask, cue = kind.sketch(task, content)")
     if scene.drawing:
-        lines += [
-            f"mask = torch.from_numpy(unpack_mask({scene.drawing!r}, ({side}, {side})))",
-            f"content = kind.drawn(task, mask, {scene.cue!r})",
-        ]
-    elif scene.cue is not None:
-        lines += [
-            "mask, _ = kind.sketch(task, content)",
-            f"content = kind.drawn(task, mask, {scene.cue!r})",
-        ]
+        lines.append(f"mask = torch.from_numpy(unpack_mask({scene.drawing!r}, ({side}, {side})))")
+    if scene.drawing or scene.cue is not None:
+        lines.append(f"content = kind.drawn(task, mask, {'cue' if scene.cue is None else scene.cue})")
     lines += [
         f"batch = kind.observe(task, content, kind.noise(task, 1, seed={scene.noise}))",
         f"switches = Switches({_arguments(scene.switches.changed())})",

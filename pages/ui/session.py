@@ -153,7 +153,7 @@ def asked(key: str) -> dict[str, Any]:
 
 def heard(wish: dict[str, Any]) -> None:
     """Note a request that was dealt with, so that the player can send its next."""
-    st.session_state["wish"] = wish
+    st.session_state["wish"], st.session_state["calm"] = wish, False
     st.session_state["state"] = wants_state() or bool(wish.get("state"))
 
 
@@ -165,7 +165,12 @@ def answered() -> int:
 
 def hurried() -> bool:
     """Whether a slider is being dragged: answer fast, the rest can wait until it is let go."""
-    return st.session_state.get("wish", {}).get("live") is True
+    return st.session_state.get("wish", {}).get("live") is True and not st.session_state.get("calm", False)
+
+
+def calm() -> None:
+    """What was hurried has been shown; the next run, whatever causes it, may take its time."""
+    st.session_state["calm"] = True
 
 
 def wants_state() -> bool:

@@ -689,3 +689,27 @@ def test_text_contrast_is_AA(open_page, theme):
     page.locator(".panel.run canvas").hover()
     page.wait_for_timeout(400)
     assert page.evaluate(CONTRAST) == []
+
+
+def test_focus_survives_what_it_sets_off(open_page):
+    page = open_page("?task=grouping&t=3")
+    focused = (
+        "document.activeElement.shadowRoot?.activeElement?.textContent ?? document.activeElement.textContent"
+    )
+    page.locator(".acts").get_by_role("button", name="Cut the loop").focus()
+    before = run_id(page)
+    page.keyboard.press("Enter")
+    another_run(page, before)
+    assert page.evaluate(focused) == "Close the loop"
+    before = run_id(page)
+    page.keyboard.press("Enter")
+    another_run(page, before)
+    assert page.evaluate(focused) == "Cut the loop"
+    page.locator(".acts").get_by_role("button", name="Wipe the state").click()
+    page.locator(".panel.run canvas").focus()  # and a stroke by keyboard leaves its panel in focus
+    before = run_id(page)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    another_run(page, before)
+    page.keyboard.press("ArrowUp")
+    page.locator(".pixel-text").get_by_text("row 22, column 24").wait_for()

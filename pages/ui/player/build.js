@@ -42,25 +42,36 @@ function buildChoices(S) {
   $(".draws").checked = look.draws;
 }
 
+// Panels that stay are left where they are, so that none loses its focus when another comes or goes.
 function buildPanels(S) {
-  const { header } = S;
-  const wanted = ["input", "run", ...(header.curves.ghost ? ["ghost"] : []), "beside", "truth"];
-  if (S.panels.map((p) => p.entity).join() === wanted.join()) return;
+  const wanted = ["input", "run", ...(S.header.curves.ghost ? ["ghost"] : []), "beside", "truth"];
+  const there = new Map(S.panels.map((panel) => [panel.entity, panel]));
+  S.panels = wanted.map((entity) => there.get(entity) ?? newPanel(S, entity));
   const holder = S.$(".panels");
-  S.panels = wanted.map((entity) => {
-    const figure = document.createElement("figure");
-    const canvas = document.createElement("canvas");
-    const caption = document.createElement("figcaption");
-    canvas.tabIndex = 0;
-    canvas.setAttribute("role", "img");
-    figure.className = `panel ${entity}`;
-    figure.append(caption, canvas);
-    const panel = { entity, canvas, caption };
-    pointer(S, panel);
-    return panel;
-  });
   holder.style.setProperty("--panels", wanted.length);
-  holder.replaceChildren(...S.panels.map((p) => p.canvas.parentElement));
+  for (const [entity, panel] of there) if (!wanted.includes(entity)) panel.canvas.parentElement.remove();
+  S.panels.forEach((panel, i) => {
+    const figure = panel.canvas.parentElement;
+    if (holder.children[i] !== figure) holder.insertBefore(figure, holder.children[i] ?? null);
+  });
+}
+
+function newPanel(S, entity) {
+  const figure = Object.assign(document.createElement("figure"), { className: `panel ${entity}` });
+  const canvas = Object.assign(document.createElement("canvas"), { tabIndex: 0 });
+  const caption = document.createElement("figcaption");
+  canvas.setAttribute("role", "img");
+  figure.append(caption, canvas);
+  const panel = { entity, canvas, caption };
+  pointer(S, panel);
+  return panel;
+}
+
+// New buttons in the place of old ones; the one at the place of the one in focus takes the focus over.
+function refill(holder, items) {
+  const at = [...holder.children].findIndex((child) => child.matches(":focus"));
+  holder.replaceChildren(...items);
+  if (at >= 0) holder.children[Math.min(at, items.length - 1)]?.focus();
 }
 
 function button(text, label, act, pressed) {
@@ -115,12 +126,12 @@ function buildActs(S) {
     paint("erase", "h", "background", "Erase mask", "Wipe the state: as where the model sees background"),
   ];
   for (const item of items) if (item.tagName === "BUTTON") item.disabled = full && !item.hasAttribute("aria-pressed");
-  $(".acts").replaceChildren(title, ...items);
-  $(".chips").replaceChildren(
+  refill($(".acts"), [title, ...items]);
+  refill($(".chips"), [
     ...header.do.map((item, i) => button(`t = ${item.t}: ${nameOf(item)} ✕`, `Take back: ${nameOf(item)} at step ${item.t}`, () => S.act(header.do.filter((_, j) => j !== i)))),
     ...(header.do.length ? [button("Clear all", "Take back every intervention", () => S.act([]))] : []),
     ...(full ? [Object.assign(document.createElement("span"), { textContent: `At most ${header.most} interventions.` })] : []),
-  );
+  ]);
   const marks = header.do.filter((item) => item.t <= header.steps);
   $(".marks").replaceChildren(
     ...marks.map((item) => {
@@ -179,6 +190,6 @@ function buildDrawTools(S) {
       S.undo = [];
       S.ask({ drawing: "", cue: null });
     }));
-  if (S.blocks.cue) items.push(Object.assign(document.createElement("span"), { className: "hint", textContent: drawing ? "To move the cue, stop drawing and click the input." : "Click the input to move the cue." }));
-  holder.replaceChildren(...items);
+  if (S.header.cues) items.push(Object.assign(document.createElement("span"), { className: "hint", textContent: drawing ? "To move the cue, stop drawing and click the input." : "Click the input to move the cue." }));
+  refill(holder, items);
 }

@@ -49,7 +49,7 @@ function colours(S, entity, t) {
   } else {
     const name = layer === "v_hat" ? `run.v_hat.${S.look.channel}` : `${entity}.${layer}`;
     const frame = frameOf(blocks[name], t);
-    const times = layer === "mask" ? 255 : layer === "commit" ? 255 / Math.max(header.steps, 1) : 1;
+    const times = layer === "mask" ? 255 / (header.classes - 1) : layer === "commit" ? 255 / Math.max(header.steps, 1) : 1;
     for (let i = 0; i < pixels; i++) shade(i, Math.min(255, Math.round(frame[i] * times)));
   }
   return out;
@@ -123,7 +123,7 @@ function drawPanel(S, panel) {
     entity === "input" ? inputColours(S, S.t) : entity === "truth" ? truthColours(S, S.t) : colours(S, entity, S.t);
   blit(context, rgba, size, 0, 0, Math.max(...size) * times);
   if (S.blocks[`${entity}.commit`] && layerOf(S, entity) === "commit" && S.t > 0) hatch(context, S, entity, times);
-  if (entity === "input" && S.blocks.cue) drawCue(context, S, times);
+  if (entity === "input" && S.header.cues) drawCue(context, S, times);
   if (entity === "run" && S.stroke) overlay(context, S, times);
   if (S.pixel) crosshair(context, S, times);
 }
@@ -145,8 +145,8 @@ function hatch(context, S, entity, times) {
 }
 
 function drawCue(context, S, times) {
-  const at = S.cuePreview ?? [...S.blocks.cue.data.slice(2 * S.blocks.of_step.data[S.t]).slice(0, 2)];
-  if (at[0] >= S.header.size[0]) return;
+  const at = S.cuePreview ?? S.header.cues[S.blocks.of_step.data[S.t]];
+  if (!at) return;
   context.beginPath();
   context.arc((at[1] + 0.5) * times, (at[0] + 0.5) * times, Math.max(times * 0.9, 5), 0, 7);
   context.fillStyle = "#e6007e";

@@ -74,7 +74,7 @@ def pack(
     """
     blocks = Blocks()
     ghost = None if plain is run else plain
-    _images(blocks, run)
+    cues = _images(blocks, run)
     curves = {"run": _entity(blocks, "run", run.trajectory, run.labels)}
     if state:
         for i, channel in enumerate(run.trajectory.h[:, 0].unbind(1)):
@@ -94,6 +94,8 @@ def pack(
         "wanted": run.scene.steps,
         "stopped": run.trajectory.stopped,
         "refused": list(run.refused),
+        "cues": cues,
+        "classes": run.trajectory.logits.shape[2],
         "curves": curves,
         "chance": chance(run.labels[0], run.trajectory.logits.shape[2]),
         "channels": {"u": run.trajectory.u.shape[2], "v": run.trajectory.v.shape[2]},
@@ -102,7 +104,8 @@ def pack(
     }
     header["run"] = hashlib.sha1(repr(run.scene).encode()).hexdigest()
     header["id"] = hashlib.sha1(
-        json.dumps([blocks.index, {**header, "answered": 0}]).encode() + b"".join(blocks.parts)
+        json.dumps([blocks.index, {**header, "answered": 0, "epoch": 0, "look": 0}]).encode()
+        + b"".join(blocks.parts)
     ).hexdigest()
     header["blocks"] = blocks.index
     text = json.dumps(header).encode()
@@ -110,8 +113,11 @@ def pack(
     return b"".join([struct.pack("<I", len(text)), text, *blocks.parts])
 
 
-def _images(blocks: Blocks, run: Run) -> None:
-    """Distinct inputs and truths, which holds at which step, and clean image and noise for live preview."""
+def _images(blocks: Blocks, run: Run) -> list | None:
+    """Distinct inputs and truths, which holds at which step, and clean image and noise for live preview.
+
+    Returns the cue's (row, column) in each of them, None where there is none; None for a task without cues.
+    """
     task, config = task_of(run.scene.task), run.scene.task
     kept, of_step = [], []
     for x, truth in zip(run.x, run.labels):
@@ -127,10 +133,10 @@ def _images(blocks: Blocks, run: Run) -> None:
     blocks.add_whole("of_step", torch.tensor(of_step))
     blocks.add("clean", run.content.clean[0, shown], 0, 1)
     blocks.add("noise", run.noise[0, shown], -NOISE_SPAN, NOISE_SPAN)
-    if "cue" in names:
-        cues = [x[0, names.index("cue")] for x, _ in kept]
-        places = [divmod(int(c.argmax()), c.shape[1]) if c.any() else (255, 255) for c in cues]
-        blocks.add_whole("cue", torch.tensor(places))
+    if "cue" not in names:
+        return None
+    cues = [x[0, names.index("cue")] for x, _ in kept]
+    return [divmod(int(cue.argmax()), cue.shape[1]) if cue.any() else None for cue in cues]
 
 
 def _entity(blocks: Blocks, name: str, trajectory: Trajectory, labels: Tensor) -> dict[str, list]:

@@ -43,7 +43,7 @@ function pixelAt(S, canvas, event) {
 // Which tool acts on this panel, if any.
 function toolOn(S, entity) {
   if (entity === "input" && S.tool && S.tool.kind === "draw") return S.tool;
-  if (entity === "input" && S.blocks.cue && !S.hidden.has("draw")) return { kind: "cue" };
+  if (entity === "input" && S.header.cues && !S.hidden.has("draw")) return { kind: "cue" };
   if (entity === "run" && S.tool && S.tool.kind === "paint") return S.tool;
   return null;
 }
