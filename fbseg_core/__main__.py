@@ -1,4 +1,7 @@
-"""The command line: python -m fbseg_core train | eval | info | bench. Every flag is a knob of config.py."""
+"""The command line: python -m fbseg_core train | eval | info | bench | experiment.
+
+Every flag of the first is a knob of config.py.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import operator
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 import tyro
@@ -28,6 +31,9 @@ from fbseg_core.checkpoint import (
 from fbseg_core.config import ConfigError, ModelConfig, Switches, TaskConfig, TrainConfig
 from fbseg_core.dynamics import Model, build
 from fbseg_core.evaluate import Score, evaluate
+from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.harness import RESULTS, path_of
+from fbseg_core.experiments.harness import run as run_grid
 from fbseg_core.memory import keep_freed_memory
 from fbseg_core.tasks import TASKS, make_batch, task_of
 from fbseg_core.train import PROTOCOLS, fit
@@ -168,6 +174,39 @@ class Bench:
             print(line)
 
 
+@dataclass
+class RunExperiment:
+    """Measure an experiment's grid; finished cells are kept, so a stopped run goes on where it was."""
+
+    name: tyro.conf.Positional[str]
+    """Which one: fewshot, ladder."""
+    profile: Literal["tiny", "quick", "full"] = "quick"
+    """How large a grid: tiny (a test of the machinery), quick (minutes), full (what ships)."""
+    jobs: int = 1
+    """Worker processes, one thread each."""
+    backend: Literal["loky", "dask"] = "loky"
+    """Where cells run: on this machine, or on a Dask cluster."""
+    address: str | None = None
+    """Address of the Dask scheduler."""
+    folder: Path = RESULTS
+    """Where results are kept."""
+
+    def run(self) -> None:
+        if self.name not in EXPERIMENTS:
+            raise ConfigError(
+                f"name: there is no experiment {self.name!r:.60}; choose from {', '.join(EXPERIMENTS)}."
+            )
+        command = f"python -m fbseg_core experiment {self.name} --profile {self.profile}"
+        options = {"jobs": self.jobs, "backend": self.backend, "address": self.address}
+        with tqdm(unit="cell") as bar:
+            for done, total in run_grid(
+                EXPERIMENTS[self.name], self.profile, folder=self.folder, command=command, **options
+            ):
+                bar.total = total
+                bar.update(done - bar.n)
+        print(f"{path_of(self.name, self.profile, self.folder)}: {total} cells.")
+
+
 def measure(
     model: Model, task: TaskConfig, images: int, seed: int, switches: Switches | None = None
 ) -> Score:
@@ -198,6 +237,9 @@ def describe(protocol: str, train: TrainConfig) -> str:
     )
 
 
+RUN_EXPERIMENT = Annotated[RunExperiment, tyro.conf.subcommand("experiment")]
+
+
 def commands() -> Any:
     """The union of all subcommands: train once for every task and protocol, then the others."""
     trains = [
@@ -218,7 +260,7 @@ def commands() -> Any:
         for task, kind in TASKS.items()
         for protocol, train in PROTOCOLS.items()
     ]
-    return functools.reduce(operator.or_, trains), Eval | Info | Bench
+    return functools.reduce(operator.or_, trains), Eval | Info | Bench | RUN_EXPERIMENT
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -44,9 +44,9 @@ def evaluate(model: Model, batch: Batch, steps: int, switches: Switches = AS_BUI
     )
 
 
-def f1_by_step(model: Model, batch: Batch, steps: int) -> tuple[float, ...]:
+def f1_by_step(model: Model, batch: Batch, steps: int, switches: Switches = AS_BUILT) -> tuple[float, ...]:
     """Pooled foreground F1 at t = 0 … steps."""
-    return tuple(_pooled(counts) for counts in counts_by_step(model, batch, steps))
+    return tuple(_pooled(counts) for counts in counts_by_step(model, batch, steps, switches))
 
 
 def counts_by_step(model: Model, batch: Batch, steps: int, switches: Switches = AS_BUILT) -> list[Counts]:

@@ -1,0 +1,64 @@
+"""From the paper's feedforward model to its feedback model, one change at a time: what brings the gain?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fbseg_core.config import FewShotConfig, ShapesConfig, TaskConfig
+from fbseg_core.experiments.common import train_and_score
+from fbseg_core.experiments.harness import Experiment, Profile
+from fbseg_core.fewshot import Run, climb, few_shot
+
+# Each rung is the one before it and one thing more. From "loop cut" on the state has V more neurons, and a
+# loss at every step, as the feedback model has; the last rung differs from it in the loop alone.
+RUNGS = (
+    "feedforward", "+ more updates", "+ normalised output", "+ group norm", "loop cut", "feedback",
+)  # fmt: skip
+GRIDS: dict[Profile, dict[str, Any]] = {
+    "tiny": {"examples": (2,), "seeds": 2, "side": 16, "images": 8, "updates": 2},
+    "quick": {"examples": (2,), "seeds": 3, "side": 64, "images": 100, "updates": 0},
+    "full": {"examples": (2, 10), "seeds": 8, "side": 64, "images": 200, "updates": 0},
+}
+
+
+def cells(profile: Profile) -> list[dict[str, Any]]:
+    """number of examples × rung × seed, single shapes under the paper's protocol at paper sigma 4."""
+    grid = GRIDS[profile]
+    return [
+        {
+            "examples": n, "rung": rung, "seed": seed, "sigma": 0.5,
+            "side": grid["side"], "images": grid["images"], "updates": grid["updates"],
+        }
+        for n in grid["examples"]
+        for rung in RUNGS
+        for seed in range(grid["seeds"])
+    ]  # fmt: skip
+
+
+def rung_of(task: TaskConfig, setup: FewShotConfig, rung: str) -> tuple[TaskConfig, Run]:
+    """The task and the run of one rung."""
+    task, feedback, plain = few_shot(task, setup)
+    if rung == "feedback":
+        return task, feedback
+    if rung == "loop cut":
+        return task, Run(rung, feedback.model.replace(kind="loop_cut"), feedback.train)
+    added = [name.removeprefix("+ ") for name in RUNGS[1 : RUNGS.index(rung) + 1]]
+    return task, climb(plain, *added)
+
+
+def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Train the model of one rung and score it with its controls."""
+    setup = FewShotConfig(
+        examples=settings["examples"], protocol="paper", updates=settings["updates"], seed=settings["seed"]
+    )
+    task, run = rung_of(ShapesConfig(side=settings["side"], sigma=settings["sigma"]), setup, settings["rung"])
+    return train_and_score(task, run, settings["images"])
+
+
+EXPERIMENT = Experiment(
+    "ladder",
+    "What separates the two models is feedback.",
+    cells,
+    measure,
+)
