@@ -7,6 +7,7 @@ time constant, t the step. Modules hold weights only; time and switches travel a
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -228,10 +229,14 @@ class FeedforwardUNet(nn.Module):
 
 
 Model = FeedbackUNet | FeedforwardUNet
+_BUILDING = threading.Lock()
 
 
 def build(config: ModelConfig, seed: int = 0) -> Model:
-    """A fresh model with weights drawn from `seed`; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]):
+    """A fresh model with weights drawn from `seed`; the global random state is left as it was.
+
+    Threads may build at the same time: they take turns, since that state is one for all of them.
+    """
+    with _BUILDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return FeedforwardUNet(config) if config.kind == "feedforward" else FeedbackUNet(config)

@@ -150,3 +150,13 @@ def test_gradient_through_time_equals_finite_differences(norm):
             values.append(value())
             weight -= sign * 1e-6 * direction
     assert float(slope) == pytest.approx(float(values[0] - values[1]) / 2e-6, rel=1e-4)
+
+
+def test_threads_that_build_at_once_get_the_weights_of_their_seeds():
+    from concurrent.futures import ThreadPoolExecutor
+
+    config = ModelConfig(width=4, depth=1)
+    alone = [build(config, seed).head.weight for seed in range(24)]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda seed: build(config, seed).head.weight, range(24)))
+    assert all(torch.equal(a, b) for a, b in zip(alone, together))

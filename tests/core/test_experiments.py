@@ -40,9 +40,7 @@ def test_two_processes_measure_the_same(serial, tmp_path):
 
 def test_a_dask_cluster_of_two_workers_measures_the_same(serial, tmp_path):
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
         _, rows = finish("fewshot", tmp_path, backend="dask", address=cluster.scheduler_address)
     assert numbers(rows) == numbers(serial[1])
 
