@@ -179,7 +179,7 @@ class RunExperiment:
     """Measure an experiment's grid; finished cells are kept, so a stopped run goes on where it was."""
 
     name: tyro.conf.Positional[str]
-    """Which one: fewshot, ladder."""
+    """Which one: fewshot, noise, ladder, help, halting."""
     profile: Literal["tiny", "quick", "full"] = "quick"
     """How large a grid: tiny (a test of the machinery), quick (minutes), full (what ships)."""
     jobs: int = 1

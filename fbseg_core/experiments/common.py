@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from fbseg_core.config import Switches, TaskConfig
-from fbseg_core.dynamics import build
+from fbseg_core.dynamics import Model, build
 from fbseg_core.evaluate import f1_by_step
 from fbseg_core.fewshot import Run
 from fbseg_core.metrics import chance
@@ -17,28 +17,39 @@ EVAL_SEED = 1000
 
 
 def train_and_score(task: TaskConfig, run: Run, images: int) -> dict[str, Any]:
-    """Pooled F1 on fresh images (seed 1000) of a run trained from scratch, and its controls.
+    """Train a run from scratch; its scores as in `score_at`, and how training ended as in `trained`."""
+    model, last = trained(task, run)
+    return score_at(model, task, images) | last
+
+
+def trained(task: TaskConfig, run: Run) -> tuple[Model, dict[str, Any]]:
+    """A trained model in evaluation mode; and of its last update: loss, number, and what stopped it."""
+    model = build(run.model, run.train.seed)
+    last = deque(fit(model, task, run.train), maxlen=1).pop()
+    ended = {"loss": float(f"{last.loss:.5g}"), "updates": last.update, "stopped": last.stopped}
+    return model.eval(), ended
+
+
+def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | None]:
+    """Pooled F1 on fresh images (seed 1000), chance, and the controls that a comparison carries.
 
     f1 at the model's own T (1 for a feedforward model) and f1_first at t = 1; f1_cut with the loop cut at
     inference; f1_batch with the test batch's own statistics, where batch norm is used. None where a control
-    does not apply. loss: of the last update.
+    does not apply.
     """
-    model = build(run.model, run.train.seed)
-    progress = deque(fit(model, task, run.train), maxlen=1).pop()
-    model.eval()
-    batch = make_batch(task, images, EVAL_SEED)
-    steps = 1 if run.model.kind == "feedforward" else run.model.steps
+    config, batch = model.config, make_batch(task, images, EVAL_SEED)
+    steps = 1 if config.kind == "feedforward" else config.steps
     f1 = f1_by_step(model, batch, steps)
     cut = batched = None
-    if run.model.kind == "feedback":
+    if config.kind == "feedback":
         cut = f1_by_step(model, batch, steps, Switches(loop=False))[-1]
-    if run.model.norm == "batch":
+    if config.norm == "batch":
         batched = f1_by_step(model, batch, steps, Switches(batch_statistics=True))[-1]
-    values = {"f1": f1[-1], "f1_first": f1[1], "f1_cut": cut, "f1_batch": batched}
-    return {
-        **{key: None if value is None else round(value, 4) for key, value in values.items()},
-        "chance": round(chance(batch.labels, run.model.classes), 4),
-        "loss": float(f"{progress.loss:.5g}"),
-        "updates": progress.update,
-        "stopped": progress.stopped,
+    values = {
+        "f1": f1[-1],
+        "f1_first": f1[1],
+        "f1_cut": cut,
+        "f1_batch": batched,
+        "chance": chance(batch.labels, config.classes),
     }
+    return {key: None if value is None else round(value, 4) for key, value in values.items()}
