@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fbseg_core.config import Switches
 from fbseg_core.dynamics import AS_BUILT, Model
@@ -33,14 +35,18 @@ class Score:
 
 def evaluate(model: Model, batch: Batch, steps: int, switches: Switches = AS_BUILT, seed: int = 0) -> Score:
     """Score a batch of images at each step; `seed` draws the 1000 bootstrap samples."""
-    by_step = counts_by_step(model, batch, steps, switches)
+    return score(counts_by_step(model, batch, steps, switches), batch.labels, model.config.classes, seed)
+
+
+def score(by_step: Sequence[Counts], labels: Tensor, classes: int, seed: int = 0) -> Score:
+    """The Score of masks counted against labels (B, H, W), a Counts for each step."""
     spans = [_interval(counts, seed) for counts in by_step]
     return Score(
         f1=tuple(_pooled(counts) for counts in by_step),
         low=tuple(low for low, _ in spans),
         high=tuple(high for _, high in spans),
-        images=len(batch),
-        chance=chance(batch.labels, model.config.classes),
+        images=len(labels),
+        chance=chance(labels, classes),
     )
 
 
