@@ -1,5 +1,5 @@
-"""The router: the order and the titles of the screens, nothing else."""
+"""The router: runs the screen that was asked for. Their order and titles stand in pages/ui/menu.py."""
 
-import streamlit as st
+from pages.ui import menu
 
-st.navigation([st.Page("pages/explore.py", title="Explore", default=True)]).run()
+menu.choose().run()

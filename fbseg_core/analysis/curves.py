@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fbseg_core.metrics import entropy, flips, score_by_step
+from fbseg_core.metrics import entropy, flips, mask_of, score_by_step
 from fbseg_core.rollout import Trajectory
 
 
@@ -16,7 +16,7 @@ def answer_curves(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
     logits (T+1, 1, K, H, W), or one answer (1, 1, K, H, W) that holds at every step; labels (T+1, 1, H, W)
     are the truth at each step.
     """
-    masks = logits.argmax(2)
+    masks = mask_of(logits)
     bits = entropy(logits.softmax(2)).mean((1, 2, 3))
     f1, iou = score_by_step(masks.expand_as(labels), labels, logits.shape[2])
     steps = len(labels)

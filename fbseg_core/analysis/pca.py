@@ -68,21 +68,35 @@ def pca(
     pixels: int = PIXELS,
     regions: Tensor | None = None,
 ) -> Projection:
-    """Fit k principal axes over time to one image's h, u, v or logits.
+    """Fit k principal axes over time to one image's h, u, v or logits; the rest is as in `fit_plane`."""
+    values = getattr(trajectory, what)[:, image]
+    return fit_plane(values, k, what=what, image=image, pixels=pixels, regions=regions)
+
+
+def fit_plane(
+    values: Tensor,
+    k: int = 2,
+    *,
+    what: What = "h",
+    image: int = 0,
+    pixels: int = PIXELS,
+    regions: Tensor | None = None,
+) -> Projection:
+    """Fit k principal axes to states (N, channels, H, W) of `what`, of one run or of several in a row.
 
     At most `pixels` pixels, evenly spaced, stand for the image; or, given regions (G, H, W) bool, the means
     over each of them, in one plane for all (the paper's Figure 5: shape and background). Each axis is turned
-    so that the (first region's) last point lies on its positive side. A trajectory shorter than k steps
-    leaves its last axes empty. Raises ValueError for a region without pixels.
+    so that the (first region's) last point lies on its positive side. Fewer than k + 1 states
+    leave the last axes empty. Raises ValueError for a region without pixels.
     """
     from sklearn.decomposition import PCA  # over a second to import: not on the first page's path
 
-    height, width = trajectory.h.shape[-2:]
+    height, width = values.shape[-2:]
     chosen = np.linspace(0, height * width - 1, min(pixels, height * width)).round().astype(int)
     kept = None if regions is None else regions.flatten(1).numpy().astype(bool)
     if kept is not None and not kept.any(1).all():
         raise ValueError("a region without pixels has no mean")
-    rows = _rows(getattr(trajectory, what)[:, image], chosen, kept)
+    rows = _rows(values, chosen, kept)
     flat = rows.reshape(-1, rows.shape[-1])
     axes = min(k, *flat.shape)
     with np.errstate(invalid="ignore"):  # a single point has no variance to share out

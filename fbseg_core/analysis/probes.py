@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fbseg_core.config import ConfigError, Switches
 from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.metrics import mask_of
 from fbseg_core.rollout import State, Trajectory, rollout
 
 # name -> what it sets; the four ways of the paper's Figure 6
@@ -84,5 +85,5 @@ def _apart(one: Trajectory, other: Trajectory) -> tuple[Tensor, Tensor]:
     """Distance of states and share of mask pixels that differ, (S+1, B) float64 each, as far as both go."""
     both = min(len(one), len(other)) + 1
     gap = (one.h[:both] - other.h[:both]).flatten(2)
-    masks = one.logits[:both].argmax(2) != other.logits[:both].argmax(2)
+    masks = mask_of(one.logits[:both]) != mask_of(other.logits[:both])
     return torch.linalg.vector_norm(gap, dim=2, dtype=torch.float64), masks.flatten(2).double().mean(2)

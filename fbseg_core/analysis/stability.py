@@ -16,6 +16,7 @@ from torch import Tensor
 from fbseg_core.analysis.verdicts import SHORTEST, TOLERANCE, Verdict, mask_verdict, verdict
 from fbseg_core.config import ConfigError, Switches
 from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.metrics import mask_of
 from fbseg_core.rollout import State, Trajectory, rollout
 
 
@@ -76,7 +77,7 @@ def judge(
     clock = start.t if clock is None else clock
     running, held = switches.replace(clock=None), switches.replace(clock=clock)
     clocked = rollout(model, x, steps, start, running)
-    frozen = rollout(model, x, steps, start, held)
+    frozen = clocked if _timeless(model, clocked, switches, clock) else rollout(model, x, steps, start, held)
     return Judgement(
         clocked,
         frozen,
@@ -93,6 +94,14 @@ def gains(model: Model, trajectory: Trajectory, switches: Switches = AS_BUILT) -
     return torch.tensor([float(model.gain(t, switches).max()) for t in times], dtype=torch.float64)
 
 
+def _timeless(model: Model, run: Trajectory, switches: Switches, clock: int) -> bool:
+    """Whether a run is the same with the clock held: the gain is constant, and no statistics go by step."""
+    held = model.gain(clock, switches.replace(clock=clock))
+    times = range(run.start, run.start + len(run) + 1)  # the step that overflowed, too
+    same = all(torch.equal(model.gain(t, switches.replace(clock=None)), held) for t in times)
+    return same and model.config.norm != "batch"
+
+
 def _judge_run(
     model: Model, run: Trajectory, switches: Switches, image: int, tolerance: float
 ) -> tuple[Verdict, Verdict]:
@@ -100,7 +109,7 @@ def _judge_run(
     shared = {"tolerance": tolerance, "stopped": run.stopped}
     return (
         verdict(run.h[:, image], allowed, undamped=run.residual[:, image], **shared),
-        mask_verdict(run.logits[:, image].argmax(1), allowed, **shared),
+        mask_verdict(mask_of(run.logits[:, image]), allowed, **shared),
     )
 
 

@@ -6,8 +6,9 @@ import gc
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 import torch
@@ -17,11 +18,13 @@ from torch import Tensor
 from fbseg_core import Card, CheckpointError, ConfigError, Projection, Trajectory, load, pca, rollout
 from fbseg_core.analysis.cost import Cost, cost
 from fbseg_core.analysis.ensemble import EnsembleStep, ensemble, redraw
+from fbseg_core.analysis.lockstep import Walk, shared_plane, walk
 from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.dynamics import Model
 from fbseg_core.interventions import Swap, perturb, unpack_mask
 from fbseg_core.tasks import Batch, Content, draw, task_of
+from pages.ui.stability_view import Variant
 from pages.ui.view import View
 
 FREEZES = 4  # passes, five seconds apart
@@ -272,3 +275,53 @@ def draws(run: Run, plane: Projection, progress: Callable[[float], None] | None)
         while len(kept) > KEPT:
             kept.popitem(last=False)
     return kept[key]
+
+
+# ---- the Stability lab --------------------------------------------------------------------------------
+
+
+def walk_of(variant: Variant) -> Walk:
+    """The run of a variant, judged; about 2 MB at T = 60."""
+    return _walk(repr(variant), variant)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _walk(key: str, _variant: Variant) -> Walk:
+    return walk(
+        model(_variant.checkpoint)[0], batch_of(_variant), _variant.steps, _variant.clock, _variant.switches
+    )
+
+
+def batch_of(variant: Variant) -> Batch:
+    """The image of a variant."""
+    return draw(variant.task, variant.image, variant.noise)
+
+
+def plane_of(variants: Sequence[Variant]) -> Projection:
+    """The plane of these variants' runs, their clocks going."""
+    return _shared_plane(repr(variants), variants)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _shared_plane(key: str, _variants: Sequence[Variant]) -> Projection:
+    return shared_plane([walk_of(variant).clocked for variant in _variants])
+
+
+@st.cache_resource
+def _kept() -> OrderedDict[tuple, Any]:
+    return OrderedDict()
+
+
+def kept(key: tuple, make: Callable[[], Any] | None) -> Any:
+    """What took long to make, for the next who asks; with None only what is there already, or None.
+
+    `make` may draw its progress, which what st.cache_* holds cannot.
+    """
+    held = _kept()
+    if key not in held:
+        if make is None:
+            return None
+        held[key] = make()
+        while len(held) > 16:
+            held.popitem(last=False)
+    return held[key]

@@ -10,14 +10,15 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from fbseg_core import ConfigError
-from pages.ui import figures
+from pages.ui import figures, menu
 from pages.ui.link import LARGEST_SEED, Linked
 
 V = TypeVar("V", bound=Linked)
 
 
 def begin() -> None:
-    """Ready a page that was opened without app.py, as a server's very first request may be."""
+    """Ready a page, whichever way it was opened."""
+    menu.insist()
     st.set_page_config(page_title="Feedback segmentation explorer", page_icon=figures.icon(), layout="wide")
     st.html(Path(__file__).with_name("style.css"))
 

@@ -1,0 +1,120 @@
+"""Variants of a model on one image, step by step and judged: what is worth keeping of whole trajectories.
+
+A run of 60 steps at 64 px holds 40 MB; a `Walk`, two of them summed up, about 2 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbseg_core.analysis.curves import answer_curves, state_curves
+from fbseg_core.analysis.pca import Projection, fit_plane
+from fbseg_core.analysis.stability import gains, judge
+from fbseg_core.analysis.verdicts import SHORTEST, Verdict
+from fbseg_core.config import ConfigError, Switches
+from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.metrics import mask_of
+from fbseg_core.rollout import State, Trajectory, join, rollout
+from fbseg_core.tasks import Batch
+
+SAMPLED = 16  # pixels of h kept along each side, for the plane
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One image's run over T steps.
+
+    curves, each (T+1,): norm ‖h‖, delta ‖δ‖ undamped, applied ‖δ̃‖, update ‖Δh‖/‖h‖, gain (the largest that
+    A allows), f1, iou, to_end ‖h(T) − h(t)‖. delta, applied, update and gain belong to the step that led to
+    their entry; the first is NaN. masks (T+1, H, W) uint8 class indices; shape (T+1, H, W) uint8,
+    255 times the probability that a pixel is not background; sample (T+1, U+V, 16, 16), h on a coarse grid.
+    stopped: why the run ended early, or None.
+    """
+
+    curves: dict[str, np.ndarray]
+    masks: np.ndarray
+    shape: np.ndarray
+    sample: Tensor
+    stopped: str | None
+
+    def __len__(self) -> int:
+        return len(self.masks) - 1
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One variant: with its clock running, and with the clock held from step `clock` on.
+
+    state, mask: the verdicts of `judge` on what follows that step.
+    """
+
+    clocked: Leg
+    frozen: Leg
+    clock: int
+    state: Verdict
+    mask: Verdict
+
+    def leg(self, frozen: bool) -> Leg:
+        return self.frozen if frozen else self.clocked
+
+
+def steps_judged(steps: int, clock: int) -> int:
+    """How many of `steps` steps follow `clock`, at least as many as a verdict needs."""
+    return max(steps - clock, SHORTEST)
+
+
+def walk(model: Model, batch: Batch, steps: int = 60, clock: int = 0, switches: Switches = AS_BUILT) -> Walk:
+    """Run the first image of a batch from rest, and judge it from step `clock` on.
+
+    At least 8 steps are taken past `clock`. Raises ConfigError for a feedforward model.
+    """
+    x, labels = batch.x[:1], batch.labels[:1]
+    before = rollout(model, x, clock, None, switches)
+    found = judge(model, x, before.state(-1), steps_judged(steps, clock), switches)
+    legs = [
+        _leg(model, join([before, after]), labels, switches, held)
+        for after, held in ((found.clocked, None), (found.frozen, found.clock))
+    ]
+    return Walk(*legs, found.clock, found.state, found.mask)
+
+
+@torch.no_grad()
+def state_at(model: Model, batch: Batch, at: int, switches: Switches = AS_BUILT) -> State:
+    """The state of the first image's clocked run after `at` steps, to be pushed or taken apart.
+
+    Raises ConfigError where the run overflows by then or within two steps of it.
+    """
+    run = rollout(model, batch.x[:1], at + 2, None, switches)
+    if run.stopped:
+        raise ConfigError(f"At step {at} there is nothing to examine: {run.stopped}.")
+    return run.state(at)
+
+
+def shared_plane(legs: Sequence[Leg]) -> Projection:
+    """The plane of two principal axes over all states of these runs of h, one run after the other."""
+    return fit_plane(torch.cat([leg.sample for leg in legs]), 2)
+
+
+def _leg(model: Model, run: Trajectory, labels: Tensor, switches: Switches, held: int | None) -> Leg:
+    frames = len(run.h)
+    answer = answer_curves(run.logits, labels.expand(frames, *labels.shape))
+    curves = state_curves(run) | {key: answer[key] for key in ("f1", "iou")}
+    gain = gains(model, run, switches).numpy()
+    if held is not None:
+        gain = np.where(np.arange(frames - 1) < held, gain, float(model.gain(held, switches).max()))
+    end = run.h[-1, 0].double()
+    curves["gain"] = np.concatenate([[np.nan], gain])
+    curves["to_end"] = np.array([float((h[0].double() - end).norm()) for h in run.h])
+    side = [np.linspace(0, n - 1, min(SAMPLED, n)).round().astype(int) for n in run.h.shape[-2:]]
+    return Leg(
+        curves,
+        mask_of(run.logits[:, 0]).byte().numpy(),
+        ((1 - run.probs[:, 0, 0]) * 255).round().byte().numpy(),
+        run.h[:, 0][:, :, side[0]][..., side[1]].clone(),
+        run.stopped,
+    )

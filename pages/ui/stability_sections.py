@@ -1,0 +1,153 @@
+"""The Stability lab's sections on one run: what is proved of it, how it stands locally, and under a kick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from fbseg_core import ConfigError
+from fbseg_core.analysis.certificate import certify
+from fbseg_core.analysis.lockstep import Walk
+from fbseg_core.analysis.probes import Kick
+from pages.ui import cache, controls, stability_probes
+from pages.ui import stability_figures as figures
+from pages.ui.session import Screen
+from pages.ui.stability_probes import Local, Tell
+from pages.ui.stability_view import LabView, Variant
+
+T = TypeVar("T")
+Figures = list[tuple[str, go.Figure]]  # title and figure, for the export
+
+
+def chart(key: str, figure: go.Figure) -> None:
+    """A figure on the page, by the theme in force."""
+    st.plotly_chart(figure, key=f"chart-{key}", width="stretch", config={"displayModeBar": False})
+
+
+def certificate(view: LabView, variant: Variant, walk: Walk) -> tuple[Figures, dict[str, np.ndarray]]:
+    """What is proved of the run in focus, beside what it does."""
+    st.subheader("Certificate: what is proved", anchor=False)
+    leg = walk.leg(view.frozen)
+    switches = variant.switches.replace(clock=walk.clock) if view.frozen else variant.switches
+    proof = certify(cache.model(variant.checkpoint)[0], (variant.task.side, variant.task.side), switches)
+    distance, bounds = leg.curves["to_end"], {}
+    if proof.holds:
+        end = len(leg)
+        envelope = proof.envelope(0, end, float(leg.curves["norm"].max())).numpy()
+        forever = np.array([proof.bound(t) for t in range(end + 1)])
+        bounds = {
+            f"{view.focus}: bound on to_end": envelope,
+            f"{view.focus}: bound on distance to h(∞)": forever,
+        }
+        st.success(f"**It holds.** {proof.reason} R = {proof.radius:.4g}.")
+        st.markdown(f"**Proves:** {proof.proves}  \n**Does not prove:** {proof.does_not_prove}")
+    else:
+        envelope = forever = None
+        st.warning(f"**Withdrawn.** {proof.reason} Nothing is proved of this run; only what it did is drawn.")
+    st.caption("Conditions: the decay is on and its clock runs, δ is normalised (E3), and q = e^(λ/τ) < 1.")
+    figure = figures.certificate_figure(view.focus, distance, envelope, forever)
+    chart("certificate", figure)
+    return [(f"Certificate: {view.focus}", figure)], bounds
+
+
+def with_progress(
+    screen: Screen[LabView], flag: str, label: str, ask: Callable[[Tell | None], T | None], why: str
+) -> T | None:
+    """What `ask` gives: at once if it is there already, else on a button, with progress and a way to stop."""
+    asked = getattr(screen.view, flag)
+    place, bar = st.empty(), st.empty()
+    try:
+        found = ask(None)
+        if found is None and asked:
+            stop = {"on_click": screen.change, "kwargs": {flag: False}, "key": f"stability-stop-{flag}"}
+            place.button("Stop", **stop)
+            found = ask(lambda share, what: bar.progress(share, what))
+    except ConfigError as error:
+        place.warning(str(error))
+        return None
+    bar.empty()
+    place.empty()
+    if found is None or not asked:
+        place.button(
+            label, on_click=screen.change, kwargs={flag: True}, key=f"stability-ask-{flag}", help=why
+        )
+        return None
+    return found
+
+
+def local_stability(screen: Screen[LabView], variant: Variant) -> tuple[Figures, Local | None]:
+    """Eigenvalues and growth rates, on a button."""
+    view = screen.view
+    st.subheader("Local stability", anchor=False)
+    controls.slider(screen, "at", "State at step t, for this section and the next", view.at)
+    found = with_progress(
+        screen, "local", "Compute eigenvalues and growth rates",
+        lambda tell: stability_probes.local_of(variant, view.at, tell),
+        "About 200 Jacobian-vector products: a second or two.",
+    )  # fmt: skip
+    if found is None:
+        return [], None
+    spectrum, growth = found.spectrum, found.growth
+    left, right = st.columns(2)
+    circle = figures.circle_figure(view.focus, spectrum)
+    rates = figures.growth_figure(view.focus, growth, view.at)
+    with left:
+        values = "; ".join(figures.complex_text(value) for value in spectrum.eigenvalues) or "none"
+        worst = max(spectrum.residuals, default=0.0)
+        check = (
+            "converged" if spectrum.converged else f"not converged ({spectrum.stopped or 'large residuals'})"
+        )
+        st.markdown(
+            f"**∂h(t+1)/∂h(t) with the clock held at t = {view.at}**: spectral radius {spectrum.radius:.4g}. "
+            f"Leading: {values}. {check.capitalize()}: largest relative residual {worst:.1e}, "
+            f"{spectrum.products} products."
+        )
+        chart("circle", circle)
+        st.caption(
+            f"Another {spectrum.neutral:,} directions, those of u, have eigenvalue 1 exactly. Outside the "
+            "circle small changes at this state grow while the clock is held; nothing is said of large ones."
+        )
+    with right:
+        first, second = growth.halves
+        check = "Converged" if growth.converged else "Not converged: directions or halves disagree"
+        st.markdown(
+            f"**Finite-time Lyapunov exponent of the clocked run**, {growth.rates.shape[1]} steps from "
+            f"t = {view.at}: {growth.exponent:+.4g} a step. {check}; "
+            f"first half {first:+.3g}, second {second:+.3g}."
+            + (f" It ended early: {growth.stopped}." if growth.stopped else "")
+        )
+        chart("growth", rates)
+        st.caption("With the clock going it tends to 0 in the end, by the clock's doing and not by F's.")
+    return [("Leading eigenvalues", circle), ("Growth of small changes", rates)], found
+
+
+def kick_test(screen: Screen[LabView], variant: Variant) -> tuple[Figures, Kick | None]:
+    """Push the state, and see whether it comes back."""
+    view = screen.view
+    st.subheader("Kick test", anchor=False)
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    with left:
+        controls.slider(screen, "size", "Size of the kick", view.size)
+    with right:
+        controls.choice(screen, "direction", "Direction", view.direction, ("random", "leading eigenvector"))
+    leading = view.direction != "random"
+    found = with_progress(
+        screen, "kick", f"Kick at t = {view.at}",
+        lambda tell: stability_probes.kick_of(variant, view.at, view.size, leading, tell),
+        "Runs the variant in focus four times: kicked and not, clock going and held.",
+    )  # fmt: skip
+    if found is None:
+        return [], None
+    told = []
+    for apart, how in ((found.clocked, "clock going"), (found.frozen, "clock held at the kick")):
+        left_over = float(apart[-1, 0] / apart[0, 0])
+        share = f"{left_over:.1%}" if left_over < 10 else f"{left_over:.3g} times the length"
+        told.append(f"{how}, {share} of the kick is there after {len(apart) - 1} steps")
+    st.markdown("; ".join(told).capitalize() + ".")
+    figure = figures.kick_figure(view.focus, found, view.at)
+    chart("kick", figure)
+    return [(f"Kick at t = {view.at}: {view.focus}", figure)], found
