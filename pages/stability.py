@@ -119,7 +119,7 @@ def show_four_ways(view: LabView, variants: dict[str, Variant], walks: dict[str,
     last = max(1, *(len(leg) for leg in legs.values()))
     t = last if view.t is None else min(view.t, last)
     show_verdicts(walks, t, view.frozen)
-    key = SCREEN.bind("t", t)
+    key = SCREEN.bind("t", t, among=last)
     st.slider("Step t on show", 0, last, key=key, on_change=SCREEN.take, args=("t", last))
     show_masks(variants, legs, t)
     left, right = st.columns([3, 2])
@@ -197,9 +197,11 @@ def show_clock(view: LabView, walks: dict[str, Walk]) -> sections.Figures:
 # ---- the screen ----------------------------------------------------------------------------------------
 
 
-@st.fragment
 def show() -> None:
-    """All that follows from the controls in the sidebar, and what is chosen within it."""
+    """All that follows from the controls in the sidebar.
+
+    Not a fragment: what is chosen in a fragment waits for what runs, and here it must interrupt it.
+    """
     view = SCREEN.view
     if SCREEN.noted:
         st.warning(SCREEN.noted)

@@ -22,7 +22,7 @@ def slider(
         kind(knob.lo),
         kind(knob.hi),
         step=kind(knob.step or 1),
-        key=screen.bind(field, kind(value)),
+        key=screen.bind(field, kind(value), among=knob),
         help=knob.help,
         on_change=screen.take,
         args=(field, built),
@@ -32,7 +32,7 @@ def slider(
 
 def toggle(screen: Screen, field: str, label: str, value: bool, **more: Any) -> None:
     """A toggle for a switch of the view."""
-    key = screen.bind(field, value)
+    key = screen.bind(field, value, among=bool)
     st.toggle(label, key=key, help=_knob(screen, field).help, on_change=screen.take, args=(field,), **more)
 
 

@@ -78,13 +78,17 @@ class Screen(Generic[V]):
     def read_link(self) -> None:
         """Take the view from the page's address, where it is not the one this session wrote there itself.
 
-        A link that cannot be read gives the defaults and one notice.
+        A link that cannot be read gives the defaults and one notice. A browser names its address with all
+        that it asks: with a change to our view, one of our last few was merely overtaken, and is no link.
         """
         link = {key: st.query_params[key] for key in st.query_params}
         arrived = st.session_state.get("page") != self.name  # by the menu, which drops parameters
         st.session_state["page"] = self.name
         if self.view is not None and (link == self._get("link") or (arrived and not link)):
             self._set("link", link)
+            return
+        changed = self.view is not None and self.view.link(self.lessons) != self._get("link")
+        if changed and link in self._get("left", ()):
             return
         try:
             new, sentence = self.kind.from_link(link, self.lessons), None
@@ -98,7 +102,9 @@ class Screen(Generic[V]):
     def write_link(self) -> None:
         """Put the view into the page's address."""
         link = self.view.link(self.lessons)
-        if link != self._get("link"):
+        old = self._get("link")
+        if link != old:
+            self._set("left", [old, *self._get("left", ())][:8])
             self._set("link", link)
             st.query_params.from_dict(link)
 
@@ -110,10 +116,16 @@ class Screen(Generic[V]):
 
     # ---- widgets
 
-    def bind(self, field: str, value: Any) -> str:
-        """Ready a widget of the view's `field` to show `value`; returns its key."""
+    def bind(self, field: str, value: Any, among: object = None) -> str:
+        """Ready a widget of the view's `field` to show `value`; returns its key.
+
+        `among` says what the choices hang on, where that is known: while it stays the same, a widget that
+        shows `value` already is left alone, so that a key pressed meanwhile is not overruled.
+        """
         key = f"{self.name}-{field}"
-        st.session_state[key] = value
+        if among is None or st.session_state.get(key) != value or self._get(f"among-{field}") != among:
+            st.session_state[key] = value
+            self._set(f"among-{field}", among)
         return key
 
     def chosen(self, field: str) -> Any:

@@ -1,0 +1,215 @@
+import csv
+import re
+
+import pytest
+from conftest import start_app
+
+pytestmark = pytest.mark.browser
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+CHARTS = 4  # curves, plane, clock, certificate; local stability adds two, a kick one
+SMALL = "T=16"  # short runs, where the length does not matter
+
+
+@pytest.fixture
+def open_page(chromium, url):
+    contexts = []
+    # Streamlit's own probing, on every deep link, for where the server's root is
+    known, probe = "Failed to load resource: the server responded with a status of 404", "/stability/_stcore/"
+
+    def open_page(query="", width=1440, height=1100, theme="light", charts=CHARTS, base=url, **options):
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=theme, **options
+        )
+        context.set_default_timeout(12_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.faults = []
+        page.on(
+            "console",
+            lambda m: page.faults.append(m.text) if m.type == "error" and known not in m.text else None,
+        )
+        page.on(
+            "response",
+            lambda r: page.faults.append(r.url) if r.status >= 400 and probe not in r.url else None,
+        )
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on("requestfailed", lambda request: page.faults.append(request.url))
+        page.goto(f"{base}/stability?{query}" if query else f"{base}/stability")
+        settle(page, charts)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def settle(page, charts=CHARTS):
+    """Wait until all charts are drawn and Python has answered."""
+    page.wait_for_function(
+        "n => document.querySelectorAll('.js-plotly-plot .main-svg .xtick').length > 0 && "
+        "document.querySelectorAll('.js-plotly-plot').length === n",
+        arg=charts,
+        timeout=60_000,
+    )
+    page.wait_for_selector(IDLE, timeout=60_000)
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def verdicts(page):
+    return page.locator(".verdicts").inner_text()
+
+
+def slide(page, name, key, times=1):
+    slider = page.get_by_role("slider", name=name)
+    slider.focus()
+    for _ in range(times):
+        slider.press(key)
+
+
+# ---- looks ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_nothing_is_clipped_in_either_theme_at_either_width(open_page, width, theme):
+    page = open_page("lesson=late-kick&local=true", width=width, theme=theme, charts=CHARTS + 3)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    out = page.evaluate(
+        """() => {
+            const out = [];
+            for (const plot of document.querySelectorAll('.js-plotly-plot')) {
+                const box = plot.getBoundingClientRect();
+                if (box.left < 0 || box.right > innerWidth + 1) out.push('a chart');
+                for (const text of plot.querySelectorAll('text')) {
+                    const b = text.getBoundingClientRect();
+                    const off = b.left < box.left - 1 || b.right > box.right + 1 || b.top < box.top - 1
+                        || b.bottom > box.bottom + 1;
+                    if (b.width && off) out.push(text.textContent);
+                }
+            }
+            const table = document.querySelector('.verdicts');
+            if (table.getBoundingClientRect().right > innerWidth) out.push('the table');
+            return out;
+        }"""
+    )
+    assert out == []
+    marks = page.locator(".verdicts .mark")
+    assert marks.count() == 4
+    assert len({marks.nth(i).evaluate("e => getComputedStyle(e).backgroundImage") for i in range(4)}) == 4
+    background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) > 380) == (theme == "light")
+    assert page.faults == []
+
+
+def test_a_server_s_first_visitor_to_the_page_gets_the_menu_too(open_page):
+    server, address = start_app()
+    try:
+        page = open_page(f"{SMALL}&image=3", base=address)
+        assert page.get_by_role("slider", name="Image seed").input_value() == "3"
+        page.get_by_role("link", name="Explore").click()
+        page.wait_for_selector(".player[data-run]", timeout=30_000)
+        page.get_by_role("link", name="Stability lab").click()
+        settle(page)
+        assert page.get_by_role("slider", name="Image seed").input_value() == "3"
+        assert page.faults == []
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+# ---- what can be done ----------------------------------------------------------------------------------
+
+
+def test_step_and_axes_change_the_picture_and_not_the_verdicts(open_page):
+    page = open_page(SMALL)
+    before, said = page.locator("[data-testid=stImage] img").nth(5).get_attribute("src"), verdicts(page)
+    slide(page, "Step t on show", "Home")
+    page.get_by_text("neither, t = 0").wait_for()
+    page.wait_for_selector(IDLE)
+    assert page.locator("[data-testid=stImage] img").nth(5).get_attribute("src") != before
+    ticks = page.locator(".js-plotly-plot").first.locator(".ytick").all_text_contents()
+    page.get_by_text("Logarithmic axes").click()
+    page.wait_for_function(
+        "old => [...document.querySelector('.js-plotly-plot').querySelectorAll('.ytick')]"
+        ".map(e => e.textContent).join() !== old",
+        arg=",".join(ticks),
+    )
+    page.wait_for_url(re.compile("t=0.*log=false"))
+    assert [row.split("\t")[:4] for row in verdicts(page).splitlines()[1:]] == [
+        row.split("\t")[:4] for row in said.splitlines()[1:]
+    ]
+    assert page.faults == []
+
+
+def test_eigenvalues_come_on_a_button_with_progress_and_can_be_stopped(open_page):
+    page = open_page(f"{SMALL}&focus=neither")
+    ask = page.get_by_role("button", name="Compute eigenvalues and growth rates")
+    ask.click()
+    page.get_by_role("button", name="Stop").click()
+    ask.wait_for()
+    page.wait_for_selector(IDLE)
+    assert "local" not in page.url and page.get_by_text("spectral radius").count() == 0
+    ask.click()
+    page.get_by_text(re.compile(r"Eigenvalues: \d+ products|Growth rates: \d+ of")).wait_for()
+    page.get_by_text("spectral radius").wait_for(timeout=60_000)
+    settle(page, CHARTS + 2)
+    assert "local=true" in page.url
+    page.get_by_role("button", name="Kick at t = 5").click()
+    settle(page, CHARTS + 3)
+    assert page.get_by_text("of the kick is there").count() == 1
+    assert page.faults == []
+
+
+def test_another_choice_interrupts_the_four_runs(open_page):
+    page = open_page(SMALL)
+    slide(page, "Run for T", "End")  # 120 steps
+    slide(page, "Noise σ", "ArrowRight")
+    slide(page, "Run for T", "Home")  # 8 steps
+    page.wait_for_function(
+        "location.search.includes('T=8') && location.search.includes('sigma')", timeout=60_000
+    )
+    settle(page)
+    assert "F1 at t = 8" in verdicts(page) and page.faults == []
+
+
+def test_a_link_opens_the_very_same_view_elsewhere(open_page):
+    page = open_page(f"{SMALL}&image=3")
+    page.get_by_text("trained without", exact=True).click()
+    page.wait_for_url(re.compile("mode=trained"))
+    settle(page)
+    slide(page, "Step t on show", "ArrowLeft", 3)
+    page.wait_for_url(re.compile("t=13"))
+    page.get_by_text("Show all panels with the clock held").click()
+    page.wait_for_url(re.compile("frozen=true"))
+    settle(page)
+    page.get_by_text("Take it along").click()
+    told = page.locator("[data-testid=stCode]").last.inner_text()
+    assert told.strip().replace("\n", "") == page.url
+    other = open_page(page.url.split("?")[1], theme="dark", width=800)
+    assert verdicts(other) == verdicts(page)
+    for i in range(6):
+        sources = [p.locator("[data-testid=stImage] img").nth(i).get_attribute("src") for p in (page, other)]
+        assert sources[0].split("/")[-1] == sources[1].split("/")[-1]
+    assert other.faults == page.faults == []
+
+
+def test_files_hold_the_curves_and_the_figures(open_page, tmp_path):
+    page = open_page(SMALL)
+    page.get_by_text("Take it along").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Curves (CSV)").click()
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert len(rows) == 4 * 2 * 17 and float(rows[16]["norm"]) > 0
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Figures (HTML)").click()
+    download.value.save_as(tmp_path / "figures.html")
+    page.goto(f"file://{tmp_path}/figures.html")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg .xtick').length > 0")
+    assert page.locator(".js-plotly-plot").count() == CHARTS
+    assert [fault for fault in page.faults if "/media/" not in fault] == []  # a download is an aborted visit
+
+
+def test_a_bad_link_gives_one_notice_and_the_defaults(open_page):
+    page = open_page("T=1e99")
+    assert page.get_by_text("This link could not be read").count() == 1
+    assert page.get_by_role("slider", name="Run for T").input_value() == "60"

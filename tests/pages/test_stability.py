@@ -1,0 +1,353 @@
+import base64
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from fbseg_core import Card, build, checkpoint, load, save
+from pages.ui import cache, stability_exports, stability_figures
+from pages.ui.stability_presets import PRESETS
+from pages.ui.stability_view import NAMES, TRAINED, LabView, variants_of
+
+ROOT = Path(__file__).resolve().parents[2]
+SIGNATURES = {"settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"}
+SMALL = {"T": "12"}
+
+
+def app(file="pages/stability.py", **query):
+    at = AppTest.from_file(str(ROOT / file), default_timeout=60)
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    sound(at)
+    return at
+
+
+def sound(at):
+    assert not at.exception and not at.error
+
+
+def table(at):
+    """The verdict table: variant -> state, mask, F1."""
+    body = next(e.proto.body for e in at.get("html") if 'class="verdicts"' in e.proto.body)
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in body.split("<tr>")[2:]]
+    return {row[1]: tuple(row[2:]) for row in rows}
+
+
+def texts(at):
+    return [m.value for m in at.markdown]
+
+
+def chart(at, key):
+    """name -> values of the traces of a chart, the first of each name."""
+    found = next(c for c in at.get("plotly_chart") if c.proto.id.endswith(f"chart-{key}"))
+    traces = {}
+    for trace in json.loads(found.proto.spec)["data"]:
+        y = trace["y"]
+        if isinstance(y, dict):
+            y = np.frombuffer(base64.b64decode(y["bdata"]), y["dtype"]).tolist()
+        traces.setdefault(trace["name"], y)
+    return traces
+
+
+def link(at):
+    return {key: value[0] if isinstance(value, list) else value for key, value in at.query_params.items()}
+
+
+# ---- verdicts and presets ------------------------------------------------------------------------------
+
+
+def test_every_failure_signature_has_a_preset():
+    assert {verdict for p in PRESETS.values() for verdict in (p.state, p.mask)} == SIGNATURES
+    assert all(key == preset.view.lesson for key, preset in PRESETS.items())
+
+
+@pytest.mark.parametrize("key", PRESETS)
+def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
+    preset = PRESETS[key]
+    at = app(lesson=key)
+    state, mask, _ = table(at)[preset.view.focus]
+    assert (state + ",").startswith(preset.state) and mask.startswith(preset.mask), (state, mask)
+    assert at.info[0].value == f"**{preset.title}.** {preset.look}"
+    assert link(at) == {"lesson": key, "v": "1"} or link(at) == {"lesson": key}
+    told = next(text for text in texts(at) if text.startswith(f"**{preset.view.focus}**, judged from"))
+    assert "The state" in told and "The mask" in told
+
+
+def test_the_words_of_presets_are_borne_out_by_the_numbers():
+    at = app(lesson="would-move-on")
+    assert table(at)["decay only"][:2] == ("switched off (clock held: drifting)",) * 2
+    assert table(app(lesson="oscillating"))["decay only"][1] == "oscillating, period 2"
+    assert table(app(lesson="over-smoothed"))["neither"][1] == "over-smoothed"
+    late = chart(app(lesson="late-kick"), "kick")["clock going"]
+    assert 0.99 < late[-1] / late[0] < 1.01
+    over = app(lesson="overflow")
+    assert (
+        "Overflow was caught" in over.warning[0].value
+        and "decay only: the state is no longer" in over.warning[0].value
+    )
+    runs = chart(over, "curves")
+    assert len(runs["neither"]) == 61 and len(runs["softmax, decay"]) < 8
+
+
+def test_the_page_says_that_no_state_can_settle_and_that_there_is_no_interval():
+    at = app(**SMALL)
+    captions = " ".join(caption.value for caption in at.caption)
+    assert "no state can settle" in captions and "no interval can be given" in captions
+    assert not any(state.startswith("settled") for state, *_ in table(at).values())
+
+
+# ---- the two modes -------------------------------------------------------------------------------------
+
+
+def test_the_router_offers_both_pages_and_the_page_works_alone():
+    routed = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    routed.switch_page("pages/stability.py").run()
+    sound(routed)
+    assert table(routed) == table(app())
+
+
+def test_switched_off_and_trained_without_are_named_and_differ():
+    at = app(**SMALL)
+    assert "Switched off at inference, on shapes-feedback" in " ".join(c.value for c in at.caption)
+    flipped = table(at)
+    at.radio(key="stability-mode").set_value("trained").run()
+    sound(at)
+    told = " ".join(c.value for c in at.caption)
+    assert "Four models, each trained" in told and all(name in told for name in TRAINED.values())
+    assert table(at)["neither"] != flipped["neither"] and link(at)["mode"] == "trained"
+
+
+def test_variants_are_what_their_names_say():
+    cards = cache.cards()
+    for view in (LabView(), LabView(mode="trained")):
+        for name, variant in variants_of(view, cards).items():
+            built, flipped = cards[variant.checkpoint].model, variant.switches
+            softmax = built.projection == "softmax" if flipped.softmax is None else flipped.softmax
+            decay = built.decay != "none" if flipped.decay is None else flipped.decay
+            assert (softmax, decay) == ("softmax" in name, name.endswith("decay") or name == "decay only")
+
+
+def test_spectrum_sliders_reach_through_zero_and_the_second_follows_the_first():
+    at = app(**SMALL)
+    at.slider(key="stability-eigenvalue").set_value(0.5).run()
+    sound(at)
+    assert at.slider(key="stability-eigenvalue_v").value == 0.5 and table(at)[NAMES[0]][0] == "diverging"
+    at.slider(key="stability-eigenvalue_v").set_value(-1.0).run()
+    sound(at)
+    assert link(at) | {"v": "1"} == {"v": "1", "T": "12", "eigenvalue": "0.5", "eigenvalue_v": "-1.0"}
+    at.slider(key="stability-eigenvalue").set_value(0.0).run()
+    at.slider(key="stability-eigenvalue_v").set_value(0.0).run()
+    applied = chart(at, "clock")["allowed gain, clock going"]
+    assert applied[1:] == [1.0] * 12
+
+
+def test_holding_the_clock_redraws_every_panel():
+    at = app(T="20", clock="4")
+    before = chart(at, "curves")
+    at.toggle(key="stability-frozen").set_value(True).run()
+    sound(at)
+    after = chart(at, "curves")
+    assert before["softmax, decay"][:6] == after["softmax, decay"][:6]
+    assert before["softmax, decay"][-1] < after["softmax, decay"][-1]
+    assert before["neither"] == after["neither"]
+    assert len(set(chart(at, "clock")["allowed gain, clock held"][5:])) == 1
+
+
+# ---- certificate ---------------------------------------------------------------------------------------
+
+
+def test_the_certificate_s_envelope_is_above_what_was_measured():
+    at = app(**SMALL)
+    assert "It holds" in at.success[0].value
+    drawn = chart(at, "certificate")
+    proved, measured = drawn["proved: distance to h(T)"], drawn["measured: ‖h(T) − h(t)‖"]
+    assert all(a >= b for a, b in zip(proved, measured) if a is not None and b is not None)
+    assert any("Does not prove" in text for text in texts(at))
+
+
+@pytest.mark.parametrize(
+    "query, reason",
+    [
+        ({"focus": "softmax only"}, "The decay is off"),
+        ({"focus": "neither", "mode": "trained"}, "The decay is off"),
+        ({"frozen": "true", "clock": "3"}, "The clock is frozen at 3"),
+        ({"eigenvalue": "0.0"}, "A has the eigenvalue 0 ≥ 0"),
+        ({"eigenvalue_v": "0.5"}, "A has the eigenvalue 0.5 ≥ 0"),
+    ],
+)
+def test_the_certificate_is_withdrawn_with_its_reason(query, reason):
+    at = app(**SMALL, **query)
+    assert not at.success and any(f"**Withdrawn.** {reason}" in w.value for w in at.warning)
+    assert list(chart(at, "certificate")) == ["measured: ‖h(T) − h(t)‖"]
+
+
+def test_the_certificate_is_withdrawn_without_normalisation(monkeypatch, tmp_path):
+    model, card = load("shapes-feedback")
+    config = model.config.replace(delta_norm=False)
+    save(build(config), Card(**{**vars(card), "model": config}), tmp_path / "shapes-feedback.safetensors")
+    monkeypatch.setattr(checkpoint, "FOLDER", tmp_path)
+    caches = (cache.cards, cache.model, cache._walk, cache._shared_plane)
+    for held in caches:
+        held.clear()
+    try:
+        at = app(**SMALL)
+    finally:
+        for held in caches:
+            held.clear()
+    assert any("δ is not normalised" in w.value for w in at.warning) and not at.success
+
+
+# ---- local stability and kicks ---------------------------------------------------------------------------
+
+
+def test_eigenvalues_come_on_a_button_and_go_with_another_image():
+    at = app(**SMALL)
+    assert "circle" not in " ".join(c.proto.id for c in at.get("plotly_chart"))
+    at.button(key="stability-ask-local").click().run()
+    sound(at)
+    assert link(at)["local"] == "true" and any("spectral radius" in text for text in texts(at))
+    assert chart(at, "circle")["unit circle"] and chart(at, "growth")["from: random"]
+    at.slider(key="stability-t").set_value(3).run()
+    assert any("spectral radius" in text for text in texts(at))  # another look at the same run
+    at.slider(key="stability-image").set_value(8).run()
+    assert "local" not in link(at) and at.button(key="stability-ask-local")
+    at.slider(key="stability-image").set_value(7).run()
+    at.button(key="stability-ask-local").click().run()
+    at.slider(key="stability-at").set_value(6).run()
+    assert "local" not in link(at)
+
+
+def test_where_the_run_has_overflowed_there_is_nothing_to_examine_and_it_says_so():
+    at = app(lesson="overflow", local="true", kick="true")
+    said = [w.value for w in at.warning if w.value.startswith("At step 5 there is nothing to examine")]
+    assert len(said) == 2
+
+
+# ---- links, files, code --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"T": "1e99"},
+        {"T": "7"},
+        {"eigenvalue": "nan"},
+        {"focus": "<script>"},
+        {"model": "../../etc/passwd"},
+        {"model": "shapes-feedforward"},
+        {"lesson": "x" * 5000},
+        {"nonsense": "1"},
+        {"v": "99"},
+        {"at": "0"},
+        {"clock": "[1, 2]"},
+    ],
+)
+def test_hostile_links_give_the_defaults_and_one_notice(query):
+    at = app(**query)
+    assert len(at.warning) == 1 and at.warning[0].value.startswith("This link could not be read")
+    assert at.slider(key="stability-T").value == 60 and not at.info
+    assert link(at) == {} and table(at) == table(app())
+
+
+def test_the_link_holds_only_what_differs_and_opens_the_same_view():
+    at = app(**SMALL)
+    at.slider(key="stability-t").set_value(4).run()
+    at.radio(key="stability-focus").set_value("decay only").run()
+    at.toggle(key="stability-log").set_value(False).run()
+    assert link(at) | {"v": "1"} == {"v": "1", "T": "12", "t": "4", "focus": "decay only", "log": "false"}
+    again = app(**{key: value for key, value in link(at).items()})
+    assert table(again) == table(at) and texts(again)[-1] == texts(at)[-1]
+    assert again.radio(key="stability-focus").value == "decay only"
+
+
+def test_every_curve_is_in_the_table():
+    view = LabView(T=12, clock=2)
+    variants = variants_of(view, cache.cards())
+    walks = {name: cache.walk_of(variant) for name, variant in variants.items()}
+    plane = cache.plane_of(list(variants.values()))
+    bounds = {"softmax, decay: bound": np.arange(13.0)}
+    rows = list(csv.DictReader(io.StringIO(stability_exports.table(walks, plane, bounds))))
+    assert len(rows) == 4 * 2 * 13
+    assert set(walks["neither"].clocked.curves) | {"variant", "clock", "t", "pc1", "pc2"} < set(rows[0])
+    row = next(
+        r for r in rows if r["variant"] == "decay only" and r["clock"] == "held at 2" and r["t"] == "9"
+    )
+    for key, values in walks["decay only"].frozen.curves.items():
+        assert float(row[key]) == pytest.approx(values[9], rel=1e-8)
+    assert [float(r["softmax, decay: bound"]) for r in rows[:13]] == list(range(13))
+    assert rows[13]["softmax, decay: bound"] == rows[0]["delta"] == ""
+
+
+def test_the_figures_page_needs_no_network():
+    leg = cache.walk_of(variants_of(LabView(T=12), cache.cards())["neither"]).clocked
+    figure = stability_figures.curves_figure({"neither": leg}, 3, True)
+    page = stability_exports.page_of(
+        [("One & two", figure), ("Two", figure)], "http://localhost/stability?v=1&T=12"
+    )
+    assert page.count("Plotly.newPlot(") == 2 and 'src="http' not in page and "v=1&amp;T=12" in page
+
+
+def test_the_snippet_alone_gives_the_page_s_numbers(tmp_path):
+    at = app(
+        T="20", image="3", local="true", kick="true", direction="leading eigenvector", focus="decay only"
+    )
+    code = next(c.value for c in at.code if "walk(" in c.value)
+    assert "streamlit" not in code and "pages" not in code
+    (tmp_path / "snippet.py").write_text(code)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "snippet.py"],
+        capture_output=True, text=True, timeout=100, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name, (_, _, f1) in table(at).items():
+        printed = re.search(rf"^{name} 20 .*'f1': ([\d.]+)", done.stdout, re.M)
+        assert float(printed[1]) == pytest.approx(float(f1), abs=6e-4)
+    told = next(text for text in texts(at) if text.startswith("**decay only**, judged"))
+    for sentence in told.split("  \n")[1:]:
+        assert sentence in done.stdout
+    *_, spectrum, kicked = done.stdout.strip().splitlines()
+    leading = re.search(r"Leading: ([-+.\d]+)", " ".join(texts(at)))[1]
+    assert f"{complex(re.search(r'[-.0-9e]+[+-][.0-9e+-]+j', spectrum)[0]).real:.4g}" == leading
+    drawn = chart(at, "kick")
+    assert [float(n) for n in kicked.split()] == pytest.approx(
+        [drawn["clock going"][-1], drawn["clock held at the kick"][-1]], rel=1e-4
+    )
+
+
+# ---- figures -------------------------------------------------------------------------------------------
+
+
+def test_a_variant_looks_the_same_everywhere_and_can_be_seen_on_both_backgrounds():
+    variants = variants_of(LabView(T=12), cache.cards())
+    legs = {name: cache.walk_of(variant).clocked for name, variant in variants.items()}
+    plane = cache.plane_of(list(variants.values()))
+    for figure in (
+        stability_figures.curves_figure(legs, 3, True),
+        stability_figures.plane_figure(plane, legs, 3),
+    ):
+        for name in NAMES:
+            lines = [trace.line for trace in figure.data if trace.name == name]
+            assert lines and {(line.color, line.dash) for line in lines} == {
+                (stability_figures.COLOURS[name], stability_figures.DASHES[name])
+            }
+    assert len(set(stability_figures.DASHES.values())) == len(set(stability_figures.COLOURS.values())) == 4
+    themes = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())["theme"]
+    for background in (themes["light"]["backgroundColor"], themes["dark"]["backgroundColor"]):
+        for colour in (*stability_figures.COLOURS.values(), stability_figures.NEUTRAL):
+            low, high = sorted((luminance(colour), luminance(background)))
+            assert (high + 0.05) / (low + 0.05) >= 2.9, (colour, background)
+
+
+def luminance(colour):
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
