@@ -67,7 +67,8 @@ def choose_models(view: View) -> None:
     """Task, and which two of its checkpoints run side by side."""
     tasks = cache.tasks()
     st.selectbox("Task", tasks, key=SCREEN.bind("task", view.task), on_change=take_task)
-    for field, label, names in zip(("model", "beside"), ("Model", "Beside it"), cache.choices(view.task)):
+    choices = cache.choices(view.task, view.model, view.beside)
+    for field, label, names in zip(("model", "beside"), ("Model", "Beside it"), choices):
         key = SCREEN.bind(field, getattr(view, field) or names[0])
         st.selectbox(label, names, key=key, on_change=SCREEN.take, args=(field, names[0]))
 

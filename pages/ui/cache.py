@@ -22,14 +22,19 @@ from fbseg_core.analysis.lockstep import Walk, shared_plane, walk
 from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.dynamics import Model
+from fbseg_core.evaluate import Score, evaluate, f1_by_step
 from fbseg_core.interventions import Swap, perturb, unpack_mask
-from fbseg_core.tasks import Batch, Content, draw, task_of
+from fbseg_core.metrics import chance
+from fbseg_core.tasks import Batch, Content, draw, make_batch, task_of
+from pages.ui import few_shot_runs, own
+from pages.ui.jobs import Pool, watched
 from pages.ui.stability_view import Variant
 from pages.ui.view import View
 
 FREEZES = 4  # passes, five seconds apart
 DRAWS = 16
 KEPT = 6  # ensembles
+UPLOADS = 64  # examples that visitors brought along
 
 
 @dataclass(frozen=True)
@@ -101,20 +106,31 @@ def warm_up() -> threading.Event:
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def model(name: str) -> tuple[Model, Card]:
-    """A checkpoint that ships. Raises CheckpointError."""
-    return load(name)
+    """A checkpoint that ships, or one of a visitor's own. Raises CheckpointError."""
+    return load(own.path_of(name) or name)
+
+
+class Cards(dict[str, Card]):
+    """Cards by name: those that ship are listed, a visitor's own are found by their name alone."""
+
+    def __missing__(self, name: str) -> Card:
+        path = own.path_of(name)
+        if path is None:
+            raise KeyError(name)
+        return _own_card(str(path))
 
 
 @st.cache_data(show_spinner=False)
-def cards() -> dict[str, Card]:
+def cards() -> Cards:
     """The cards of all checkpoints that ship, by name."""
-    return {name: read_card(name) for name in shipped()}
+    return Cards({name: read_card(name) for name in shipped()})
 
 
-def choices(task: str) -> tuple[list[str], list[str]]:
+def choices(task: str, *named: str) -> tuple[list[str], list[str]]:
     """A task's checkpoints that may be the model, and those that may stand beside it; best first.
 
-    Raises CheckpointError where there are none, ConfigError for a task without checkpoints.
+    named: checkpoints that a view names; a visitor's own are among the choices where they are. Raises
+    CheckpointError where there are none, ConfigError for a task without checkpoints.
     """
     if not cards():
         raise CheckpointError("There is no checkpoint: make one by a command of checkpoints/README.md.")
@@ -124,6 +140,8 @@ def choices(task: str) -> tuple[list[str], list[str]]:
         # the screen's switches start from a model trained with everything on
         if card.task.name == task and "none" not in (card.model.projection, card.model.decay)
     }
+    theirs = {name: cards()[name] for name in named if own.kept(name)}
+    kinds |= {name: card.model.kind for name, card in theirs.items() if card.task.name == task}
     if not kinds:
         raise ConfigError(
             f"There is no checkpoint of the task {task!r:.40}; choose from {', '.join(tasks())}."
@@ -148,7 +166,7 @@ def tasks() -> list[str]:
 
 def scene_of(view: View) -> Scene:
     """Fill in what a view leaves to its checkpoints. Raises ConfigError for what does not fit together."""
-    first, second = choices(view.task)
+    first, second = choices(view.task, view.model, view.beside)
     names = view.model or first[0], view.beside or second[0]
     for name, known in zip(names, (first, second)):
         if name not in known:
@@ -325,3 +343,80 @@ def kept(key: tuple, make: Callable[[], Any] | None) -> Any:
         while len(held) > 16:
             held.popitem(last=False)
     return held[key]
+
+
+# ---- what visitors train and bring along ------------------------------------------------------------------
+
+
+@st.cache_resource(show_spinner=False)
+def pool() -> Pool:
+    """The server's training jobs."""
+    return Pool()
+
+
+@st.cache_resource
+def uploads() -> OrderedDict[str, Content]:
+    """Examples that were uploaded, by the digest of their files; the oldest make room."""
+    return OrderedDict()
+
+
+def keep_upload(digest: str, content: Content) -> None:
+    """Keep an uploaded example for as long as there is room."""
+    uploads()[digest] = content
+    while len(uploads()) > UPLOADS:
+        uploads().popitem(last=False)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def held_out(task: TaskConfig) -> tuple[Batch, float]:
+    """The images that are scored while a job trains, and chance on them."""
+    batch = watched(task)
+    return batch, chance(batch.labels, len(task_of(task).class_names(task)))
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model's score on fresh images, and the name under which its checkpoint is kept.
+
+    batch_f1: F1 at the last step with each batch's own statistics, for a model with batch norm.
+    """
+
+    name: str
+    card: Card
+    score: Score
+    batch_f1: float | None
+
+
+def result(job: few_shot_runs.Followed, run: int, owner: str) -> Result:
+    """Score a run on 200 fresh images and keep its checkpoint. Raises JobError or CheckpointError."""
+    return _result(job.job, run, job.done(run), owner, job)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _result(name: str, run: int, done: int, owner: str, _job: few_shot_runs.Followed) -> Result:
+    net, updates = pool().model(name, owner, run)
+    fresh = _fresh(_job.spec.task)
+    steps = 1 if net.config.kind == "feedforward" else net.config.steps
+    score = evaluate(net, fresh, steps)
+    batch_f1 = None
+    if net.config.norm == "batch":
+        batch_f1 = evaluate(net, fresh, steps, Switches(batch_statistics=True)).f1[-1]
+    card = few_shot_runs.card(_job, run, updates, score)
+    return Result(*own.keep(net, card), score, batch_f1)
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> float:
+    """F1 of a run on the 200 fresh images, at the last step of its test."""
+    net, _ = pool().model(job, owner, run)
+    return f1_by_step(net, _fresh(_task), 1 if net.config.kind == "feedforward" else net.config.steps)[-1]
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _fresh(task: TaskConfig) -> Batch:
+    return make_batch(task, few_shot_runs.IMAGES, few_shot_runs.EVAL_SEED)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _own_card(path: str) -> Card:
+    return read_card(path)

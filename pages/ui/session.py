@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import secrets
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -14,6 +17,7 @@ from pages.ui import figures, menu
 from pages.ui.link import LARGEST_SEED, Linked
 
 V = TypeVar("V", bound=Linked)
+ECHO = 1.0  # seconds in which a link that was left may still arrive
 
 
 def begin() -> None:
@@ -73,22 +77,27 @@ class Screen(Generic[V]):
     def noted(self) -> str | None:
         return self._get("note")
 
+    def remember(self, what: str, value: Any) -> None:
+        """Keep something for this session that is no part of the view."""
+        self._set(f"kept/{what}", value)
+
+    def recalled(self, what: str, default: Any = None) -> Any:
+        """What was last remembered under that name."""
+        return self._get(f"kept/{what}", default)
+
     # ---- the link
 
     def read_link(self) -> None:
         """Take the view from the page's address, where it is not the one this session wrote there itself.
 
-        A link that cannot be read gives the defaults and one notice. A browser names its address with all
-        that it asks: with a change to our view, one of our last few was merely overtaken, and is no link.
+        A link that cannot be read gives the defaults and one notice.
         """
         link = {key: st.query_params[key] for key in st.query_params}
         arrived = st.session_state.get("page") != self.name  # by the menu, which drops parameters
         st.session_state["page"] = self.name
-        if self.view is not None and (link == self._get("link") or (arrived and not link)):
+        known = link == self._get("link") or (arrived and not link) or self._overtaken(link)
+        if self.view is not None and known:
             self._set("link", link)
-            return
-        changed = self.view is not None and self.view.link(self.lessons) != self._get("link")
-        if changed and link in self._get("left", ()):
             return
         try:
             new, sentence = self.kind.from_link(link, self.lessons), None
@@ -101,12 +110,21 @@ class Screen(Generic[V]):
 
     def write_link(self) -> None:
         """Put the view into the page's address."""
-        link = self.view.link(self.lessons)
-        old = self._get("link")
+        link, old = self.view.link(self.lessons), self._get("link")
         if link != old:
-            self._set("left", [old, *self._get("left", ())][:8])
+            self._set("left", [(old, time.monotonic()), *self._get("left", ())][:8])
             self._set("link", link)
             st.query_params.from_dict(link)
+
+    def _overtaken(self, link: dict[str, str]) -> bool:
+        """Whether it is a link that we left lately, named by a browser that the new one had not reached.
+
+        A browser names its address with all that it asks: with a second click, whose change it must not undo,
+        or with a timer's call within a moment. Otherwise the visitor went back to it.
+        """
+        changed = self.view is not None and self.view.link(self.lessons) != self._get("link")
+        now = time.monotonic()
+        return any(link == old and (changed or now - at < ECHO) for old, at in self._get("left", ()))
 
     def address(self, **changes: Any) -> str:
         """The full address of the view, or of one that differs from it."""
@@ -127,6 +145,10 @@ class Screen(Generic[V]):
             st.session_state[key] = value
             self._set(f"among-{field}", among)
         return key
+
+    def key(self, field: str) -> str:
+        """The key of a widget that keeps its own value, as an upload must."""
+        return f"{self.name}-{field}"
 
     def chosen(self, field: str) -> Any:
         """In a widget's callback: what it shows."""
@@ -153,6 +175,47 @@ class Screen(Generic[V]):
     def _kept(self, new: V) -> V:
         """With what a teacher's link hides, which no button brings back."""
         return new.replace(hide=self.view.hide) if "hide" in self.kind.model_fields else new
+
+
+# ---- the visitor --------------------------------------------------------------------------------------
+
+COOKIE = "fbseg_owner"
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+
+# A cookie and not the link: a link is passed on, and whoever has it would then own the sender's runs.
+_visitor = st.components.v2.component(
+    "fbseg.visitor",
+    js="""
+    export default function ({ data, setTriggerValue }) {
+      const found = document.cookie.match(new RegExp(`(?:^|; )${data.name}=([0-9a-f]{32})(?:;|$)`));
+      if (!found) document.cookie = `${data.name}=${data.token}; path=/; max-age=31536000; samesite=strict`;
+      else if (found[1] !== data.token) setTriggerValue("found", found[1]); // another tab was first
+    }
+    """,
+)
+
+
+def owner() -> str:
+    """This browser's random token, which says whose runs are whose; a cookie keeps it for a year."""
+    if "owner" not in st.session_state:
+        found = st.context.cookies.get(COOKIE)
+        st.session_state["owner"] = found if _is_token(found) else secrets.token_hex(16)
+    return st.session_state["owner"]
+
+
+def remember_owner() -> None:
+    """Give the browser its token, so that it is known again."""
+    _visitor(key="visitor", data={"name": COOKIE, "token": owner()}, on_found_change=_take_owner)
+
+
+def _take_owner() -> None:
+    found = st.session_state["visitor"].get("found")
+    if _is_token(found):
+        st.session_state["owner"] = found
+
+
+def _is_token(found: object) -> bool:
+    return isinstance(found, str) and _TOKEN.fullmatch(found) is not None
 
 
 # ---- the player ---------------------------------------------------------------------------------------

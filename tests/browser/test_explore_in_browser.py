@@ -572,6 +572,7 @@ def test_back_in_the_browser_goes_back(open_page):
     page = open_page("?task=grouping")
     page.get_by_role("button", name="New").first.click()
     page.wait_for_function("location.search.includes('image=1')")
+    page.wait_for_timeout(1200)  # sooner, the old address counts as overtaken by the click
     page.go_back()
     page.wait_for_function("!location.search.includes('image=1')")
     settle(page)

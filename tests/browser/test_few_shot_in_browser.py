@@ -1,0 +1,223 @@
+"""The Few-shot lab in a real Chromium: runs left and found again, examples drawn by hand, no blinking."""
+
+import re
+
+import pytest
+from conftest import start_app
+
+pytestmark = pytest.mark.browser
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+MASKS = re.compile(r"after \d+ / \d+ updates")
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    """Training jobs in a folder of this module's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FBSEG_JOBS", str(tmp_path_factory.mktemp("jobs")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def lab(jobs):
+    server, url = start_app()
+    yield url
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture
+def context(chromium):
+    """Open a browser with nothing in it; its pages note what goes wrong."""
+    made = []
+
+    def make(width=1440, height=1100, theme="light", **options):
+        one = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme, **options)
+        one.set_default_timeout(20_000)
+        made.append(one)
+        return one
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def opened(context, url):
+    page = context.new_page()
+    page.faults = []
+    listen(page)
+    page.goto(url)
+    page.wait_for_selector(".gallery[data-id]")
+    settle(page)
+    return page
+
+
+def listen(page):
+    def fault(message):
+        # streamlit first looks for its server below the page's own path, and there is none
+        if message.type == "error" and "/few_shot/_stcore/" not in message.location["url"]:
+            page.faults.append(f"{message.text} {message.location['url']}")
+
+    page.on("console", fault)
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+
+
+def settle(page):
+    page.wait_for_selector(IDLE)
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
+def press(page, name):
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def started(page):
+    press(page, "Start training")
+    page.get_by_text(MASKS).wait_for(timeout=60_000)  # a cold server's first worker imports torch
+
+
+def state(page, name):
+    page.locator("[data-testid=stProgress]").first.get_by_text(name).wait_for()
+
+
+def updates(page):
+    words = page.locator("[data-testid=stProgress]").first.inner_text()
+    return int(re.search(r"feedback (\d+) of", words)[1])
+
+
+def overflows(page):
+    return page.evaluate(
+        """() => [document.documentElement, document.querySelector('[data-testid=stMain]')]
+            .some(e => e.scrollWidth > e.clientWidth + 1)"""
+    )
+
+
+def test_a_run_left_is_found_again_stopped_scored_and_opened_in_explore(context, lab):
+    browser = context()
+    page = opened(browser, f"{lab}/few_shot?v=1&updates=1000")
+    started(page)
+    seen = updates(page)
+    page.close()
+    page = opened(browser, f"{lab}/few_shot")  # no run is named: the cookie knows whose it is
+    state(page, "Training")
+    assert updates(page) >= seen
+    press(page, "Stop")
+    state(page, "Stopped")
+    press(page, "Score on 200 fresh images")
+    with browser.expect_page() as popup:
+        page.get_by_role("link", name="Open feedback in Explore").click(timeout=60_000)
+    explore = popup.value
+    explore.wait_for_selector(".player[data-run]")
+    settle(explore)
+    assert explore.get_by_text(re.compile("^mine:feedback-")).count()
+    assert explore.get_by_text(re.compile("^mine:feedforward-")).count()
+    explore.get_by_role("link", name="Few-shot lab").click()  # and by the menu to the lab, whose run is kept
+    explore.wait_for_selector(".gallery[data-id]")
+    assert page.faults == []
+
+
+def test_strangers_do_not_see_each_others_runs(context, lab):
+    page = opened(context(), f"{lab}/few_shot?v=1&updates=1000")
+    started(page)
+    page.wait_for_function("location.search.includes('job=')")
+    other = opened(context(), page.url)
+    other.get_by_text("not this browser's").wait_for()
+    assert other.locator("[data-testid=stProgress]").count() == 0
+    press(page, "Stop")
+    state(page, "Stopped")
+
+
+def test_a_server_restart_shows_the_run_as_interrupted_and_resumes_it(context, jobs):
+    browser = context()
+    server, url = start_app()
+    page = opened(browser, f"{url}/few_shot?v=1&updates=1000")
+    started(page)
+    page.wait_for_function("location.search.includes('job=')")
+    link, seen = page.url.split("/few_shot")[1], updates(page)
+    page.close()
+    server.terminate()
+    server.wait(10)
+    server, url = start_app()
+    try:
+        page = opened(browser, f"{url}/few_shot{link}")
+        state(page, "Interrupted")
+        assert updates(page) >= seen
+        press(page, "Resume")
+        state(page, "Training")
+        press(page, "Stop")
+        state(page, "Stopped")
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+INKED = """canvas => {
+    const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    let found = 0;
+    for (let i = 0; i < data.length; i += 4) found += data[i] > 200;
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("width, theme", [(1440, "light"), (390, "dark")])
+def test_an_example_is_drawn_redrawn_and_taken_back(context, lab, width, theme):
+    page = opened(context(width, 900, theme, has_touch=width < 500), f"{lab}/few_shot")
+    label = page.get_by_role("img", name="Mask of example 2")
+    first = label.evaluate(INKED)
+    page.get_by_role("button", name="Draw example 2 yourself").click()
+    press(page, "Start from an empty image")
+    assert page.get_by_role("button", name="Use this drawing").is_disabled()
+    page.get_by_role("button", name="Stamp a square").click()
+    paper = page.get_by_role("img", name="Your drawing")
+    paper.scroll_into_view_if_needed()
+    box = paper.bounding_box()
+    middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    if width < 500:
+        page.touchscreen.tap(*middle)
+    else:
+        page.mouse.click(*middle)
+    inked = paper.evaluate(INKED)
+    assert inked > 100
+    press(page, "Use this drawing")
+    page.get_by_text("2 · yours").wait_for()
+    assert label.evaluate(INKED) == inked != first
+    page.wait_for_function("location.search.includes('own=')")
+    again = opened(page.context, page.url)
+    assert again.get_by_role("img", name="Mask of example 2").evaluate(INKED) == inked
+    press(page, "Redraw example 2")
+    page.get_by_text("2 · redrawn").wait_for()
+    press(page, "Take back example 2")
+    page.get_by_text("2 · redrawn").wait_for(state="detached")
+    assert label.evaluate(INKED) == first
+    assert page.faults == [] and not overflows(page)
+
+
+# Where the charts and pictures are, and how often each was seen before: one drawn anew would start over.
+BOXES = """charts => [...charts, document.querySelector('[data-testid=stImage] img')].map(e => {
+    const { x, y, width, height } = e.getBoundingClientRect();
+    e.seen = (e.seen ?? 0) + 1;
+    return [x, y, width, height, e.seen];
+})"""
+
+
+@pytest.mark.parametrize("width, theme", [(1440, "dark"), (390, "light")])
+def test_nothing_moves_or_is_cut_while_it_trains(context, lab, width, theme):
+    page = opened(context(width, 1100, theme), f"{lab}/few_shot?v=1&updates=1000")
+    started(page)
+    charts = page.locator(".live svg")
+
+    settled, seen = charts.evaluate_all(BOXES), []
+    assert len(settled) == 4
+    while len(seen) < 3:
+        before = updates(page)
+        page.wait_for_function(
+            """n => document.querySelector('[data-testid=stProgress]').innerText
+                .match(/feedback (\\d+)/)[1] > n""",
+            arg=before,
+        )
+        seen.append(charts.evaluate_all(BOXES))
+    assert seen == [[[*box, 2 + i] for *box, _ in settled] for i in range(3)]
+    assert all(x >= 0 and x + w <= width for x, _, w, *_ in settled) and not overflows(page)
+    press(page, "Stop")
+    state(page, "Stopped")
+    assert page.faults == []
