@@ -99,7 +99,9 @@ def show_verdicts(walks: dict[str, Walk], t: int, frozen: bool) -> None:
     for name, walk in walks.items():
         leg = walk.leg(frozen)
         mark = f'<span class="mark" style="background-image: {stability_figures.swatch(name)}"></span>'
-        cells = (name, _verdict(walk.state), _verdict(walk.mask), f"{leg.curves['f1'][min(t, len(leg))]:.3f}")
+        now = min(t, len(leg))
+        score = f"{leg.curves['f1'][now]:.3f}" + f" (at its end, {now})" * (now < t)
+        cells = (name, _verdict(walk.state), _verdict(walk.mask), score)
         rows.append(
             f"<tr><td>{mark}</td>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
         )
@@ -170,8 +172,8 @@ def show_overflow(variants: dict[str, Variant], walks: dict[str, Walk], frozen: 
         told = "; ".join(f"{name}: {reason}" for name, reason in ended.items())
         st.warning(
             f"Overflow was caught, and what was reached is shown. {told}. With a positive eigenvalue λ the "
-            "gain e^{λt/τ} multiplies every step, and 32-bit numbers end at about 3·10³⁸; no verdict but "
-            "“diverging” can be given to a state that leaves them."
+            "gain e^{λt/τ} multiplies every step, and 32-bit numbers end at about 3·10³⁸, "
+            "the squares inside the normalisation at a root of that: the state diverges."
         )
 
 
