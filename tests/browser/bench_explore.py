@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import FLAGS, start_app
+from served import FLAGS, start_app
 
 READY = ".player[data-run]"
 # From the event until the frame after it has been drawn, in the page's own clock. The second callback runs

@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import FLAGS, start_app
+from served import FLAGS, start_app
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 READY = "document.querySelectorAll('.js-plotly-plot .main-svg .xtick').length > 0"

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import start_app
+from served import start_app
 
 pytestmark = pytest.mark.browser
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
