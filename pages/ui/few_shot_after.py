@@ -58,7 +58,7 @@ def show_scores(job: Followed, rungs: list[Followed], rested: Sequence[tuple[Fol
     table.caption(
         f"Pooled F1 on {IMAGES} fresh images with the 95 % bootstrap interval over images; chance "
         f"{results[0].score.chance:.3f}. One training seed: other seeds differ by more (see below). The "
-        "ideal observer's limit is not computed yet."
+        "limit of an ideal observer is left out: it takes about a minute to compute."
     )
     recurrent = [one for one in results if one.card.model.kind != "feedforward"]
     plain = [one for one in results if one.card.model.kind == "feedforward"]

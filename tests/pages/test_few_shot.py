@@ -487,7 +487,9 @@ def test_a_rung_trains_beside_the_others_on_the_same_examples_and_seed():
     assert at.button(key="rung-group norm").disabled and not at.button(key="rung-normalised output").disabled
 
 
-def test_luck_is_told_seed_by_seed_and_not_called_with_too_few():
+def test_luck_is_told_seed_by_seed_and_not_called_with_too_few(monkeypatch):
+    monkeypatch.setattr("pages.ui.few_shot_runs.IMAGES", 16)
+    cache._fresh.clear()
     at = done(started(updates="10"))
     at.slider(key="few_shot-k").set_value(2).run()
     at.button(key="luck").click().run()
@@ -497,6 +499,8 @@ def test_luck_is_told_seed_by_seed_and_not_called_with_too_few():
     want = [cache.final_f1(luck, index, 10, ME, spec.task) for index in range(4)]
     drawn = traces(at, "luck")
     assert drawn["feedback"] == ([0, 1], want[:2]) and drawn["feedforward"] == ([0, 1], want[2:])
+    cache._fresh.clear()
+    cache.final_f1.clear()
     base = cache.pool().spec(view(at).job, ME)
     assert [run.train.seed for run in luck_of(base, 2).runs] == [0, 1, 0, 1]
 
