@@ -43,6 +43,7 @@ class Process:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            start_new_session=True,  # so that it can give way as a whole
         )
         threading.Thread(target=self._listen, daemon=True).start()
 
