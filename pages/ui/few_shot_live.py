@@ -19,7 +19,7 @@ from pages.ui.jobs.spec import SHOWN, WATCHED
 from pages.ui.session import Screen
 
 Attempt = Callable[..., None]
-POLL = 0.8  # seconds between two looks at a run under way
+FIRST, POLL = 0.5, 1.2  # seconds between two looks at a run: until its first masks, and from then on
 FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
 PLAIN = {"displayModeBar": False}
 STATES = {
@@ -54,9 +54,15 @@ def show(screen: Screen, attempt: Attempt, job: Followed, rungs: Sequence[Follow
     st.caption(f"This run: {describe(job.spec)}")
     steer(screen, attempt, job)
     names = tuple(one.job for one in (job, *rungs))
-    states = tuple(one.view.state for one in (job, *rungs))
-    moving = any(one.view.active for one in (job, *rungs))
-    st.fragment(show_run, run_every=POLL if moving else None)(screen, names, states)
+    signs = tuple(_sign(one) for one in (job, *rungs))
+    moving = [begun for one, (_, begun) in zip((job, *rungs), signs) if one.view.active]
+    every = (POLL if all(moving) else FIRST) if moving else None
+    st.fragment(show_run, run_every=every)(screen, names, signs)
+
+
+def _sign(job: Followed) -> tuple[str, bool]:
+    """What the page around a run hangs on: its state, and whether there are masks to see."""
+    return job.view.state, bool(job.curves.scores)
 
 
 def steer(screen: Screen, attempt: Attempt, job: Followed) -> None:
@@ -96,12 +102,12 @@ def steer(screen: Screen, attempt: Attempt, job: Followed) -> None:
     )  # fmt: skip
 
 
-def show_run(screen: Screen, names: tuple[str, ...], states: tuple[str, ...]) -> None:
+def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, bool], ...]) -> None:
     """What a run looks like now; drawn again and again while one is under way."""
     follower = screen.recalled("follower")
     jobs = [follower.poll(cache.pool(), name, session.owner()) for name in names]
-    if tuple(job.view.state for job in jobs) != states:
-        st.rerun()  # the buttons change with the state
+    if tuple(map(_sign, jobs)) != signs:
+        st.rerun()  # the buttons change with the state, and the timer
     main = jobs[0]
     lines = [shown(main, index) for index in range(len(main.spec.runs))]
     lines += [shown(job, 0, rung) for rung, job in enumerate(jobs[1:])]
