@@ -3,8 +3,8 @@ that lead from the paper's feedforward baseline to one treated like the feedback
 
 Under the `paper` protocol the two differ in more than the loop, as in the authors' code: their feedforward
 U-Net has batch norm and a plain output, and their feedback model another normalisation of its own. Our
-feedback model takes group norm there; with batch norm it scores no better than the baseline. A gap under
-that protocol is therefore not yet a gap due to feedback: that is what the rungs are for.
+feedback model takes group norm there. A gap under that protocol is therefore not yet a gap due to feedback:
+that is what the rungs are for.
 """
 
 from __future__ import annotations

@@ -32,6 +32,11 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
+def mean_over_seeds(a: Sequence[float]) -> Difference:
+    """The mean of scores a (k,) of k training seeds with its interval, as `paired_difference` from zero."""
+    return paired_difference(a, [0.0] * len(a))
+
+
 def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Difference:
     """The difference of scores a and b (k,), where a[i] and b[i] come from the same training seed.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
-from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.config import FewShotConfig, Switches, TaskConfig
 from fbseg_core.dynamics import Model, build
 from fbseg_core.evaluate import f1_by_step
 from fbseg_core.fewshot import Run
@@ -14,6 +15,12 @@ from fbseg_core.tasks import make_batch
 from fbseg_core.train import fit
 
 EVAL_SEED = 1000
+
+
+def setup_of(settings: Mapping[str, Any], protocol: str) -> FewShotConfig:
+    """What a cell says of its few-shot comparison."""
+    names = ("examples", "updates", "seed")
+    return FewShotConfig(protocol=protocol, **{name: settings[name] for name in names})
 
 
 def train_and_score(task: TaskConfig, run: Run, images: int) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fbseg_core.config import FewShotConfig, ShapesConfig
-from fbseg_core.experiments.common import train_and_score
+from fbseg_core.config import ShapesConfig
+from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.harness import Experiment, Profile
 from fbseg_core.fewshot import few_shot
 
@@ -35,13 +35,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one model on n examples and score it with its controls."""
     task = ShapesConfig(side=settings["side"], sigma=settings["sigma"])
-    setup = FewShotConfig(
-        examples=settings["examples"],
-        protocol=settings["protocol"],
-        updates=settings["updates"],
-        seed=settings["seed"],
-    )
-    task, *runs = few_shot(task, setup)
+    task, *runs = few_shot(task, setup_of(settings, settings["protocol"]))
     (run,) = (run for run in runs if run.name == settings["model"])
     return train_and_score(task, run, settings["images"])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fbseg_core.config import FewShotConfig, ShapesConfig
-from fbseg_core.experiments.common import train_and_score
+from fbseg_core.config import ShapesConfig
+from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.harness import Experiment, Profile
 from fbseg_core.fewshot import Run, few_shot
 
@@ -42,7 +42,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one model with one help, or none, and score it with its controls."""
-    setup = FewShotConfig(examples=settings["examples"], updates=settings["updates"], seed=settings["seed"])
+    setup = setup_of(settings, "matched")
     task, feedback, plain = few_shot(ShapesConfig(side=settings["side"], sigma=settings["sigma"]), setup)
     cut = Run("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
     run = {"feedback": feedback, "loop cut": cut, "feedforward": plain}[settings["model"]]

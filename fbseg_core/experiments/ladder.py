@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
 from fbseg_core.config import FewShotConfig, ShapesConfig, TaskConfig
-from fbseg_core.experiments.common import train_and_score
-from fbseg_core.experiments.harness import Experiment, Profile
+from fbseg_core.experiments.common import setup_of, train_and_score
+from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.fewshot import Run, climb, few_shot
 
 # Each rung is the one before it and one thing more. From "loop cut" on the state has V more neurons, and a
@@ -49,11 +53,43 @@ def rung_of(task: TaskConfig, setup: FewShotConfig, rung: str) -> tuple[TaskConf
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train the model of one rung and score it with its controls."""
-    setup = FewShotConfig(
-        examples=settings["examples"], protocol="paper", updates=settings["updates"], seed=settings["seed"]
-    )
-    task, run = rung_of(ShapesConfig(side=settings["side"], sigma=settings["sigma"]), setup, settings["rung"])
+    task = ShapesConfig(side=settings["side"], sigma=settings["sigma"])
+    task, run = rung_of(task, setup_of(settings, "paper"), settings["rung"])
     return train_and_score(task, run, settings["images"])
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A rung's F1 over seeds: its mean with an interval, and its difference from the feedback model.
+
+    batch: mean F1 with the test batch's own statistics, None without batch norm. chance: of the same images.
+    """
+
+    name: str
+    f1: Difference
+    from_feedback: Difference
+    batch: float | None
+    chance: float
+
+
+def summary(rows: Sequence[Row], examples: int) -> list[Rung]:
+    """The rungs in their order, from the rows of a result with that number of examples, paired by seed."""
+    found = [row for row in rows if row.settings["examples"] == examples]
+
+    def of(rung: str, key: str) -> list:
+        mine = [row for row in found if row.settings["rung"] == rung]
+        return [row.result[key] for row in sorted(mine, key=lambda row: row.settings["seed"])]
+
+    return [
+        Rung(
+            name=rung,
+            f1=mean_over_seeds(of(rung, "f1")),
+            from_feedback=paired_difference(of(rung, "f1"), of("feedback", "f1")),
+            batch=None if None in of(rung, "f1_batch") else float(np.mean(of(rung, "f1_batch"))),
+            chance=found[0].result["chance"],
+        )
+        for rung in RUNGS
+    ]
 
 
 EXPERIMENT = Experiment(

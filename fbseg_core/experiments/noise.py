@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fbseg_core.config import FewShotConfig, ShapesConfig
-from fbseg_core.experiments.common import score_at, trained
+from fbseg_core.config import ShapesConfig
+from fbseg_core.experiments.common import score_at, setup_of, trained
 from fbseg_core.experiments.harness import Experiment, Profile
 from fbseg_core.fewshot import few_shot
 
@@ -39,13 +39,8 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one model at one noise and score it, with its controls, at each of `tests` (paper sigma)."""
     side = settings["side"]
-    setup = FewShotConfig(
-        examples=settings["examples"],
-        protocol=settings["protocol"],
-        updates=settings["updates"],
-        seed=settings["seed"],
-    )
-    task, *runs = few_shot(ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512), setup)
+    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
+    task, *runs = few_shot(task, setup_of(settings, settings["protocol"]))
     (run,) = (run for run in runs if run.name == settings["model"])
     model, last = trained(task, run)
     at = {

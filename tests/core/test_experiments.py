@@ -9,8 +9,8 @@ from fbseg_core.__main__ import main
 from fbseg_core.config import FewShotConfig, ShapesConfig
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.halting import stops
-from fbseg_core.experiments.harness import RESULTS, digest, path_of, read, run
-from fbseg_core.experiments.ladder import RUNGS, rung_of
+from fbseg_core.experiments.harness import RESULTS, Row, digest, path_of, read, run
+from fbseg_core.experiments.ladder import RUNGS, rung_of, summary
 from fbseg_core.rollout import Trajectory
 
 
@@ -143,3 +143,29 @@ def test_halting_rules_stop_where_they_say():
     assert found["‖Δh‖/‖h‖ < 0.1"] == [3, 2]  # 1/13 and 0/8 are the first below
     assert found["mask steady 1"] == [3, 2] and found["mask steady 2"] == [4, 3]
     assert found["mask steady 3"] == [4, 4]  # the first image never is
+
+
+def test_a_ladder_is_summed_up_over_seeds_and_paired_by_them():
+    def row(rung, seed, f1, batch=None):
+        settings = {"examples": 2, "rung": rung, "seed": seed}
+        return Row(settings, {"f1": f1, "f1_batch": batch, "chance": 0.07}, 1.0, "")
+
+    rows = [
+        row(rung, seed, 0.5 + seed / 100 + 0.1 * i)
+        for seed in range(7, -1, -1)
+        for i, rung in enumerate(RUNGS)
+    ]
+    found = summary(rows, 2)
+    assert [rung.name for rung in found] == list(RUNGS)
+    assert found[0].f1.mean == pytest.approx(0.535) and found[0].f1.low < 0.535 < found[0].f1.high
+    assert found[0].from_feedback.mean == pytest.approx(-0.5)
+    assert found[0].from_feedback.high == pytest.approx(-0.5)  # paired: the seeds' spread drops out
+    assert not found[-1].from_feedback.called and found[0].batch is None
+
+
+def test_the_shipped_ladder_says_what_the_page_says():
+    rungs = summary(read(path_of("ladder", "full"))[1], 2)
+    plain, cut, feedback = rungs[0], rungs[-2], rungs[-1]
+    assert plain.from_feedback.high < 0 and plain.batch > plain.f1.mean + 0.2
+    assert rungs[1].from_feedback.low > 0 and not cut.from_feedback.called
+    assert feedback.f1.k == 8
