@@ -11,14 +11,23 @@ from pages.ui import cache, controls, exports, figures, session
 from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
+from pages.ui.scene import Scene, choices, scene_of, tasks
 from pages.ui.view import MOST_INTERVENTIONS, View
 
 KINDS = {"feedback": "feedback", "loop_cut": "loop cut", "feedforward": "feedforward"}
 SCREEN = session.Screen(
-    "explore", View, {key: lesson.view for key, lesson in LESSONS.items()}, cache.scene_of
+    "explore",
+    View,
+    {key: lesson.view for key, lesson in LESSONS.items()},
+    lambda view: scene_of(view, cache.cards()),
 )
-LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve", "draws")
+LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve")
 SIGMA = knobs(View)["sigma"]
+
+
+def scene_for(view: View) -> Scene:
+    """What a view asks to compute. Raises ConfigError or CheckpointError."""
+    return scene_of(view, cache.cards())
 
 
 # ---- what the visitor does ----------------------------------------------------------------------------
@@ -53,7 +62,7 @@ def take_wish() -> None:
         if "look" in wish:
             changes |= {key: wish["look"][key] for key in LOOK}
         new = SCREEN.view.replace(**changes)
-        cache.scene_of(new)
+        scene_for(new)
         SCREEN.show(new)
     except (ConfigError, KeyError, TypeError) as error:
         SCREEN.note(f"That could not be done: {error}")
@@ -65,10 +74,9 @@ def take_wish() -> None:
 
 def choose_models(view: View) -> None:
     """Task, and which two of its checkpoints run side by side."""
-    tasks = cache.tasks()
-    st.selectbox("Task", tasks, key=SCREEN.bind("task", view.task), on_change=take_task)
-    choices = cache.choices(view.task, view.model, view.beside)
-    for field, label, names in zip(("model", "beside"), ("Model", "Beside it"), choices):
+    st.selectbox("Task", tasks(cache.cards()), key=SCREEN.bind("task", view.task), on_change=take_task)
+    lists = choices(cache.cards(), view.task, view.model, view.beside)
+    for field, label, names in zip(("model", "beside"), ("Model", "Beside it"), lists):
         key = SCREEN.bind(field, getattr(view, field) or names[0])
         st.selectbox(label, names, key=key, on_change=SCREEN.take, args=(field, names[0]))
 
@@ -121,7 +129,7 @@ def describe_card(name: str, card: Card) -> str:
 # ---- the screen ---------------------------------------------------------------------------------------
 
 
-def header(view: View, scene: cache.Scene) -> dict:
+def header(view: View, scene: Scene) -> dict:
     """What the player must know besides the run."""
     cards = [cache.cards()[name] for name in scene.models]
     model, switches = cards[0].model, scene.switches
@@ -147,6 +155,7 @@ def header(view: View, scene: cache.Scene) -> dict:
             "frozen": switches.clock is not None,
         },
         "look": {key: getattr(view, key) for key in LOOK},
+        "draws": view.draws,
         "hide": list(view.hide),
         "lut": base64.b64encode(figures.colour_scale()).decode(),
         "told": f"{scene.models[0]}, σ = {scene.task.sigma:g}, one image: {view.image}, noise {view.noise}.",
@@ -157,7 +166,7 @@ def header(view: View, scene: cache.Scene) -> dict:
 def show() -> None:
     """The player and all that follows from what is done in it."""
     view = SCREEN.view
-    scene = cache.scene_of(view)
+    scene = scene_for(view)
     if SCREEN.noted:
         st.warning(SCREEN.noted)
     if view.lesson in LESSONS:
@@ -198,7 +207,7 @@ def show() -> None:
     session.calm()
 
 
-def show_costs(scene: cache.Scene) -> None:
+def show_costs(scene: Scene) -> None:
     """Multiply-adds and milliseconds of both models."""
     rows = []
     for name in scene.models:
@@ -235,8 +244,11 @@ def page() -> None:
         if "models" not in view.hide:
             choose_models(view)
         choose_image(view)
+        if "numbers" not in view.hide:
+            # here and not in the player: only what stands outside a fragment can stop one that is at work
+            controls.toggle(SCREEN, "draws", f"{cache.DRAWS} noise draws", view.draws)
         if "switches" not in view.hide:
-            choose_switches(view, cards[cache.scene_of(view).models[0]])
+            choose_switches(view, cards[scene_for(view).models[0]])
         st.button("Reset everything", on_click=SCREEN.reset, width="stretch")
     show()
     st.caption(
@@ -244,7 +256,7 @@ def page() -> None:
         "but the one over noise draws. A small update is not a satisfied model. Since E3 normalises δ, "
         "‖δ‖ stays near a constant whatever F finds: freeze the clock to see whether the mask settles."
     )
-    for name in cache.scene_of(view).models:
+    for name in scene_for(view).models:
         st.caption(describe_card(name, cards[name]))
 
 

@@ -51,7 +51,7 @@ def choose_run(view: LabView) -> None:
         on_change=SCREEN.take,
         args=("mode",),
     )
-    names = checkpoints(cards)
+    names = checkpoints(cards, view.model)
     if view.mode == "inference":
         controls.choice(SCREEN, "model", "Checkpoint", view.model or names[0], names, names[0])
     else:

@@ -13,9 +13,8 @@ from typing import Any
 import streamlit as st
 import torch
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
-from fbseg_core import Card, CheckpointError, ConfigError, Projection, Trajectory, load, pca, rollout
+from fbseg_core import Card, Projection, load, pca
 from fbseg_core.analysis.cost import Cost, cost
 from fbseg_core.analysis.ensemble import EnsembleStep, ensemble, redraw
 from fbseg_core.analysis.lockstep import Walk, shared_plane, walk
@@ -23,57 +22,19 @@ from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.dynamics import Model
 from fbseg_core.evaluate import Score, evaluate, f1_by_step
-from fbseg_core.interventions import Swap, perturb, unpack_mask
+from fbseg_core.experiments.harness import path_of, read
+from fbseg_core.experiments.ladder import Rung, summary
 from fbseg_core.metrics import chance
 from fbseg_core.tasks import Batch, Content, draw, make_batch, task_of
 from pages.ui import few_shot_runs, own
 from pages.ui.jobs import Pool, watched
+from pages.ui.scene import Run, Scene, compute
 from pages.ui.stability_view import Variant
-from pages.ui.view import View
 
 FREEZES = 4  # passes, five seconds apart
 DRAWS = 16
-KEPT = 6  # ensembles
+KEPT = 16  # results that took long to make
 UPLOADS = 64  # examples that visitors brought along
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What a view asks to compute, with nothing left open: equal scenes give equal runs."""
-
-    models: tuple[str, str]
-    task: TaskConfig
-    image: int
-    noise: int
-    steps: int
-    switches: Switches
-    drawing: str = ""
-    cue: tuple[int, int] | None = None
-    do: tuple = ()
-
-    def untouched(self) -> Scene:
-        """The same without interventions."""
-        return Scene(**{**vars(self), "do": ()})
-
-
-@dataclass(frozen=True)
-class Run:
-    """One image through the model of a scene, and through the one beside it.
-
-    trajectory: with the scene's interventions; x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) what holds at
-    each step. beside: the other model's logits for the image in force, (T+1, 1, K, H, W), or (1, 1, K, H, W)
-    where one answer holds throughout.
-    """
-
-    scene: Scene
-    content: Content
-    noise: Tensor
-    batch: Batch
-    trajectory: Trajectory
-    x: Tensor
-    labels: Tensor
-    refused: tuple[str, ...]
-    beside: Tensor
 
 
 @st.cache_resource
@@ -126,81 +87,6 @@ def cards() -> Cards:
     return Cards({name: read_card(name) for name in shipped()})
 
 
-def choices(task: str, *named: str) -> tuple[list[str], list[str]]:
-    """A task's checkpoints that may be the model, and those that may stand beside it; best first.
-
-    named: checkpoints that a view names; a visitor's own are among the choices where they are. Raises
-    CheckpointError where there are none, ConfigError for a task without checkpoints.
-    """
-    if not cards():
-        raise CheckpointError("There is no checkpoint: make one by a command of checkpoints/README.md.")
-    kinds = {
-        name: card.model.kind
-        for name, card in cards().items()
-        # the screen's switches start from a model trained with everything on
-        if card.task.name == task and "none" not in (card.model.projection, card.model.decay)
-    }
-    theirs = {name: cards()[name] for name in named if own.kept(name)}
-    kinds |= {name: card.model.kind for name, card in theirs.items() if card.task.name == task}
-    if not kinds:
-        raise ConfigError(
-            f"There is no checkpoint of the task {task!r:.40}; choose from {', '.join(tasks())}."
-        )
-    plain = f"{task}-"
-    order = ["feedback", "loop_cut", "feedforward"]
-    names = sorted(
-        kinds, key=lambda name: (order.index(kinds[name]), name.removeprefix(plain) not in order, name)
-    )
-    first = [name for name in names if kinds[name] != "feedforward"]
-    second = [name for name in names if kinds[name] == "feedforward"] + first[::-1]
-    second = [name for name in second if name != first[0]] if first else second
-    if not first or not second:
-        raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
-    return first, second
-
-
-def tasks() -> list[str]:
-    """The tasks that have checkpoints; shapes, the paper's, comes first."""
-    return sorted({card.task.name for card in cards().values()}, key=lambda name: (name != "shapes", name))
-
-
-def scene_of(view: View) -> Scene:
-    """Fill in what a view leaves to its checkpoints. Raises ConfigError for what does not fit together."""
-    first, second = choices(view.task, view.model, view.beside)
-    names = view.model or first[0], view.beside or second[0]
-    for name, known in zip(names, (first, second)):
-        if name not in known:
-            raise ConfigError(
-                f"There is no checkpoint {name!r:.80} for this; choose from {', '.join(known)}."
-            )
-    card = cards()[names[0]]
-    built, trained = card.model, card.task
-    task = trained if view.sigma is None else trained.replace(sigma=view.sigma)
-    if view.drawing:
-        unpack_mask(view.drawing, (task.side, task.side))
-    if view.cue is not None and max(view.cue) >= task.side:
-        raise ConfigError(f"cue: {view.cue} is outside the image of {task.side} × {task.side} px.")
-    return Scene(
-        models=names,
-        task=task,
-        image=view.image,
-        noise=view.noise,
-        steps=view.T or built.steps,
-        switches=Switches(
-            loop=None if view.loop else False,
-            softmax=None if view.softmax else False,
-            decay=None if view.decay else False,
-            tau=view.tau,
-            spectrum=None if view.eigenvalue is None else (view.eigenvalue,),
-            clock=view.clock,
-            kernel=view.kernel or None,
-        ),
-        drawing=view.drawing,
-        cue=view.cue,
-        do=view.do,
-    )
-
-
 def run(scene: Scene) -> Run:
     """The run of a scene, kept for the next visitor who asks for the same."""
     return _run(repr(scene), scene)
@@ -208,43 +94,8 @@ def run(scene: Scene) -> Run:
 
 @st.cache_resource(max_entries=4, show_spinner=False)  # up to 42 MB each, at T = 60
 def _run(key: str, _scene: Scene) -> Run:
-    task = task_of(_scene.task)
-    content = task.content(_scene.task, 1, _scene.image)
-    if _scene.drawing or _scene.cue is not None:
-        mask, cue = task.sketch(_scene.task, content)
-        if _scene.drawing:
-            mask = torch.from_numpy(unpack_mask(_scene.drawing, tuple(mask.shape)))
-        content = task.drawn(_scene.task, mask, _scene.cue or cue)
-    noise = task.noise(_scene.task, 1, _scene.noise)
-    batch = task.observe(_scene.task, content, noise)
-    net, other = model(_scene.models[0])[0], model(_scene.models[1])[0]
-    result = perturb(net, _scene.task, batch, _scene.steps, _scene.do, _scene.switches)
-    return Run(
-        scene=_scene,
-        content=content,
-        noise=noise,
-        batch=batch,
-        trajectory=result.trajectory,
-        x=result.x,
-        labels=result.labels,
-        refused=result.refused,
-        beside=_beside(other, _scene, batch, len(result.x)),
-    )
-
-
-def _beside(other: Model, scene: Scene, batch: Batch, frames: int) -> Tensor:
-    """The other model's logits at each step; it meets the same images and is otherwise left alone."""
-    swaps = [item for item in scene.do if isinstance(item, Swap)]
-    if other.config.kind != "feedforward":
-        logits = perturb(other, scene.task, batch, scene.steps, swaps).trajectory.logits
-        return torch.cat([logits, logits[-1:].expand(frames, *logits.shape[1:])])[:frames]
-    starts = {0: rollout(other, batch.x, 1).logits[-1]}
-    for swap in swaps:
-        starts[swap.t] = rollout(other, draw(scene.task, swap.seed, swap.noise).x, 1).logits[-1]
-    order = sorted(starts)
-    if len(order) == 1:
-        return starts[0][None]
-    return torch.stack([starts[max(t for t in order if t <= now)] for now in range(frames)])
+    net, other = (model(name)[0] for name in _scene.models)
+    return compute(_scene, net, other)
 
 
 def plane(run: Run, what: str, points: str) -> Projection:
@@ -267,8 +118,23 @@ def costs(name: str, side: int) -> Cost:
 
 
 @st.cache_resource
-def _ensembles() -> OrderedDict[str, list[EnsembleStep]]:
+def _kept() -> OrderedDict[tuple, Any]:
     return OrderedDict()
+
+
+def kept(key: tuple, make: Callable[[], Any] | None) -> Any:
+    """What took long to make, for the next who asks; with None only what is there already, or None.
+
+    `make` may draw its progress, which what st.cache_* holds cannot.
+    """
+    held = _kept()
+    if key not in held:
+        if make is None:
+            return None
+        held[key] = make()
+        while len(held) > KEPT:
+            held.popitem(last=False)
+    return held[key]
 
 
 def draws(run: Run, plane: Projection, progress: Callable[[float], None] | None) -> list[EnsembleStep] | None:
@@ -277,11 +143,8 @@ def draws(run: Run, plane: Projection, progress: Callable[[float], None] | None)
     Kept for the next who asks. `progress` is told the share done, and may raise to stop; with None only
     what is there already is returned, or None.
     """
-    key = f"{run.scene!r} {plane.what} {plane.regions is not None}"
-    kept = _ensembles()
-    if key not in kept:
-        if progress is None:
-            return None
+
+    def make() -> list[EnsembleStep]:
         scene, steps = run.scene, []
         batch = redraw(scene.task, run.content, DRAWS, scene.noise)
         for step in ensemble(model(scene.models[0])[0], batch, scene.switches, plane):
@@ -289,10 +152,10 @@ def draws(run: Run, plane: Projection, progress: Callable[[float], None] | None)
             progress(len(steps) / (scene.steps + 1))
             if step.t == scene.steps:
                 break
-        kept[key] = steps
-        while len(kept) > KEPT:
-            kept.popitem(last=False)
-    return kept[key]
+        return steps
+
+    key = ("draws", repr(run.scene), plane.what, plane.regions is not None)
+    return kept(key, None if progress is None else make)
 
 
 # ---- the Stability lab --------------------------------------------------------------------------------
@@ -325,24 +188,14 @@ def _shared_plane(key: str, _variants: Sequence[Variant]) -> Projection:
     return shared_plane([walk_of(variant).clocked for variant in _variants])
 
 
-@st.cache_resource
-def _kept() -> OrderedDict[tuple, Any]:
-    return OrderedDict()
-
-
-def kept(key: tuple, make: Callable[[], Any] | None) -> Any:
-    """What took long to make, for the next who asks; with None only what is there already, or None.
-
-    `make` may draw its progress, which what st.cache_* holds cannot.
-    """
-    held = _kept()
-    if key not in held:
-        if make is None:
-            return None
-        held[key] = make()
-        while len(held) > 16:
-            held.popitem(last=False)
-    return held[key]
+@st.cache_data(show_spinner=False)
+def ladder() -> tuple[dict[str, Any], list[Rung]]:
+    """The head of the shipped ladder and its rungs at two examples; nothing where it does not ship."""
+    path = path_of("ladder", "full")
+    if not path.exists():
+        return {}, []
+    head, rows = read(path)
+    return head, summary(rows, 2)
 
 
 # ---- what visitors train and bring along ------------------------------------------------------------------

@@ -15,7 +15,7 @@ from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.interventions import AnyIntervention
 from fbseg_core.tasks import task_of
 from pages.ui import figures, own
-from pages.ui.cache import Run, Scene
+from pages.ui.scene import Run, Scene
 from pages.ui.session import Screen
 from pages.ui.view import PARTS
 

@@ -123,8 +123,11 @@ def gradient_figure(runs: Sequence[Shown]) -> go.Figure:
     return _style(figure, "update", "Gradient norm", runs)
 
 
-def score_figure(scores: Sequence[tuple[Shown, Score]]) -> go.Figure:
-    """F1 on fresh images at t = 1, 2, … with the interval over images; a plain model's holds throughout."""
+def score_figure(scores: Sequence[tuple[Shown, Score]], limit: float | None = None) -> go.Figure:
+    """F1 on fresh images at t = 1, 2, … with the interval over images; a plain model's holds throughout.
+
+    limit: the ideal observer's F1, a line that no model can cross.
+    """
     figure = go.Figure()
     last = max(len(score.f1) for _, score in scores) - 1
     for run, score in scores:
@@ -140,6 +143,11 @@ def score_figure(scores: Sequence[tuple[Shown, Score]]) -> go.Figure:
         figure.add_scatter(
             x=x, y=[score.f1[i] for i in rows], mode="lines+markers" if run.recurrent else "lines",
             name=run.name, line={"color": run.colour, "dash": run.dash, "width": 2.5},
+        )  # fmt: skip
+    if limit is not None:
+        figure.add_hline(
+            y=limit, line={"color": NEUTRAL, "width": 2}, annotation_text="ideal observer",
+            annotation_position="bottom left",
         )  # fmt: skip
     figure.add_hline(y=scores[0][1].chance, line={"color": NEUTRAL, "dash": "dot", "width": 2})
     figure.update_yaxes(range=[-0.03, 1.03])

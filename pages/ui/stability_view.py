@@ -11,6 +11,7 @@ from pydantic import Field
 from fbseg_core import Card, ConfigError
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.config import Switches, TaskConfig, knob
+from pages.ui import own
 from pages.ui.link import LARGEST_SEED, Linked
 
 NAMES: tuple[str, ...] = tuple(ABLATIONS)
@@ -72,15 +73,17 @@ class Variant:
     switches: Switches
 
 
-def checkpoints(cards: Mapping[str, Card]) -> list[str]:
-    """The checkpoints whose loop is closed, the paper's task first."""
+def checkpoints(cards: Mapping[str, Card], named: str = "") -> list[str]:
+    """The checkpoints whose loop is closed, the paper's task first; a visitor's own if `named` is one."""
     names = [name for name, card in cards.items() if card.model.kind == "feedback"]
+    if named not in names and own.kept(named) and cards[named].model.kind == "feedback":
+        names.append(named)
     return sorted(names, key=lambda name: (name not in TRAINED.values(), name != TRAINED[NAMES[0]], name))
 
 
 def variants_of(view: LabView, cards: Mapping[str, Card]) -> dict[str, Variant]:
     """The four variants of a view by name. Raises ConfigError for a checkpoint that is not there."""
-    known = checkpoints(cards)
+    known = checkpoints(cards, view.model)
     if not known:
         raise ConfigError("There is no feedback checkpoint: make one by a command of checkpoints/README.md.")
     chosen = view.model or known[0]

@@ -63,7 +63,9 @@ class View(Linked):
     points: Literal["image", "regions"] = knob("image", "Whole state, or means over shape and background.")
     chart: Literal["plane", "time"] = knob("plane", "PC1 against PC2, or PC1 over t.")
     curve: Literal["f1", "iou", "update", "entropy", "norms"] = knob("f1", "Curve over time.")
-    draws: bool = knob(False, "Run 16 noise draws of the image.")
+    draws: bool = knob(
+        False, "Run 16 noise draws of the image, untouched: a cloud in the plane, bands on the curves."
+    )
     hide: tuple[Part, ...] = Field((), max_length=20)
 
     def encode(self, key: str) -> str:

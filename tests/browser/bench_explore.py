@@ -96,6 +96,8 @@ def main() -> None:
             keys = lambda i: "ArrowLeft" if i // 20 % 2 == 0 else "ArrowRight"  # noqa: E731
             line("key press to painted frame", painted(page, key, 100, keys), "ms", 33)
             page, _ = open_page(browser, url)
+            sent = page.locator(".player").get_attribute("data-bytes")
+            print(f"payload of a default run: {int(sent) / 1000:.0f} kB   bar 700")
             page.wait_for_selector(".player[data-playing=false]")
             page.wait_for_timeout(25_000)  # until the last freeze of the warm-up
             line("σ drag to new masks, 64 px", drag_sigma(page, 60), "ms", 250)

@@ -321,7 +321,7 @@ def test_plane_follows_its_menus_and_sixteen_draws_are_a_cloud(open_page):
     page.locator("select.view").select_option("time")
     assert "PC1" in page.locator("svg.plane").text_content() and page.locator(live).count() == 0
     before = payload(page)
-    page.get_by_label("16 noise draws").check()
+    page.get_by_text("16 noise draws", exact=True).click()
     another_payload(page, before)
     assert page.locator("svg.plane path[opacity='0.3']").count() == 32
     assert page.locator("svg.over-time polygon").count() == 1

@@ -2,30 +2,15 @@ import json
 import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from driven import ROOT, app, sound
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import checkpoint
 from fbseg_core.config import knobs
 from pages.ui.view import View
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def app(file="app.py", **query):
-    at = AppTest.from_file(str(ROOT / file), default_timeout=60)
-    for key, value in query.items():
-        at.query_params[key] = value
-    at.run()
-    sound(at)
-    return at
-
-
-def sound(at):
-    assert not at.exception and not at.error
 
 
 def header(at):

@@ -16,6 +16,7 @@ from streamlit.testing.v1 import AppTest
 
 from fbseg_core import ConfigError, ShapesConfig, build, load
 from fbseg_core.__main__ import main
+from fbseg_core.analysis.ideal import ideal_f1
 from fbseg_core.analysis.paired import Difference, paired_difference
 from fbseg_core.config import GroupingConfig
 from fbseg_core.evaluate import evaluate
@@ -64,6 +65,11 @@ def app(file=PAGE, owner=ME, **query):
 def sound(at):
     assert not at.exception and not at.error and not at.warning
     return at
+
+
+def tables(at):
+    """The rows of all tables."""
+    return [row for table in at.table for row in table.value.to_dict("records")]
 
 
 def view(at):
@@ -428,8 +434,28 @@ def test_the_command_learns_the_same_weights_and_scores_are_those_of_eval(scored
     assert result.score == score and kept.f1[-1] == round(score.f1[-1], 4)
 
 
+def test_the_limit_is_computed_on_request_and_stands_above_both(scored, monkeypatch):
+    from pages.ui import few_shot_after
+
+    seen = []
+
+    def quick(task, images, seed, progress):  # the real one takes about a minute
+        seen.append((task, images, seed))
+        progress(images)
+        return ideal_f1(task.replace(side=16), 2, seed)
+
+    monkeypatch.setattr(few_shot_after, "ideal_f1", quick)
+    assert not any(row.get("model") == "ideal observer" for row in tables(scored))
+    scored.button(key="limit").click().run()
+    sound(scored)
+    assert seen == [(followed(scored).spec.task, 200, 1000)]
+    assert any(row.get("model") == "ideal observer" for row in tables(scored))
+    assert not [button for button in scored.button if button.key == "limit"]
+
+
 def test_both_open_in_explore_by_one_click(scored):
-    links = [link.proto.url for link in scored.get("link_button")]
+    urls = [link.proto.url for link in scored.get("link_button")]
+    links = [url for url in urls if url.startswith("./?")]
     assert len(links) == 2
     results = [cache.result(followed(scored), index, ME) for index in (0, 1)]
     assert all(result.name.replace(":", "%3A") in link for link in links for result in results)
@@ -438,6 +464,10 @@ def test_both_open_in_explore_by_one_click(scored):
     assert at.selectbox(key="explore-model").value == results[0].name
     assert any(results[0].card.protocol in caption.value for caption in at.caption)
     assert results[0].name not in app("pages/explore.py").selectbox(key="explore-model").options
+    (stability,) = set(urls) - set(links)
+    assert stability == f"./stability?v=1&model={results[0].name.replace(':', '%3A')}"
+    at = sound(app("pages/stability.py", model=results[0].name, T="12"))
+    assert at.selectbox(key="stability-model").value == results[0].name
     at = app("pages/explore.py", model="mine:feedback-0123456789abcdef")
     assert "could not be read" in at.warning[0].value
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from test_explore import app, header, sound
+from driven import app, sound
+from test_explore import header
 
 from pages.ui.presets import LESSONS
 

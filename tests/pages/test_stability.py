@@ -6,10 +6,11 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 
+import driven
 import numpy as np
 import pytest
+from driven import ROOT, sound
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import Card, build, checkpoint, load, save
@@ -17,22 +18,12 @@ from pages.ui import cache, stability_exports, stability_figures
 from pages.ui.stability_presets import PRESETS
 from pages.ui.stability_view import NAMES, TRAINED, LabView, variants_of
 
-ROOT = Path(__file__).resolve().parents[2]
 SIGNATURES = {"settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"}
 SMALL = {"T": "12"}
 
 
 def app(file="pages/stability.py", **query):
-    at = AppTest.from_file(str(ROOT / file), default_timeout=60)
-    for key, value in query.items():
-        at.query_params[key] = value
-    at.run()
-    sound(at)
-    return at
-
-
-def sound(at):
-    assert not at.exception and not at.error
+    return driven.app(file, **query)
 
 
 def table(at):

@@ -9,11 +9,12 @@ from fbseg_core.interventions import Swap
 from pages.ui import cache, exports
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
+from pages.ui.scene import scene_of
 from pages.ui.view import View
 
 
 def packed(view, **parts):
-    scene = cache.scene_of(view)
+    scene = scene_of(view, cache.cards())
     run, plain = cache.run(scene), cache.run(scene.untouched())
     plain = plain if scene.do else run
     raw = pack(
@@ -87,7 +88,7 @@ def test_one_answer_is_sent_once():
 
 
 def test_curves_as_csv_are_those_of_the_screen():
-    scene = cache.scene_of(LESSONS["erase"].view)
+    scene = scene_of(LESSONS["erase"].view, cache.cards())
     run, plain = cache.run(scene), cache.run(scene.untouched())
     rows = [line.split(",") for line in exports.table(run, plain).splitlines()]
     table = dict(zip(rows[0], zip(*rows[1:])))
@@ -99,7 +100,7 @@ def test_curves_as_csv_are_those_of_the_screen():
 
 
 def test_the_archive_holds_the_trajectory_bit_for_bit(tmp_path):
-    run = cache.run(cache.scene_of(View(task="grouping")))
+    run = cache.run(scene_of(View(task="grouping"), cache.cards()))
     path = tmp_path / "run.npz"
     path.write_bytes(exports.arrays(run))
     loaded = np.load(path)
@@ -112,7 +113,7 @@ def test_the_archive_holds_the_trajectory_bit_for_bit(tmp_path):
 def test_the_animation_has_a_frame_a_step(tmp_path):
     from PIL import Image
 
-    scene = cache.scene_of(LESSONS["erase"].view)
+    scene = scene_of(LESSONS["erase"].view, cache.cards())
     path = tmp_path / "run.png"
     path.write_bytes(
         exports.animation(cache.run(scene), cache.run(scene.untouched()), ["feedback", "feedforward"])
@@ -130,10 +131,10 @@ def test_a_scene_says_what_does_not_fit():
 
     for view in (View(task="none"), View(model="grouping-feedback"), View(drawing="AAAA"), View(cue=(64, 0))):
         with pytest.raises(ConfigError):
-            cache.scene_of(view)
+            scene_of(view, cache.cards())
 
 
 def test_a_run_is_the_same_for_the_same_scene_and_drawn_images_are_used():
-    scene = cache.scene_of(LESSONS["unlearned-size"].view)
+    scene = scene_of(LESSONS["unlearned-size"].view, cache.cards())
     assert torch.equal(cache.run(scene).x, cache.run(scene).x)
     assert int(cache.run(scene).labels[0].sum()) > 2000

@@ -39,7 +39,6 @@ function buildChoices(S) {
   $(".points").value = look.points;
   $(".view").value = look.chart;
   $(".curve").value = look.curve;
-  $(".draws").checked = look.draws;
 }
 
 // Panels that stay are left where they are, so that none loses its focus when another comes or goes.

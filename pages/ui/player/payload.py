@@ -22,7 +22,7 @@ from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.analysis.ensemble import EnsembleStep
 from fbseg_core.metrics import chance, commit_time, entropy, f1_over_time
 from fbseg_core.tasks import task_of
-from pages.ui.cache import Run
+from pages.ui.scene import Run
 
 NOISE_SPAN = 4.0  # the noise sent for live preview is cut at ± 4 σ; of a thousand pixels 0.06 are
 

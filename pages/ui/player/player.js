@@ -68,7 +68,6 @@ function wire(S) {
   choose(".points", "points", (e) => e.value, true);
   choose(".view", "chart");
   choose(".curve", "curve");
-  choose(".draws", "draws", (e) => e.checked, true);
   $(".save").addEventListener("click", () => save(S));
 }
 
@@ -108,6 +107,7 @@ function receive(S, data) {
   if (answered) flush(S);
   S.$(".player").dataset.run = header.run;
   S.$(".player").dataset.payload = header.id;
+  S.$(".player").dataset.bytes = bytes.length;
 }
 
 function begin(S) {

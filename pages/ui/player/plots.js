@@ -85,7 +85,7 @@ function curvesOf(S) {
 
 function contractionText(S) {
   const { bands } = S.header;
-  if (!S.look.draws) return "";
+  if (!S.header.draws) return "";
   if (!bands) return "16 noise draws: running…";
   const factors = bands.contraction.filter((v) => v !== null);
   const last = factors.at(-1);

@@ -1,0 +1,22 @@
+"""A page driven by AppTest, and what must hold of it after every run."""
+
+from pathlib import Path
+
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def app(file="app.py", **query):
+    """The page opened by a link with these parameters."""
+    at = AppTest.from_file(str(ROOT / file), default_timeout=60)
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    return sound(at)
+
+
+def sound(at):
+    """No traceback and no error on the page; returns it."""
+    assert not at.exception and not at.error
+    return at
