@@ -1,0 +1,324 @@
+import json
+
+import pytest
+import torch
+from explorer import (
+    CONTRAST,
+    LUT,
+    another_run,
+    go,
+    pixels,
+    reference,
+    run_id,
+    settle,
+    shape,
+    shows,
+    step,
+    summary,
+)
+
+from fbseg_core import load, make_batch, rollout
+from fbseg_core.interventions import Flip, Freeze, Kick, Swap
+from fbseg_core.tasks import draw
+
+pytestmark = pytest.mark.browser
+
+
+# ---- interventions ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, item",
+    [
+        ("Cut the loop", Flip(t=3)),
+        ("Softmax off", Flip(t=3, switch="softmax")),
+        ("Decay off", Flip(t=3, switch="decay")),
+        ("Hold the decay's clock", Freeze(t=3)),
+        ("Show the model another image", Swap(t=3, seed=3)),
+        ("Add noise to every neuron", Kick(t=3)),
+    ],
+)
+def test_each_intervention_acts_at_the_step_on_show(open_page, name, item):
+    page = open_page("?task=grouping&image=2&t=3")
+    plain = reference("grouping-feedback", image=2)
+    before = run_id(page)
+    page.locator(".acts").get_by_role("button", name=name).click()
+    another_run(page, before)
+    want = reference("grouping-feedback", image=2, do=(item,))
+    for t in (2, 3, 7):
+        go(page, t)
+        assert shows(page, "run", shape(want, t)) and shows(page, "ghost", shape(plain, t))
+        assert shows(page, "truth", want.labels[t, 0] > 0)
+    assert page.locator(".marks span").count() == 1
+    chip = page.locator(".chips button").first
+    assert chip.inner_text().startswith("t = 3")
+    link = page.evaluate("location.search")
+    again = open_page("/" + link if not link.startswith("?") else link)
+    go(again, 7)
+    assert shows(again, "run", shape(want, 7))
+    before = run_id(page)
+    chip.click()
+    another_run(page, before)
+    assert page.locator(".panel.ghost").count() == 0 and page.locator(".marks span").count() == 0
+    assert page.faults == []
+
+
+def test_painting_and_erasing_with_the_pointer(open_page):
+    page = open_page("?task=grouping&image=2&t=7")
+    for name, kind in (("Wipe the state", "erase"), ("Paint into the feedback neurons", "paint v")):
+        tool = page.locator(".acts").get_by_role("button", name=name)
+        tool.click()
+        box = page.locator(".panel.run canvas").bounding_box()
+        before, masks = run_id(page), pixels(page, "run")
+        page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] * 0.5, steps=5)
+        page.mouse.up()
+        another_run(page, before)
+        page.mouse.move(5, 5)
+        assert page.locator(".chips").get_by_text(kind).count() == 1
+        if kind == "erase":
+            changed = (pixels(page, "run") != masks).any(-1)
+            assert changed[16:22, 43].all() and not changed[:, :40].any()
+        page.locator(".acts").get_by_role("button", name=name).click()  # put the tool down
+    assert page.faults == []
+
+
+def test_clear_all_and_the_most_that_is_allowed(open_page):
+    items = "~".join(f"kick,t:{t}" for t in range(1, 13))
+    page = open_page(f"?task=grouping&do={items}&t=2")
+    assert page.locator(".chips").get_by_text("At most 12").count() == 1
+    assert page.locator(".acts").get_by_role("button", name="Add noise to every neuron").is_disabled()
+    before = run_id(page)
+    page.get_by_role("button", name="Take back every intervention").click()
+    another_run(page, before)
+    assert page.locator(".chips button").count() == 0
+
+
+# ---- drawing ------------------------------------------------------------------------------------------
+
+
+def test_drawing_with_undo_clear_stamps_and_way_back(open_page):
+    page = open_page("?sigma=0.2")
+    page.get_by_role("button", name="Draw the clean image").click()
+    tools = page.locator(".draw-tools")
+    before = run_id(page)
+    tools.get_by_role("button", name="Start from an empty image").click()
+    another_run(page, before)
+    empty = (pixels(page, "truth") == LUT[0]).all()
+    assert empty
+    tools.get_by_role("button", name="Stamp a circle").click()
+    box = page.locator(".panel.input canvas").bounding_box()
+    before = run_id(page)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    another_run(page, before)
+    page.mouse.move(5, 5)  # no crosshair in the pictures that are compared
+    disc = (pixels(page, "truth") == LUT[255]).all(-1)
+    assert disc[32, 32] and 0.1 < disc.mean() < 0.15
+    go(page, 10)
+    assert "F1 0.9" in page.locator(".panel.run figcaption").inner_text()  # and the models answer it
+    tools.get_by_role("button", name="Draw", exact=True).click()
+    before = run_id(page)
+    page.mouse.move(box["x"] + 10, box["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 10, box["y"] + 100, steps=2)
+    page.mouse.up()
+    another_run(page, before)
+    assert (pixels(page, "truth") == LUT[255]).all(-1).sum() > disc.sum() + 20
+    before = run_id(page)
+    tools.get_by_role("button", name="Take back the last stroke").click()
+    another_run(page, before)
+    assert ((pixels(page, "truth") == LUT[255]).all(-1) == disc).all()
+    again = open_page(page.evaluate("location.search"))
+    assert ((pixels(again, "truth") == LUT[255]).all(-1) == disc).all()
+    before = run_id(page)
+    tools.get_by_role("button", name="Drop the drawing").click()
+    another_run(page, before)
+    page.wait_for_function("!location.search.includes('drawing')")
+    assert page.faults == []
+
+
+def test_a_click_or_the_keyboard_moves_the_cue(open_page):
+    page = open_page("?task=grouping&image=2")
+    truth = pixels(page, "truth")
+    box = page.locator(".panel.input canvas").bounding_box()
+    before = run_id(page)
+    page.mouse.click(box["x"] + box["width"] * 5.5 / 48, box["y"] + box["height"] * 5.5 / 48)
+    another_run(page, before)
+    asked = pixels(page, "truth")
+    assert not (asked == truth).all() and (asked[5, 5] == LUT[255]).all()
+    page.wait_for_function("location.search.includes('cue=')")
+    page.mouse.move(5, 5)
+    page.locator(".panel.input canvas").focus()
+    before = run_id(page)
+    page.keyboard.press("ArrowUp")  # from the middle, one up
+    page.keyboard.press("Enter")
+    another_run(page, before)
+    page.wait_for_function("decodeURIComponent(location.search).includes('cue=[23,24]')")
+    assert page.faults == []
+
+
+# ---- links and exports --------------------------------------------------------------------------------
+
+
+def test_a_link_brings_back_the_whole_screen(open_page):
+    page = open_page("?task=grouping")
+    page.locator("select.layer").select_option("entropy")
+    go(page, 6)
+    page.wait_for_function("location.search.includes('t=6') && location.search.includes('layer=entropy')")
+    page.get_by_text("Exponential decay").click()
+    page.wait_for_function("location.search.includes('decay=false')")
+    again = open_page(page.evaluate("location.search"))
+    assert step(again) == 6 and again.locator("select.layer").input_value() == "entropy"
+    assert again.get_by_text("decay = False").count() == 1
+    assert (pixels(again, "run") == pixels(page, "run")).all()
+    assert run_id(again) == run_id(page)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "?sigma=1e400", "?T=-1", "?t=nan", "?task=%3Cscript%3Ealert(1)%3C/script%3E", "?v=99&task=grouping",
+        "?shapes-sigma=1", "?do=boom", "?do=paint,mask:AAAA,t:2~kick,t:1e99", "?drawing=" + "A" * 9000,
+        "?cue=%5B99999,1%5D&task=grouping", "?drawing=AAAA", "?hide=%5B%22x%22%5D", "?lesson=none",
+        "?model=../../etc/passwd", "?image=" + "9" * 3000,
+    ],
+)  # fmt: skip
+def test_a_hostile_or_stale_link_gives_defaults_and_one_notice(open_page, bad):
+    page = open_page(bad)
+    assert summary(page).startswith("Step 10 of 10")
+    alerts = page.locator("[data-testid=stAlert]")
+    assert alerts.count() == 1 and "defaults are shown" in alerts.inner_text()
+    assert shows(page, "run", shape(reference("shapes-feedback"), 10))
+    assert page.faults == []
+
+
+def test_a_teacher_link_hides_what_it_says(open_page):
+    hidden = ["models", "switches", "layers", "interventions", "draw", "export", "plane"]
+    page = open_page(f"?task=grouping&hide={json.dumps(hidden)}")
+    for selector in (".layer", ".acts", ".draw-tools", ".plane-figure", ".save"):
+        assert not page.locator(selector).is_visible(), selector
+    for text in ("Beside it", "Exponential decay", "Take it along"):
+        assert page.get_by_text(text).count() == 0
+    assert page.locator(".sigma").is_visible() and page.get_by_text("Image seed").count() == 1
+    page.get_by_role("button", name="Reset everything").click()
+    page.wait_for_function("!location.search.includes('task')")
+    assert "hide" in page.evaluate("location.search")  # a reset does not unhide
+
+
+def test_reset_brings_back_the_defaults_and_an_empty_link(open_page):
+    page = open_page("?lesson=late-kick&layer=error")
+    page.get_by_role("button", name="Reset everything").click()
+    page.wait_for_function("location.search === ''")
+    settle(page)
+    assert page.locator(".panel.ghost").count() == 0
+    assert shows(page, "run", shape(reference("shapes-feedback"), 10))
+
+
+def test_back_in_the_browser_goes_back(open_page):
+    page = open_page("?task=grouping")
+    page.get_by_role("button", name="New").first.click()
+    page.wait_for_function("location.search.includes('image=1')")
+    page.wait_for_timeout(1200)  # sooner, the old address counts as overtaken by the click
+    page.go_back()
+    page.wait_for_function("!location.search.includes('image=1')")
+    settle(page)
+    page.wait_for_timeout(500)
+    settle(page)
+    assert shows(page, "run", shape(reference("grouping-feedback"), step(page)))
+
+
+def test_frame_and_files_can_be_saved(open_page, tmp_path):
+    page = open_page("?task=grouping")
+    with page.expect_download() as caught:
+        page.get_by_role("button", name="Save frame").click()
+    from PIL import Image
+
+    path = tmp_path / "frame.png"
+    caught.value.save_as(path)
+    assert Image.open(path).size[0] > 4 * 384
+    page.get_by_text("Take it along").click()
+    for label, start in (("Curves", b"t,model_f1"), ("Trajectory", b"PK"), ("Animation", b"\x89PNG")):
+        with page.expect_download() as caught:
+            page.get_by_role("button", name=label).click()
+        caught.value.save_as(path)
+        assert path.read_bytes().startswith(start)
+    assert page.faults == []
+
+
+# ---- phone --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_phone_has_no_sideways_scroll_and_two_pictures_in_a_row(open_page, theme):
+    page = open_page("?lesson=erase&layer=error", width=390, height=844, theme=theme, has_touch=True)
+    wide = page.evaluate(
+        """() => [...document.querySelectorAll('[data-testid=stMain] *')].filter(e => {
+            const box = e.getBoundingClientRect();
+            return box.width && box.right > innerWidth + 1 && !e.closest('pre, [data-testid=stSidebar]');
+        }).map(e => e.className)"""
+    )
+    assert wide == []
+    inside = page.locator(".player").evaluate(
+        """root => [...root.querySelectorAll('*')].filter(e => {
+            const box = e.getBoundingClientRect();
+            return box.width && (box.right > innerWidth + 1 || box.left < -1) && !e.closest('.film, svg');
+        }).map(e => e.className)"""
+    )
+    assert inside == []
+    boxes = [page.locator(".panel canvas").nth(i).bounding_box() for i in range(4)]
+    assert boxes[0]["y"] == pytest.approx(boxes[1]["y"], abs=1) and boxes[2]["y"] > boxes[0]["y"]
+    page.locator(".transport .back").tap()
+    assert step(page) == 19
+    assert page.faults == []
+
+
+def test_a_finger_draws(open_page):
+    page = open_page("?sigma=0.2", width=390, height=844, has_touch=True)
+    page.get_by_role("button", name="Draw the clean image").tap()
+    page.get_by_role("button", name="Stamp a square").tap()
+    before = run_id(page)
+    page.locator(".panel.input canvas").tap(position={"x": 40, "y": 120})
+    another_run(page, before)
+    truth = (pixels(page, "truth") == LUT[255]).all(-1)
+    assert truth[40:46, 12:16].all()
+
+
+def test_make_batch_is_what_the_reference_draws():
+    """The reference of these tests is the library's own batch, so that both are held to the same images."""
+    _, card = load("shapes-feedback")
+    assert torch.equal(draw(card.task, 0, 0).x, make_batch(card.task, 1, 0).x)
+    assert rollout(load("shapes-feedback")[0], draw(card.task, 0, 0).x, 2).h.shape[0] == 3
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_contrast_is_AA(open_page, theme):
+    page = open_page("?lesson=erase&layer=error", theme=theme)
+    page.get_by_text("What it costs").click()
+    page.locator(".panel.run canvas").hover()
+    page.wait_for_timeout(400)
+    assert page.evaluate(CONTRAST) == []
+
+
+def test_focus_survives_what_it_sets_off(open_page):
+    page = open_page("?task=grouping&t=3")
+    focused = (
+        "document.activeElement.shadowRoot?.activeElement?.textContent ?? document.activeElement.textContent"
+    )
+    page.locator(".acts").get_by_role("button", name="Cut the loop").focus()
+    before = run_id(page)
+    page.keyboard.press("Enter")
+    another_run(page, before)
+    assert page.evaluate(focused) == "Close the loop"
+    before = run_id(page)
+    page.keyboard.press("Enter")
+    another_run(page, before)
+    assert page.evaluate(focused) == "Cut the loop"
+    page.locator(".acts").get_by_role("button", name="Wipe the state").click()
+    page.locator(".panel.run canvas").focus()  # and a stroke by keyboard leaves its panel in focus
+    before = run_id(page)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+    another_run(page, before)
+    page.keyboard.press("ArrowUp")
+    page.locator(".pixel-text").get_by_text("row 22, column 24").wait_for()
