@@ -21,13 +21,16 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from fbseg_core.checkpoint import write_whole
 from fbseg_core.config import ConfigError
+
+if TYPE_CHECKING:
+    from fbseg_core.experiments.report import Finding, Panel
 
 Profile = Literal["tiny", "quick", "full"]
 Settings = Mapping[str, Any]
@@ -38,14 +41,20 @@ RESULTS = Path(__file__).with_name("results")
 class Experiment:
     """One claim under test.
 
-    cells(profile) lists the settings of every cell, plain JSON values; measure(settings) gives its numbers,
-    the same ones wherever it runs. claim is the sentence of the paper, or the question, that it answers.
+    title: a few words. claim: the sentence of the paper, or the question, that it answers; source: where
+    that stands. cells(profile) lists the settings of every cell, plain JSON values; measure(settings) gives
+    its numbers, the same ones wherever it runs. panels(rows) and conclude(rows) say what a result, whole
+    for its profile, holds.
     """
 
     name: str
+    title: str
     claim: str
+    source: str
     cells: Callable[[Profile], list[dict[str, Any]]]
     measure: Callable[[Settings], dict[str, Any]]
+    panels: Callable[[Sequence[Row]], list[Panel]]
+    conclude: Callable[[Sequence[Row]], Finding]
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_diffe
 from fbseg_core.config import FewShotConfig, ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.harness import Experiment, Profile, Row
+from fbseg_core.experiments.report import Finding, Panel, Series, exact, words
 from fbseg_core.fewshot import Run, climb, few_shot
 
 # Each rung is the one before it and one thing more. From "loop cut" on the state has V more neurons, and a
@@ -92,9 +93,56 @@ def summary(rows: Sequence[Row], examples: int) -> list[Rung]:
     ]
 
 
+def panels(rows: Sequence[Row]) -> list[Panel]:
+    """F1 from rung to rung, for each number of examples."""
+    found = []
+    for n in sorted({row.settings["examples"] for row in rows}):
+        rungs = summary(rows, n)
+        names = tuple(rung.name for rung in rungs)
+        own = [rung for rung in rungs if rung.batch is not None]
+        batch = Series(
+            "with the test batch's statistics",
+            "other",
+            tuple(rung.name for rung in own),
+            tuple(exact(rung.batch) for rung in own),
+        )
+        lines = (
+            Series("F1 of the rung", "feedback", names, tuple(rung.f1 for rung in rungs)),
+            batch,
+            Series("chance", "chance", names, tuple(exact(rung.chance) for rung in rungs)),
+        )
+        found.append(Panel(f"shapes, {n} examples", "", "pooled F1", lines))
+    return found
+
+
+def conclude(rows: Sequence[Row]) -> Finding:
+    """The first rung from which the feedback model is no longer better explains the gap."""
+    n = min(row.settings["examples"] for row in rows)
+    rungs = summary(rows, n)
+    plain, cut, feedback = rungs[0], rungs[-2], rungs[-1]
+    level = next((rung for rung in rungs[:-1] if rung.from_feedback.high >= 0), None)
+    because = (
+        f"n = {n}: feedforward {words(plain.f1)}, feedback {words(feedback.f1)}; "
+        f"with the loop cut {words(cut.f1)}, which is {words(cut.from_feedback, sign=True)} from feedback."
+    )
+    if level is None:
+        return Finding("reproduced", because)
+    if level is plain:
+        return Finding("not reproduced", because)
+    return Finding(
+        "explained by",
+        f"{because} {level.name!r} alone gives {words(level.f1)}.",
+        level.name.removeprefix("+ "),
+    )
+
+
 EXPERIMENT = Experiment(
-    "ladder",
-    "What separates the two models is feedback.",
-    cells,
-    measure,
+    name="ladder",
+    title="One change at a time",
+    claim="What separates the two models is feedback.",
+    source="abstract, mechanism 1",
+    cells=cells,
+    measure=measure,
+    panels=panels,
+    conclude=conclude,
 )

@@ -1,0 +1,95 @@
+"""What the rows of an experiment say: panels of curves over seeds, and a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
+from fbseg_core.config import ConfigError
+from fbseg_core.experiments.harness import Row
+
+Word = Literal["reproduced", "partly", "not reproduced", "explained by", "measured"]
+Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "other"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict on a claim: one of four words, or "measured" where the paper claims nothing.
+
+    cause: what explains the claimed effect, where the word is "explained by". because: sentences with the
+    numbers it rests on, worked out from the rows.
+    """
+
+    word: Word
+    because: str
+    cause: str = ""
+
+    @property
+    def verdict(self) -> str:
+        return f"{self.word} {self.cause}".strip()
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a panel: y[i] at x[i], each a mean over seeds with its interval.
+
+    kind gives its colour and dash wherever it is drawn; several of one kind are told apart by name.
+    """
+
+    name: str
+    kind: Kind
+    x: tuple[float | str, ...]
+    y: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart. logs: the axes that are logarithmic, "", "x", "y" or "xy"."""
+
+    title: str
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    logs: Literal["", "x", "y", "xy"] = ""
+
+
+def over_seeds(rows: Sequence[Row], value: Callable[[Row], Any] | str, **wanted: Any) -> list[float]:
+    """A value of the rows whose settings hold all that is `wanted`, in the order of their seeds.
+
+    value: a key of the result, or a function of the row. Raises ConfigError where no such row is, or two
+    of one seed.
+    """
+    found = [row for row in rows if all(row.settings.get(key) == setting for key, setting in wanted.items())]
+    found.sort(key=lambda row: row.settings["seed"])
+    seeds = [row.settings["seed"] for row in found]
+    if not found or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"results: expected one row a seed where {wanted}, not {len(found)} rows.")
+    return [row.result[value] if isinstance(value, str) else value(row) for row in found]
+
+
+def mean(rows: Sequence[Row], value: Callable[[Row], Any] | str, **wanted: Any) -> Difference:
+    """The mean over seeds, with its interval, of what `over_seeds` finds."""
+    return mean_over_seeds(over_seeds(rows, value, **wanted))
+
+
+def gap(
+    rows: Sequence[Row], value: Callable[[Row], Any] | str, a: dict[str, Any], b: dict[str, Any], **both: Any
+) -> Difference:
+    """The difference a − b, paired by seed, of rows that hold the settings of one and of the other."""
+    return paired_difference(over_seeds(rows, value, **a, **both), over_seeds(rows, value, **b, **both))
+
+
+def exact(value: float, k: int = 1) -> Difference:
+    """A number that has no spread: chance, a limit, a count."""
+    return Difference(value, value, value, k)
+
+
+def words(d: Difference, sign: bool = False) -> str:
+    """A mean and its interval as they stand in a sentence: "0.90 [0.85, 0.94]"."""
+    form = "{:+.2f}" if sign else "{:.2f}"
+    if d.low == d.high:
+        return form.format(d.mean)
+    interval = f"[{form}, {form}]".format(d.low, d.high) if d.k >= 5 else "[too few seeds for an interval]"
+    return f"{form.format(d.mean)} {interval}"

@@ -1,0 +1,49 @@
+import math
+
+import pytest
+
+from fbseg_core import ConfigError
+from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.harness import Row, path_of, read, run
+from fbseg_core.experiments.report import exact, gap, mean, over_seeds, words
+
+
+def rows(**values):
+    return [
+        Row({"model": model, "seed": seed}, {"f1": f1}, 1.0, "")
+        for model, scores in values.items()
+        for seed, f1 in reversed(list(enumerate(scores)))
+    ]
+
+
+def test_values_come_in_the_order_of_their_seeds_and_pair_up():
+    found = rows(a=[0.1, 0.2, 0.3, 0.4, 0.6], b=[0.0, 0.1, 0.2, 0.3, 0.5])
+    assert over_seeds(found, "f1", model="a") == [0.1, 0.2, 0.3, 0.4, 0.6]
+    assert mean(found, lambda row: 2 * row.result["f1"], model="a").mean == pytest.approx(0.64)
+    difference = gap(found, "f1", {"model": "a"}, {"model": "b"})
+    assert difference.mean == pytest.approx(0.1) and difference.high - difference.low < 1e-9
+
+
+def test_a_seed_that_is_missing_or_there_twice_is_refused():
+    with pytest.raises(ConfigError, match="0 rows"):
+        over_seeds(rows(a=[0.1]), "f1", model="b")
+    with pytest.raises(ConfigError, match="2 rows"):
+        over_seeds(rows(a=[0.1], b=[0.1]), "f1")
+
+
+def test_numbers_in_words():
+    assert words(mean(rows(a=[0.9] * 4 + [0.8] * 4), "f1")).startswith("0.85 [0.8")
+    assert words(exact(0.07)) == "0.07" and words(exact(0.07), sign=True) == "+0.07"
+    few = mean(rows(a=[0.9, 0.8]), "f1")
+    assert math.isinf(few.low) and words(few) == "0.85 [too few seeds for an interval]"
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_can_say_what_it_found(name, tmp_path):
+    for _ in run(EXPERIMENTS[name], "tiny", folder=tmp_path):
+        pass
+    found = read(path_of(name, "tiny", tmp_path))[1]
+    panels = EXPERIMENTS[name].panels(found)
+    assert panels and all(series.x and len(series.x) == len(series.y) for p in panels for series in p.series)
+    finding = EXPERIMENTS[name].conclude(found)
+    assert finding.because.endswith(".") and (finding.word == "explained by") == bool(finding.cause)
