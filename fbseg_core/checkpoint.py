@@ -23,7 +23,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fbseg_core.config import ConfigError, ModelConfig, TaskConfig, TrainConfig
-from fbseg_core.dynamics import Model, build
+from fbseg_core.dynamics import Model, build, count_weights
 from fbseg_core.tasks import parse_task
 from fbseg_core.train import TrainingState, check_fit
 
@@ -88,15 +88,18 @@ def load(name_or_path: str | Path) -> tuple[Model, Card]:
     path = _find(name_or_path)
     metadata, tensors = _read(path, FORMAT)
     card = _parse_card(path, metadata)
-    with torch.device("meta"):  # names, shapes and types alone, however large the card says it is
-        plain = build(card.model.replace(spectrum=(-1.0,))).state_dict()  # Q cannot be made on meta
-    _check_against(path, {name: t for name, t in tensors.items() if not name.startswith("Q.")}, plain)
+    held = sum(value.numel() for value in tensors.values())
+    if count_weights(card.model) > held:  # before anything of that size is made
+        raise CheckpointError(
+            f"{path.name}: its card describes a model of {count_weights(card.model):,} weights, but the file "
+            f"holds {held:,} numbers."
+        )
+    model = build(card.model)
+    _check_against(path, tensors, model.state_dict())
     _check_finite(tensors, path.name)
     settings = {k: getattr(card, k).model_dump(mode="json") for k in ("model", "task", "train")}
     if _digest(tensors, settings) != card.digest:
         raise CheckpointError(f"{path.name}: its content does not match its digest; the file was altered.")
-    model = build(card.model)
-    _check_against(path, tensors, model.state_dict())
     model.load_state_dict(tensors)
     return model.eval(), card
 

@@ -17,6 +17,7 @@ from torch.nn.utils.parametrizations import orthogonal
 
 from fbseg_core.config import ConfigError, ModelConfig, Switches
 from fbseg_core.unet import UNet
+from fbseg_core.unet import count_weights as unet_weights
 
 AS_BUILT = Switches()
 
@@ -230,6 +231,22 @@ class FeedforwardUNet(nn.Module):
 
 Model = FeedbackUNet | FeedforwardUNet
 _BUILDING = threading.Lock()
+
+
+def count_weights(config: ModelConfig) -> int:
+    """The weights that `build` would make, counted at once, however many there are."""
+    plain = config.kind == "feedforward"
+    state = config.u if plain else config.u + config.v
+    unet = unet_weights(
+        config.in_channels + (0 if plain else config.v),
+        state,
+        width=config.width,
+        depth=config.depth,
+        norm=config.norm,
+    )
+    norms = 2 * state * config.delta_norm + (0 if plain else 2 * config.v)
+    basis = 0 if plain or len(set(config.spectrum)) == 1 else state**2
+    return unet + norms + basis + (config.u + 1) * config.classes
 
 
 def build(config: ModelConfig, seed: int = 0) -> Model:

@@ -79,6 +79,19 @@ def make_norm(norm: str, channels: int, steps: int) -> nn.Module:
     return nn.Identity()
 
 
+def count_weights(inputs: int, outputs: int, *, width: int, depth: int, norm: str) -> int:
+    """The weights of a UNet whose first layer sees `inputs` channels, counted without making them."""
+    widths = [width * 2**level for level in range(depth + 1)]
+
+    def block(a: int, b: int) -> int:
+        return 9 * a * b + (b if norm == "none" else 2 * b)
+
+    levels = sum(
+        block(a, b) + block(b, b) + block(a + b, a) + block(a, a) for a, b in itertools.pairwise(widths)
+    )
+    return block(inputs, width) + block(width, width) + levels + (width + 1) * outputs
+
+
 class UNet(nn.Module):
     """[x, v̂] (B, C+V, H, W) → (B, outputs, H, W), with the first layer's share of x computed apart.
 

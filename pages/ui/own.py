@@ -11,10 +11,9 @@ import tempfile
 from pathlib import Path
 
 from fbseg_core.checkpoint import LARGEST, Card, CheckpointError, load, read_card, save
-from fbseg_core.dynamics import Model
+from fbseg_core.dynamics import Model, count_weights
 from pages.ui.jobs import Limits
 from pages.ui.jobs.folder import default_root
-from pages.ui.jobs.spec import count_weights
 from pages.ui.view import View
 
 KEPT = 200

@@ -222,3 +222,12 @@ def test_weights_that_are_not_finite_are_refused_even_with_a_right_digest(path, 
     card["digest"] = checkpoint._digest(tensors, {key: card[key] for key in ("model", "task", "train")})
     save_file(tensors, path, {"format": checkpoint.FORMAT, "card": json.dumps(card)})
     assert "finite" in refused(path)
+
+
+def test_a_card_of_a_larger_model_than_its_weights_is_refused_before_one_is_made(path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "build", lambda *_: pytest.fail("it was made"))
+    header = json.loads(path.read_bytes()[8 : 8 + int.from_bytes(path.read_bytes()[:8], "little")])
+    card = json.loads(header["__metadata__"]["card"])
+    card["model"] |= {"width": 128, "depth": 4}
+    save_file(load_file(path), path, {"format": checkpoint.FORMAT, "card": json.dumps(card)})
+    assert "describes a model of 1" in refused(path)

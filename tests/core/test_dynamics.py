@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fbseg_core.config import ConfigError, ModelConfig, Switches
-from fbseg_core.dynamics import DECAYS, PROJECTIONS, build, fractional_kernel
+from fbseg_core.dynamics import DECAYS, PROJECTIONS, build, count_weights, fractional_kernel
 from fbseg_core.rollout import iterate, rollout
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
@@ -160,3 +160,15 @@ def test_threads_that_build_at_once_get_the_weights_of_their_seeds():
     with ThreadPoolExecutor(8) as pool:
         together = list(pool.map(lambda seed: build(config, seed).head.weight, range(24)))
     assert all(torch.equal(a, b) for a, b in zip(alone, together))
+
+
+@pytest.mark.parametrize("kind", ["feedback", "loop_cut", "feedforward"])
+@pytest.mark.parametrize("norm", ["group", "batch", "none"])
+@pytest.mark.parametrize(
+    "more", [{}, {"depth": 0}, {"depth": 4, "width": 3}, {"delta_norm": False, "in_channels": 1}]
+)
+def test_weights_are_counted_without_making_them(kind, norm, more):
+    config = ModelConfig(kind=kind, norm=norm, u=5, v=2, classes=3, **more)
+    spread = config.replace(spectrum=(-1.0, -1.0, -2.0, -1.0, -1.0, -1.0, -1.0))
+    for each in (config, spread):
+        assert count_weights(each) == sum(weight.numel() for weight in build(each).parameters())

@@ -7,10 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from fbseg_core.config import ConfigError, ModelConfig, TaskConfig, TrainConfig
-from fbseg_core.dynamics import build
+from fbseg_core.dynamics import count_weights
 from fbseg_core.fewshot import Run
 from fbseg_core.tasks import Batch, Content, make_batch, parse_task
 from fbseg_core.train import check_examples, check_fit
@@ -143,13 +141,6 @@ def watched(task: TaskConfig) -> Batch:
 def sound_factor(factor: float) -> bool:
     """Whether a learning rate may be multiplied by it."""
     return math.isfinite(factor) and 0 <= factor <= 1e6
-
-
-def count_weights(model: ModelConfig) -> int:
-    """The weights of a model, counted without making them."""
-    with torch.device("meta"):
-        plain = build(model.replace(spectrum=(-1.0,)))
-    return sum(weight.numel() for weight in plain.parameters())
 
 
 def update_memory(task: TaskConfig, run: Run) -> int:
