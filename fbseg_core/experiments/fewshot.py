@@ -82,11 +82,15 @@ def conclude(rows: Sequence[Row]) -> Finding:
         f"{words(feedback)}, feedforward {words(plain)}, difference {words(gaps[protocol], sign=True)}."
         for protocol, (feedback, plain) in scores.items()
     )
+    brief = (
+        f"n = {n}, feedback − feedforward: {words(gaps['paper'], sign=True)} as the paper trains, "
+        f"{words(gaps['matched'], sign=True)} trained alike"
+    )
     if gaps["paper"].low <= 0:
-        return Finding("not reproduced", because)
+        return Finding("not reproduced", because, brief)
     if gaps["matched"].low > 0:
-        return Finding("reproduced", because)
-    return Finding("explained by", because, "the training protocol")
+        return Finding("reproduced", because, brief)
+    return Finding("explained by", because, brief, "the training protocol")
 
 
 EXPERIMENT = Experiment(

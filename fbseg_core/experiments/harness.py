@@ -44,7 +44,7 @@ class Experiment:
     title: a few words. claim: the sentence of the paper, or the question, that it answers; source: where
     that stands. cells(profile) lists the settings of every cell, plain JSON values; measure(settings) gives
     its numbers, the same ones wherever it runs. panels(rows) and conclude(rows) say what a result, whole
-    for its profile, holds.
+    for its profile, holds. over: what the seeds of its cells are.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Experiment:
     measure: Callable[[Settings], dict[str, Any]]
     panels: Callable[[Sequence[Row]], list[Panel]]
     conclude: Callable[[Sequence[Row]], Finding]
+    over: str = "training seeds"
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,7 @@ def conclude(rows: Sequence[Row]) -> Finding:
     """Where noise is strongest (6 and more): a gap as the paper trains, and with equal training?"""
     sigmas = sorted({row.settings["paper_sigma"] for row in rows})
     high = [sigma for sigma in sigmas if sigma >= 6] or sigmas[-1:]
-    held, holding, equal, because = [], [], [], []
+    held, holding, equal, because, brief = [], [], [], [], ""
     for sigma in high:
         same = {"paper_sigma": sigma}
         pair = [mean(rows, _at(sigma, "f1"), protocol="paper", **same, **model) for model in MODELS]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,12 +21,13 @@ Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "other"
 class Finding:
     """The verdict on a claim: one of four words, or "measured" where the paper claims nothing.
 
-    cause: what explains the claimed effect, where the word is "explained by". because: sentences with the
-    numbers it rests on, worked out from the rows.
+    because: sentences with the numbers it rests on, worked out from the rows; brief: the most telling of
+    them, for a table. cause: what explains the claimed effect, where the word is "explained by".
     """
 
     word: Word
     because: str
+    brief: str
     cause: str = ""
 
     @property
@@ -93,3 +97,26 @@ def words(d: Difference, sign: bool = False) -> str:
         return form.format(d.mean)
     interval = f"[{form}, {form}]".format(d.low, d.high) if d.k >= 5 else "[too few seeds for an interval]"
     return f"{form.format(d.mean)} {interval}"
+
+
+def table(rows: Sequence[Row]) -> str:
+    """All rows as CSV: settings, what was measured, seconds and digest; what is nested has a dotted name."""
+    flat = [
+        _flat(row.settings) | _flat(row.result) | {"seconds": row.seconds, "digest": row.digest}
+        for row in rows
+    ]
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(dict.fromkeys(key for each in flat for key in each)))
+    writer.writeheader()
+    writer.writerows(flat)
+    return out.getvalue()
+
+
+def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    found = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{path}{key}.")
+        else:
+            found[path + key] = json.dumps(value) if isinstance(value, list) else value
+    return found
