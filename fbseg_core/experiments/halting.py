@@ -102,6 +102,7 @@ def conclude(rows: Sequence[Row]) -> Finding:
             for name in _checkpoints(rows)
             for rule in ("T = 10", "‖Δh‖/‖h‖ < 0.05", "mask steady 2")
         ),
+        "",
     )
 
 

@@ -85,9 +85,13 @@ def conclude(rows: Sequence[Row]) -> Finding:
         f"{words(loop, sign=True)}. Flips and turns change feedforward's F1 by "
         f"{words(turned, sign=True)}, weight decay by {words(decayed, sign=True)}."
     )
+    brief = (
+        f"n = {n}: loss on every step {words(path, sign=True)}, feedback − feedforward "
+        f"{words(loop, sign=True)}"
+    )
     if path.low > 0 and loop.low > 0:
-        return Finding("reproduced", because)
-    return Finding("partly" if path.low > 0 or loop.low > 0 else "not reproduced", because)
+        return Finding("reproduced", because, brief)
+    return Finding("partly" if path.low > 0 or loop.low > 0 else "not reproduced", because, brief)
 
 
 EXPERIMENT = Experiment(

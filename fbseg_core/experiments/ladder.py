@@ -125,15 +125,13 @@ def conclude(rows: Sequence[Row]) -> Finding:
         f"n = {n}: feedforward {words(plain.f1)}, feedback {words(feedback.f1)}; "
         f"with the loop cut {words(cut.f1)}, which is {words(cut.from_feedback, sign=True)} from feedback."
     )
+    brief = f"n = {n}, the loop cut − feedback: {words(cut.from_feedback, sign=True)}"
     if level is None:
-        return Finding("reproduced", because)
+        return Finding("reproduced", because, brief)
     if level is plain:
-        return Finding("not reproduced", because)
-    return Finding(
-        "explained by",
-        f"{because} {level.name!r} alone gives {words(level.f1)}.",
-        level.name.removeprefix("+ "),
-    )
+        return Finding("not reproduced", because, brief)
+    because = f"{because} {level.name!r} alone gives {words(level.f1)}."
+    return Finding("explained by", because, brief, level.name.removeprefix("+ "))
 
 
 EXPERIMENT = Experiment(

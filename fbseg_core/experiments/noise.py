@@ -114,14 +114,18 @@ def conclude(rows: Sequence[Row]) -> Finding:
             f"Paper sigma {sigma:g}: feedback {words(pair[0])} and feedforward {words(pair[1])} as the "
             f"paper trains; trained alike the difference is {words(gaps[1], sign=True)}."
         )
+        brief = brief or (
+            f"paper sigma {sigma:g}, feedback − feedforward: {words(gaps[0], sign=True)} as the paper "
+            f"trains, {words(gaps[1], sign=True)} trained alike"
+        )
     text = " ".join(because)
     if not any(held):
-        return Finding("not reproduced", text)
+        return Finding("not reproduced", text, brief)
     if not (all(held) and all(holding)):
-        return Finding("partly", text)
-    return (
-        Finding("explained by", text, "the training protocol") if any(equal) else Finding("reproduced", text)
-    )
+        return Finding("partly", text, brief)
+    if any(equal):
+        return Finding("explained by", text, brief, "the training protocol")
+    return Finding("reproduced", text, brief)
 
 
 EXPERIMENT = Experiment(

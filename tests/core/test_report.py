@@ -5,7 +5,7 @@ import pytest
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import Row, path_of, read, run
-from fbseg_core.experiments.report import exact, gap, mean, over_seeds, words
+from fbseg_core.experiments.report import exact, gap, mean, over_seeds, table, words
 
 
 def rows(**values):
@@ -45,5 +45,11 @@ def test_every_experiment_can_say_what_it_found(name, tmp_path):
     found = read(path_of(name, "tiny", tmp_path))[1]
     panels = EXPERIMENTS[name].panels(found)
     assert panels and all(series.x and len(series.x) == len(series.y) for p in panels for series in p.series)
+    assert len(table(found).splitlines()) == len(found) + 1
     finding = EXPERIMENTS[name].conclude(found)
     assert finding.because.endswith(".") and (finding.word == "explained by") == bool(finding.cause)
+
+
+def test_the_raw_table_names_what_is_nested_by_its_path():
+    text = table([Row({"seed": 1, "tests": [1, 2]}, {"at": {"4": {"f1": 0.5}}, "f1": None}, 2.5, "ab")])
+    assert text.splitlines() == ["seed,tests,at.4.f1,f1,seconds,digest", '1,"[1, 2]",0.5,,2.5,ab']
