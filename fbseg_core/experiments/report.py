@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -92,11 +93,15 @@ def exact(value: float, k: int = 1) -> Difference:
 
 def words(d: Difference, sign: bool = False) -> str:
     """A mean and its interval as they stand in a sentence: "0.90 [0.85, 0.94]"."""
-    form = "{:+.2f}" if sign else "{:.2f}"
+    mean, low, high = (_number(value, sign) for value in (d.mean, d.low, d.high))
     if d.low == d.high:
-        return form.format(d.mean)
-    interval = f"[{form}, {form}]".format(d.low, d.high) if d.k >= 5 else "[too few seeds for an interval]"
-    return f"{form.format(d.mean)} {interval}"
+        return mean
+    return f"{mean} [{low}, {high}]" if math.isfinite(d.low) else f"{mean} [too few seeds for an interval]"
+
+
+def _number(value: float, sign: bool) -> str:
+    text = f"{value:+.2f}" if sign else f"{value:.2f}"
+    return text.replace("-", "−") if float(text) else "0.00"
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -22,8 +22,10 @@ from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.dynamics import Model
 from fbseg_core.evaluate import Score, evaluate, f1_by_step
-from fbseg_core.experiments.harness import path_of, read
+from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.harness import Row, path_of, read
 from fbseg_core.experiments.ladder import Rung, summary
+from fbseg_core.experiments.report import Finding, Panel
 from fbseg_core.metrics import chance
 from fbseg_core.tasks import Batch, Content, draw, make_batch, task_of
 from pages.ui import few_shot_runs, own
@@ -186,6 +188,29 @@ def plane_of(variants: Sequence[Variant]) -> Projection:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _shared_plane(key: str, _variants: Sequence[Variant]) -> Projection:
     return shared_plane([walk_of(variant).clocked for variant in _variants])
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A shipped result, and what it says. raw: the file. seeds: how many values its seeds take."""
+
+    head: dict[str, Any]
+    rows: list[Row]
+    panels: list[Panel]
+    finding: Finding
+    seeds: int
+    raw: bytes
+
+
+@st.cache_resource(show_spinner=False)
+def measured(name: str) -> Measured | None:
+    """The full result of an experiment, or None where it does not ship. Raises ConfigError."""
+    experiment, path = EXPERIMENTS[name], path_of(name, "full")
+    if not path.exists():
+        return None
+    head, rows = read(path)
+    seeds = len({row.settings["seed"] for row in rows})
+    return Measured(head, rows, experiment.panels(rows), experiment.conclude(rows), seeds, path.read_bytes())
 
 
 @st.cache_data(show_spinner=False)

@@ -8,7 +8,12 @@ import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-SCREENS = {"explore": "Explore", "stability": "Stability lab", "few_shot": "Few-shot lab"}
+SCREENS = {
+    "explore": "Explore",
+    "stability": "Stability lab",
+    "few_shot": "Few-shot lab",
+    "evidence": "Evidence",
+}
 _routed: ContextVar[bool] = ContextVar("routed", default=False)  # each run of a script starts with False
 
 

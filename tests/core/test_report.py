@@ -34,6 +34,7 @@ def test_a_seed_that_is_missing_or_there_twice_is_refused():
 def test_numbers_in_words():
     assert words(mean(rows(a=[0.9] * 4 + [0.8] * 4), "f1")).startswith("0.85 [0.8")
     assert words(exact(0.07)) == "0.07" and words(exact(0.07), sign=True) == "+0.07"
+    assert words(exact(-0.3)) == "−0.30" and words(exact(-0.001), sign=True) == "0.00"
     few = mean(rows(a=[0.9, 0.8]), "f1")
     assert math.isinf(few.low) and words(few) == "0.85 [too few seeds for an interval]"
 

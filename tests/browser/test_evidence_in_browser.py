@@ -1,0 +1,111 @@
+import csv
+import json
+
+import pytest
+
+from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.harness import path_of, read
+
+pytestmark = pytest.mark.browser
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
+
+
+@pytest.fixture
+def open_page(chromium, url):
+    contexts = []
+    # Streamlit's own probing, on every deep link, for where the server's root is
+    known = "Failed to load resource: the server responded with a status of 404"
+
+    def open_page(query="", width=1440, height=900, theme="light"):
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+        context.set_default_timeout(12_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.faults = []
+        page.on("pageerror", lambda error: page.faults.append(str(error)))
+        page.on(
+            "console",
+            lambda m: page.faults.append(m.text) if m.type == "error" and known not in m.text else None,
+        )
+        page.goto(f"{url}/evidence{query}")
+        page.wait_for_selector(".evidence", timeout=60_000)
+        page.wait_for_selector(IDLE, timeout=60_000)
+        drawn(page, 1 if query else len(SHIPPED))
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def drawn(page, charts):
+    page.wait_for_function(
+        "n => document.querySelectorAll('.js-plotly-plot .main-svg .ytick').length > 0 && "
+        "document.querySelectorAll('.js-plotly-plot').length === n",
+        arg=charts,
+        timeout=30_000,
+    )
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_whole_table_is_read_without_scrolling_and_nothing_is_cut_off(open_page, width, theme):
+    page = open_page(width=width, height=900, theme=theme)
+    table = page.locator(".evidence")
+    box = table.bounding_box()
+    assert box["y"] > 0 and box["y"] + box["height"] < 900 and box["x"] + box["width"] <= width
+    assert table.locator("tbody tr").count() == len(EXPERIMENTS)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for each in page.locator(".legend, .verdict, .js-plotly-plot").all():
+        box = each.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width + 1
+    assert not page.faults
+
+
+def test_a_chart_is_chosen_and_the_link_opens_it_again(open_page):
+    page = open_page("?v=1&claim=noise")
+    before = page.locator(".js-plotly-plot").inner_html()
+    page.get_by_role("combobox", name="Chart").click()
+    panels = EXPERIMENTS["noise"].panels(read(path_of("noise", "full"))[1])
+    page.get_by_role("option", name=panels[1].title).click()
+    page.wait_for_function("location.search.includes('charts')")
+    page.wait_for_selector(IDLE)
+    drawn(page, 1)
+    assert page.locator(".js-plotly-plot").inner_html() != before
+    again = open_page(page.evaluate("location.search"))
+    assert panels[1].title in again.get_by_role("combobox", name="Chart").input_value()
+    assert not page.faults + again.faults
+
+
+def test_the_raw_table_holds_every_row_and_the_file_is_the_one_that_ships(open_page):
+    page = open_page("?v=1&claim=ladder")
+    _, rows = read(path_of("ladder", "full"))
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Raw table").click()
+    with open(waiting.value.path(), newline="") as file:
+        found = list(csv.DictReader(file))
+    assert [float(row["f1"]) for row in found] == [row.result["f1"] for row in rows]
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Result file").click()
+    assert waiting.value.path().read_bytes() == path_of("ladder", "full").read_bytes()
+    assert json.loads(waiting.value.path().read_text().splitlines()[0])["experiment"] == "ladder"
+
+
+def test_a_card_leads_to_the_setting_it_names(open_page):
+    page = open_page("?v=1&claim=noise")
+    with page.context.expect_page() as opened:
+        page.get_by_role("link", name="Train at paper sigma 8").click()
+    lab = opened.value
+    lab.get_by_role("slider", name="Noise").wait_for(timeout=30_000)
+    assert float(lab.get_by_role("slider", name="Noise").input_value()) == 1
+    assert "Paper σ 8" in lab.locator("[data-testid=stSidebar]").inner_text()
+
+
+def test_a_row_of_the_table_leads_to_its_card(open_page):
+    page = open_page()
+    page.get_by_role("link", name=EXPERIMENTS["help"].title).click()
+    page.wait_for_function(
+        "id => document.getElementById(id).getBoundingClientRect().top < 300",
+        arg="help",
+    )

@@ -1,0 +1,103 @@
+import json
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+import driven
+import pytest
+from driven import sound
+
+from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.harness import path_of, read
+from pages.ui import cache, few_shot_view, scene, stability_view
+from pages.ui.evidence_view import WAYS, EvidenceView
+from pages.ui.view import View
+
+SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
+
+
+def app(**query):
+    return driven.app("pages/evidence.py", **query)
+
+
+def overview(at):
+    """The table on top: title -> verdict, numbers, seeds."""
+    body = next(e.proto.body for e in at.get("html") if "evidence" in e.proto.body)
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in body.split("<tr>")[2:]]
+    return {re.sub("<.*?>", "", row[0]): [re.sub("<.*?>", "", cell) for cell in row[1:]] for row in rows}
+
+
+def test_the_table_names_every_claim_with_the_verdict_that_its_rows_give():
+    at = app()
+    found = overview(at)
+    assert list(found) == [experiment.title for experiment in EXPERIMENTS.values()]
+    for name in SHIPPED:
+        head, rows = read(path_of(name, "full"))
+        verdict, _, seeds = found[EXPERIMENTS[name].title]
+        finding = EXPERIMENTS[name].conclude(rows)
+        assert verdict == finding.verdict and finding.because in [m.value for m in at.markdown]
+        assert int(seeds.split()[0]) == len({row.settings["seed"] for row in rows}) >= 8
+        assert any(head["command"] in code.value for code in at.code)
+    assert len(at.get("plotly_chart")) == len(SHIPPED)
+
+
+def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monkeypatch, tmp_path):
+    cache.measured.clear()
+    monkeypatch.setattr(cache, "path_of", lambda name, profile: tmp_path / name)
+    try:
+        at = app()
+        assert {row[0] for row in overview(at).values()} == {"no result here"}
+        assert any("experiment fewshot --profile full" in code.value for code in at.code)
+        assert not at.get("plotly_chart")
+    finally:
+        cache.measured.clear()
+
+
+def test_one_card_and_one_chart_can_be_linked():
+    at = app(v="1", claim="noise", charts='["noise.3"]')
+    assert [s.value for s in at.subheader] == [EXPERIMENTS["noise"].title]
+    assert len(overview(at)) == len(EXPERIMENTS)  # the table stays whole
+    box = next(s for s in at.selectbox if s.label == "Chart")
+    assert box.value == 3
+    first = json.loads(at.get("plotly_chart")[0].proto.spec)["data"]
+    box.select(0)
+    sound(at.run())
+    assert json.loads(at.get("plotly_chart")[0].proto.spec)["data"] != first
+    assert "charts" not in at.query_params
+    at.selectbox[0].select("")
+    assert len(sound(at.run()).subheader) == len(EXPERIMENTS)
+
+
+@pytest.mark.parametrize(
+    "query", [{"claim": "nothing"}, {"charts": '["Noise.1"]'}, {"charts": "[1"}, {"x": "1"}]
+)
+def test_a_link_that_cannot_be_read_gives_the_whole_page_and_one_sentence(query):
+    at = app(v="1", **query)
+    assert len(at.warning) == 1 and len(at.subheader) == len(EXPERIMENTS)
+
+
+def test_a_chart_that_is_not_there_shows_the_last():
+    at = app(v="1", charts='["fewshot.99"]')
+    panels = cache.measured("fewshot").panels
+    assert next(s for s in at.selectbox if s.label == "Chart").value == len(panels) - 1
+
+
+def test_every_experiment_leads_into_a_lab_with_settings_that_it_can_show():
+    assert WAYS.keys() <= EXPERIMENTS.keys() | {"convergence", "ablation", "grouping", "limit", "scale"}
+    for name in EXPERIMENTS:
+        assert WAYS[name]
+        for _, address in WAYS[name]:
+            parts = urlsplit(address)
+            query = dict(parse_qsl(parts.query))
+            if parts.path == "./":
+                scene.scene_of(View.from_link(query, {}), cache.cards())
+            elif parts.path == "./stability":
+                stability_view.variants_of(stability_view.LabView.from_link(query, {}), cache.cards())
+            else:
+                assert parts.path == "./few_shot"
+                few_shot_view.check(few_shot_view.LabView.from_link(query, {}))
+
+
+def test_the_view_keeps_one_chart_for_each_card():
+    view = EvidenceView().with_chart("noise", 2).with_chart("fewshot", 1).with_chart("noise", 1)
+    assert view.chart("noise") == 1 and view.chart("fewshot") == 1 and view.chart("help") == 0
+    assert view.with_chart("noise", 0).with_chart("fewshot", 0) == EvidenceView()

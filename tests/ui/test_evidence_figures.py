@@ -1,0 +1,55 @@
+import math
+
+import pytest
+
+from fbseg_core.analysis.paired import Difference
+from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.harness import RESULTS, read
+from fbseg_core.experiments.report import Panel, Series, exact
+from pages.ui.evidence_figures import MOST_BARS, badge, legend, panel_figure, styles
+
+
+def line(name, kind="other", n=3, low=0.4, high=0.6):
+    return Series(name, kind, tuple(range(n)), (Difference(0.5, low, high, 8),) * n)
+
+
+def panel(*series, logs=""):
+    return Panel("title", "x", "pooled F1", series, logs)
+
+
+def test_bars_are_the_distance_from_the_mean_to_the_bounds():
+    (trace,) = panel_figure(panel(line("a", low=0.4, high=0.7))).data
+    assert trace.error_y.array == pytest.approx([0.2] * 3) and trace.error_y.arrayminus == pytest.approx(
+        [0.1] * 3
+    )
+
+
+def test_many_points_have_a_band_and_few_seeds_have_neither():
+    band, mean = panel_figure(panel(line("a", n=MOST_BARS + 1))).data
+    assert band.fill == "toself" and mean.error_y.array is None and max(band.y) == 0.6
+    (trace,) = panel_figure(panel(line("a", low=-math.inf, high=math.inf))).data
+    assert trace.error_y.array is None and trace.customdata[0] == ""
+
+
+def test_a_logarithmic_axis_leaves_out_what_it_cannot_show():
+    series = Series("a", "other", (1, 2, 3), (exact(0.0), Difference(0.1, -0.1, 0.2, 8), exact(2.0)))
+    (trace,) = panel_figure(panel(series, logs="xy")).data
+    assert trace.x == (2, 3) and trace.error_y.arrayminus == (0.0, 0.0)
+
+
+def test_words_on_an_axis_keep_their_order():
+    figure = panel_figure(panel(Series("a", "feedback", ("z", "a"), (exact(1.0),) * 2)))
+    assert figure.layout.xaxis.categoryarray == ("z", "a")
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*-full.jsonl")), ids=lambda path: path.stem)
+def test_no_two_lines_of_a_shipped_chart_look_alike(path):
+    head, rows = read(path)
+    for each in EXPERIMENTS[head["experiment"]].panels(rows):
+        assert len(set(styles(each))) == len(each.series)
+        assert len({series.name for series in each.series}) == len(each.series)
+        assert legend(each).count("<span>") == len(each.series)
+
+
+def test_names_are_text_and_not_markup():
+    assert "<b>" not in legend(panel(line("<b>"))) and badge(None).count("<") == 2
