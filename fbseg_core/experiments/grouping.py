@@ -26,8 +26,8 @@ DEEPER = f"depth {DEEP}, no loop"
 CLIMB = tuple(rung for rung in RUNGS if rung != "+ more updates")
 GRIDS: dict[Profile, dict[str, int]] = {
     "tiny": {"seeds": 2, "side": 16, "steps": 2, "images": 8, "updates": 2},
-    "quick": {"seeds": 2, "side": 24, "steps": 6, "images": 100, "updates": 200},
-    "full": {"seeds": 8, "side": 24, "steps": 6, "images": 200, "updates": 600},
+    "quick": {"seeds": 2, "side": 24, "steps": 6, "images": 100, "updates": 150},
+    "full": {"seeds": 8, "side": 24, "steps": 6, "images": 200, "updates": 400},
 }
 
 
