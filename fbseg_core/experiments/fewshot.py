@@ -8,6 +8,7 @@ from typing import Any
 from fbseg_core.config import ShapesConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.harness import Experiment, Profile, Row
+from fbseg_core.experiments.limit import limit_series
 from fbseg_core.experiments.report import Finding, Panel, Series, exact, gap, mean, words
 from fbseg_core.fewshot import few_shot
 
@@ -63,6 +64,8 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
         if protocol == "paper":  # the one with batch norm
             name = "feedforward, the test batch's statistics"
             lines.append(series(name, "other", "f1_batch", protocol, "feedforward"))
+        side, sigma = rows[0].settings["side"], rows[0].settings["sigma"]
+        lines += limit_series(side, [sigma * 512 / side] * len(numbers), lines[0].x)
         chance = tuple(exact(rows[0].result["chance"]) for _ in numbers)
         lines.append(Series("chance", "chance", lines[0].x, chance))
         found.append(Panel(f"{protocol} protocol", "training examples", "pooled F1", tuple(lines)))

@@ -125,4 +125,5 @@ EXPERIMENT = Experiment(
     measure=measure,
     panels=panels,
     conclude=conclude,
+    over="parts of the images",
 )

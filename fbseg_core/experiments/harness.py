@@ -2,7 +2,7 @@
 
 A result file is JSON lines: first what made it (command, profile, versions), then one row a cell with its
 settings, its digest, what was measured and the seconds it took. A cell is a pure function of its settings, so
-a row measured again, on whatever backend, holds the same numbers.
+a row measured again, on whatever backend, holds the same numbers; only timings do not (`Experiment.exact`).
 
 What the paper's few-shot grid would cost at 512 px, with the authors' backbone of 24.5 million weights: an
 update at T = 5 takes 8.1 s on two cores with one backward pass, a feedforward one about a fifth. The paper's
@@ -43,8 +43,9 @@ class Experiment:
 
     title: a few words. claim: the sentence of the paper, or the question, that it answers; source: where
     that stands. cells(profile) lists the settings of every cell, plain JSON values; measure(settings) gives
-    its numbers, the same ones wherever it runs. panels(rows) and conclude(rows) say what a result, whole
-    for its profile, holds. over: what the seeds of its cells are.
+    its numbers. panels(rows) and conclude(rows) say what a result, whole for its profile, holds. over: what
+    the seeds of its cells are. exact: whether a cell measured again gives the same numbers, wherever it
+    runs; times do not.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Experiment:
     panels: Callable[[Sequence[Row]], list[Panel]]
     conclude: Callable[[Sequence[Row]], Finding]
     over: str = "training seeds"
+    exact: bool = True
 
 
 @dataclass(frozen=True)

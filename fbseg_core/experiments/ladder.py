@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
 from fbseg_core.config import FewShotConfig, ShapesConfig, TaskConfig
+from fbseg_core.experiments import rungs
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.harness import Experiment, Profile, Row
-from fbseg_core.experiments.report import Finding, Panel, Series, exact, words
+from fbseg_core.experiments.report import Finding, Panel, words
+from fbseg_core.experiments.rungs import RUNGS, Rung
 from fbseg_core.fewshot import Run, climb, few_shot
 
-# Each rung is the one before it and one thing more. From "loop cut" on the state has V more neurons, and a
-# loss at every step, as the feedback model has; the last rung differs from it in the loop alone.
-RUNGS = (
-    "feedforward", "+ more updates", "+ normalised output", "+ group norm", "loop cut", "feedback",
-)  # fmt: skip
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (2,), "seeds": 2, "side": 16, "images": 8, "updates": 2},
     "quick": {"examples": (2,), "seeds": 3, "side": 64, "images": 100, "updates": 0},
@@ -59,78 +52,34 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     return train_and_score(task, run, settings["images"])
 
 
-@dataclass(frozen=True)
-class Rung:
-    """A rung's F1 over seeds: its mean with an interval, and its difference from the feedback model.
-
-    batch: mean F1 with the test batch's own statistics, None without batch norm. chance: of the same images.
-    """
-
-    name: str
-    f1: Difference
-    from_feedback: Difference
-    batch: float | None
-    chance: float
-
-
 def summary(rows: Sequence[Row], examples: int) -> list[Rung]:
     """The rungs in their order, from the rows of a result with that number of examples, paired by seed."""
-    found = [row for row in rows if row.settings["examples"] == examples]
-
-    def of(rung: str, key: str) -> list:
-        mine = [row for row in found if row.settings["rung"] == rung]
-        return [row.result[key] for row in sorted(mine, key=lambda row: row.settings["seed"])]
-
-    return [
-        Rung(
-            name=rung,
-            f1=mean_over_seeds(of(rung, "f1")),
-            from_feedback=paired_difference(of(rung, "f1"), of("feedback", "f1")),
-            batch=None if None in of(rung, "f1_batch") else float(np.mean(of(rung, "f1_batch"))),
-            chance=found[0].result["chance"],
-        )
-        for rung in RUNGS
-    ]
+    return rungs.summary(rows, examples=examples)
 
 
 def panels(rows: Sequence[Row]) -> list[Panel]:
     """F1 from rung to rung, for each number of examples."""
-    found = []
-    for n in sorted({row.settings["examples"] for row in rows}):
-        rungs = summary(rows, n)
-        names = tuple(rung.name for rung in rungs)
-        own = [rung for rung in rungs if rung.batch is not None]
-        batch = Series(
-            "with the test batch's statistics",
-            "other",
-            tuple(rung.name for rung in own),
-            tuple(exact(rung.batch) for rung in own),
-        )
-        lines = (
-            Series("F1 of the rung", "feedback", names, tuple(rung.f1 for rung in rungs)),
-            batch,
-            Series("chance", "chance", names, tuple(exact(rung.chance) for rung in rungs)),
-        )
-        found.append(Panel(f"shapes, {n} examples", "", "pooled F1", lines))
-    return found
+    numbers = sorted({row.settings["examples"] for row in rows})
+    return [rungs.panel(f"shapes, {n} examples", summary(rows, n)) for n in numbers]
 
 
 def conclude(rows: Sequence[Row]) -> Finding:
     """The first rung from which the feedback model is no longer better explains the gap."""
     n = min(row.settings["examples"] for row in rows)
-    rungs = summary(rows, n)
-    plain, cut, feedback = rungs[0], rungs[-2], rungs[-1]
-    level = next((rung for rung in rungs[:-1] if rung.from_feedback.high >= 0), None)
+    found = summary(rows, n)
+    plain, cut, feedback = found[0], found[-2], found[-1]
+    level = next((rung for rung in found[:-1] if rung.from_feedback.high >= 0), None)
     because = (
         f"n = {n}: feedforward {words(plain.f1)}, feedback {words(feedback.f1)}; "
         f"with the loop cut {words(cut.f1)}, which is {words(cut.from_feedback, sign=True)} from feedback."
     )
     brief = f"n = {n}, the loop cut − feedback: {words(cut.from_feedback, sign=True)}"
+    elsewhere = rungs.loop_elsewhere("grouping", "On incremental grouping")
     if level is None:
-        return Finding("reproduced", because, brief)
+        return Finding("reproduced", because + elsewhere, brief)
     if level is plain:
-        return Finding("not reproduced", because, brief)
-    because = f"{because} {level.name!r} alone gives {words(level.f1)}."
+        return Finding("not reproduced", because + elsewhere, brief)
+    because = f"{because} {level.name!r} alone gives {words(level.f1)}.{elsewhere}"
     return Finding("explained by", because, brief, level.name.removeprefix("+ "))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fbseg_core.config import ShapesConfig
 from fbseg_core.experiments.common import score_at, setup_of, trained
 from fbseg_core.experiments.harness import Experiment, Profile, Row
+from fbseg_core.experiments.limit import limit_series, shipped_limit
 from fbseg_core.experiments.report import Finding, Panel, Series, exact, gap, mean, words
 from fbseg_core.fewshot import few_shot
 
@@ -81,6 +82,7 @@ def _panel(rows: Sequence[Row], protocol: str, transfer: bool) -> Panel:
     ]
     if protocol == "paper":  # the one with batch norm
         lines.append(series("feedforward, the test batch's statistics", "other", "feedforward", "f1_batch"))
+    lines += limit_series(rows[0].settings["side"], sigmas, sigmas)
     chance = [exact(_at(sigma, "chance")(_of(rows, sigma))) for sigma in sigmas]
     lines.append(Series("chance", "chance", tuple(sigmas), tuple(chance)))
     trained = f"trained at paper sigma {ONE:g} alone" if transfer else "trained at the noise of the test"
@@ -99,6 +101,7 @@ def conclude(rows: Sequence[Row]) -> Finding:
     """Where noise is strongest (6 and more): a gap as the paper trains, and with equal training?"""
     sigmas = sorted({row.settings["paper_sigma"] for row in rows})
     high = [sigma for sigma in sigmas if sigma >= 6] or sigmas[-1:]
+    limit = shipped_limit(rows[0].settings["side"])
     held, holding, equal, because, brief = [], [], [], [], ""
     for sigma in high:
         same = {"paper_sigma": sigma}
@@ -118,6 +121,9 @@ def conclude(rows: Sequence[Row]) -> Finding:
             f"paper sigma {sigma:g}, feedback − feedforward: {words(gaps[0], sign=True)} as the paper "
             f"trains, {words(gaps[1], sign=True)} trained alike"
         )
+        if sigma in limit:
+            shares = [f"{model.mean / limit[sigma].mean:.2f}" for model in pair]
+            because.append(f"Of the limit, {words(limit[sigma])}, that is {shares[0]} and {shares[1]}.")
     text = " ".join(because)
     if not any(held):
         return Finding("not reproduced", text, brief)

@@ -1,0 +1,151 @@
+"""How well single shapes can be told from noise at all: the ideal observer, and two models beside it.
+
+The task is the paper's: triangles, not turned, cut by the border, three channels. The observer reads each
+image before normalisation, which can only lose information; the models, trained at paper sigma 8, read the
+same images normalised as their own cards say. analysis/ideal.py says what is approximate in the observer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from fbseg_core.analysis.ideal import best_threshold, posteriors
+from fbseg_core.analysis.paired import Difference
+from fbseg_core.checkpoint import load
+from fbseg_core.config import ShapesConfig
+from fbseg_core.evaluate import f1_by_step
+from fbseg_core.experiments.common import EVAL_SEED
+from fbseg_core.experiments.harness import Experiment, Profile, Row, path_of, read
+from fbseg_core.experiments.report import Finding, Panel, Series, exact, mean, words
+from fbseg_core.metrics import chance, confusion, f1, foreground
+from fbseg_core.tasks import make_batch
+
+MODELS = {"feedback": "shapes-feedback", "feedforward": "shapes-feedforward"}
+PART = 25  # images in one cell; its place in the grid is its seed
+GRIDS: dict[Profile, dict[str, Any]] = {
+    "tiny": {"sigmas": (4.0, 32.0), "parts": 2, "side": 16, "images": 2},
+    "quick": {"sigmas": (4.0, 8.0, 16.0), "parts": 2, "side": 64, "images": PART},
+    "full": {
+        "sigmas": (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 16.0, 32.0), "parts": 8, "side": 64, "images": PART,
+    },
+}  # fmt: skip
+
+
+def cells(profile: Profile) -> list[dict[str, Any]]:
+    """paper sigma × part of the images."""
+    grid = GRIDS[profile]
+    return [
+        {"paper_sigma": sigma, "seed": part, "side": grid["side"], "images": grid["images"]}
+        for sigma in grid["sigmas"]
+        for part in range(grid["parts"])
+    ]
+
+
+def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Pooled F1 on the part's images: the limit, the limit as expected before labels are seen, each model.
+
+    The observer's masks share the threshold that is best for their pooled expected F1, as in `ideal_f1`.
+    """
+    side, seed = settings["side"], EVAL_SEED + settings["seed"]
+    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512, normalise="none")
+    batch = make_batch(task, settings["images"], seed)
+    marginal = torch.cat([part.marginal for part in posteriors(task, batch.x)])
+    threshold, expected = best_threshold(marginal)
+    counts = confusion((marginal >= threshold).long(), batch.labels, 2).pooled()
+    found = {"limit": float(foreground(f1(counts))), "expected": expected}
+    for name, checkpoint in MODELS.items():
+        model, card = load(checkpoint)
+        seen = make_batch(task.replace(normalise=card.task.normalise), settings["images"], seed)
+        found[name] = f1_by_step(model, seen, 1 if name == "feedforward" else card.model.steps)[-1]
+    found["chance"] = chance(batch.labels, 2)
+    return {key: round(value, 4) for key, value in found.items()}
+
+
+def limit_line(rows: Sequence[Row]) -> dict[float, Difference]:
+    """The limit at each paper sigma: pooled F1 of a part's images, its mean over parts with an interval."""
+    return {sigma: mean(rows, "limit", paper_sigma=sigma) for sigma in _sigmas(rows)}
+
+
+def shipped_limit(side: int) -> dict[float, Difference]:
+    """The limit line of the result that ships, for images of `side` px; empty where there is none."""
+    path = path_of("limit", "full")
+    rows = read(path)[1] if path.exists() else []
+    return limit_line([row for row in rows if row.settings["side"] == side])
+
+
+def limit_series(side: int, sigmas: Sequence[float], x: Sequence[float | str]) -> list[Series]:
+    """The shipped limit at `sigmas` (paper sigma), drawn at `x`, as one line; none where it is not known."""
+    line = shipped_limit(side)
+    known = [(at, line[sigma]) for sigma, at in zip(sigmas, x) if sigma in line]
+    return [Series("limit", "limit", *zip(*known))] if known else []
+
+
+def share(rows: Sequence[Row], model: str, sigma: float) -> Difference:
+    """A model's F1 as a share of the limit: the ratio of their means over parts.
+
+    Its interval is that of the two's difference, paired by part, over the mean limit.
+    """
+    whole = mean(rows, "limit", paper_sigma=sigma).mean
+    return mean(rows, lambda row: 1 + (row.result[model] - row.result["limit"]) / whole, paper_sigma=sigma)
+
+
+def panels(rows: Sequence[Row]) -> list[Panel]:
+    """F1 of the limit and of the models against noise, and the models' share of it."""
+    sigmas = tuple(_sigmas(rows))
+
+    def series(name: str, kind, key: str) -> Series:
+        return Series(name, kind, sigmas, tuple(mean(rows, key, paper_sigma=sigma) for sigma in sigmas))
+
+    lines = (
+        series("limit", "limit", "limit"),
+        series("limit, as expected before labels are seen", "other", "expected"),
+        *(series(f"{checkpoint} (ships)", name, name) for name, checkpoint in MODELS.items()),
+        series("chance", "chance", "chance"),
+    )
+    shares = [
+        Series(f"{checkpoint} (ships)", name, sigmas, tuple(share(rows, name, sigma) for sigma in sigmas))
+        for name, checkpoint in MODELS.items()
+    ]
+    shares.append(Series("limit", "limit", sigmas, tuple(exact(1.0) for _ in sigmas)))
+    return [
+        Panel(f"single shapes, {rows[0].settings['side']} px", "paper sigma", "pooled F1", lines),
+        Panel("share of the limit", "paper sigma", "F1 / limit", tuple(shares)),
+    ]
+
+
+def conclude(rows: Sequence[Row]) -> Finding:
+    """What can be had at paper sigma 4, 8, 16 and the strongest, and what the models make of it."""
+    sigmas, line = _sigmas(rows), limit_line(rows)
+    because = []
+    for sigma in sigmas:
+        if sigma in (4.0, 8.0, 16.0, sigmas[-1]):
+            feedback, plain = (words(share(rows, name, sigma)) for name in MODELS)
+            because.append(
+                f"Paper sigma {sigma:g}: the limit is {words(line[sigma])}, of which the feedback model "
+                f"reaches {feedback} and the feedforward model {plain}."
+            )
+    best = line[sigmas[-1]]
+    shares = ", ".join(f"{name} reaches {words(share(rows, name, sigmas[-1]))}" for name in MODELS)
+    return Finding(
+        "measured", " ".join(because), f"paper sigma {sigmas[-1]:g}: {words(best)}, of which {shares}"
+    )
+
+
+def _sigmas(rows: Sequence[Row]) -> list[float]:
+    return sorted({row.settings["paper_sigma"] for row in rows})
+
+
+EXPERIMENT = Experiment(
+    name="limit",
+    title="The limit",
+    claim="How much of the loss under noise is the models', and how much no observer could avoid?",
+    source="our question, to Figure 4",
+    cells=cells,
+    measure=measure,
+    panels=panels,
+    conclude=conclude,
+    over="parts of the images",
+)

@@ -1,0 +1,174 @@
+"""What a step and an update cost, in time and memory, as images, trajectories and networks grow.
+
+Times are measured, so measuring again gives other numbers: run the grid with one job on a machine that has
+nothing else to do. Memory is counted in tensors (analysis/allocated.py) and always the same. One thread,
+one image; every cell builds its model anew, and takes the median of `repeats` timings after one unheard.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from fbseg_core.analysis.allocated import peak_bytes
+from fbseg_core.analysis.paired import Difference, mean_over_seeds
+from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
+from fbseg_core.dynamics import Model, build
+from fbseg_core.experiments.harness import Experiment, Profile, Row
+from fbseg_core.experiments.report import Finding, Panel, Series, mean, over_seeds, words
+from fbseg_core.tasks import Batch, make_batch
+from fbseg_core.train import make_optimiser, objective, trajectory_losses
+
+LARGER = 3  # sizes that an exponent is fitted to, from the largest down: fixed costs weigh on small ones
+TOLERANCE = 0.1  # how far from 1 an exponent may be called linear
+AXES = {"side": "side of the image, px", "steps": "steps T", "width": "width of the U-Net, channels"}
+GRIDS: dict[Profile, dict[str, Any]] = {
+    "tiny": {
+        "side": (16, 24), "steps": (1, 2), "width": (1, 2), "base": (16, 1, 1), "seeds": 2, "repeats": 1,
+    },
+    "quick": {
+        "side": (32, 64, 128), "steps": (2, 5, 10), "width": (4, 8, 16), "base": (64, 5, 8), "seeds": 2,
+        "repeats": 3,
+    },
+    "full": {
+        "side": (32, 64, 128, 256), "steps": (2, 5, 10, 20), "width": (4, 8, 16, 32), "base": (64, 5, 8),
+        "seeds": 8, "repeats": 5,
+    },
+}  # fmt: skip
+
+
+def cells(profile: Profile) -> list[dict[str, Any]]:
+    """repeat of all ("seed") × what varies × its sizes, the other two at their base."""
+    grid = GRIDS[profile]
+    base = dict(zip(AXES, grid["base"]))
+    return [
+        {"vary": axis, **base, axis: size, "repeats": grid["repeats"], "seed": seed}
+        for seed in range(grid["seeds"])
+        for axis in AXES
+        for size in grid[axis]
+    ]
+
+
+def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Milliseconds of one step, of T steps with their readout, and of one update over T steps; peak MB of
+    the latter two."""
+    model = build(ModelConfig(width=settings["width"], steps=settings["steps"])).eval()
+    batch = make_batch(ShapesConfig(side=settings["side"]), 1, settings["seed"])
+    works = _works(model, batch, settings["steps"])
+    found = {f"{name}_ms": _milliseconds(work, settings["repeats"]) for name, work in works.items()}
+    found |= {f"{name}_mb": peak_bytes(works[name]) / 1e6 for name in ("inference", "update")}
+    return {key: float(f"{value:.5g}") for key, value in found.items()}
+
+
+def _works(model: Model, batch: Batch, steps: int) -> dict[str, Callable[[], object]]:
+    x, h = batch.x, model.initial(batch.x)
+    prepared = model.prepare(x).detach()
+    train = TrainConfig(lr=0.0)
+    optimiser = make_optimiser(model, train)
+
+    @torch.no_grad()
+    def step() -> object:
+        return model.step(x, h, 0, prepared=prepared)
+
+    @torch.no_grad()
+    def inference() -> object:
+        return model(x, steps)
+
+    def update() -> None:
+        optimiser.zero_grad(set_to_none=True)
+        objective(trajectory_losses(model, batch, steps, model.config.classes), train).backward()
+        optimiser.step()
+
+    return {"step": step, "inference": inference, "update": update}
+
+
+def _milliseconds(work: Callable[[], object], repeats: int) -> float:
+    work()
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - start)
+    return 1000 * statistics.median(taken)
+
+
+def power(x: Sequence[float], y: Sequence[float]) -> float:
+    """The exponent k of y ∝ x^k by least squares in log-log, over the LARGER largest x (ascending)."""
+    slope, _ = np.polyfit(np.log(x[-LARGER:]), np.log(y[-LARGER:]), 1)
+    return float(slope)
+
+
+def exponent(rows: Sequence[Row], axis: str, key: str) -> Difference:
+    """The exponent in which a cost grows along an axis, fitted in each repeat: mean and interval."""
+    sizes = _sizes(rows, axis)
+    costs = zip(*(over_seeds(rows, key, vary=axis, **{axis: size}) for size in sizes))
+    return mean_over_seeds([power(sizes, of_one) for of_one in costs])
+
+
+def panels(rows: Sequence[Row]) -> list[Panel]:
+    """Time and memory along each axis, both logarithmic; names carry the fitted exponents."""
+    found = []
+    for unit, y, names in (
+        ("ms", "time, ms", ("step", "inference", "update")),
+        ("mb", "peak memory in tensors, MB", ("inference", "update")),
+    ):
+        for axis, label in AXES.items():
+            sizes = _sizes(rows, axis)
+            lines = []
+            for name in names:
+                key = f"{name}_{unit}"
+                costs = tuple(mean(rows, key, vary=axis, **{axis: size}) for size in sizes)
+                title = f"{name}, exponent {exponent(rows, axis, key).mean:.2f}"
+                lines.append(Series(title, "feedback" if name == "inference" else "other", sizes, costs))
+            found.append(
+                Panel(f"{y.split(',')[0]} against {label.split(',')[0]}", label, y, tuple(lines), "xy")
+            )
+    return found
+
+
+def conclude(rows: Sequence[Row]) -> Finding:
+    """Is inference time linear in T: is the exponent's whole interval within TOLERANCE of 1?
+
+    Reproduced if so; partly if its mean is but not its interval, or there are too few repeats for one.
+    """
+    linear = exponent(rows, "steps", "inference_ms")
+
+    def of(axis: str, name: str) -> str:
+        return words(exponent(rows, axis, name))
+
+    because = (
+        f"Time of T steps grows as T to the power {words(linear)}, of a training update as "
+        f"{of('steps', 'update_ms')}; peak memory of inference as {of('steps', 'inference_mb')}, of an "
+        f"update as {of('steps', 'update_mb')}. With the image's side one step's time grows as "
+        f"{of('side', 'step_ms')} and an update's memory as {of('side', 'update_mb')}; with the width as "
+        f"{of('width', 'step_ms')} and {of('width', 'update_mb')}."
+    )
+    brief = f"time of T steps ∝ T to the power {words(linear)}"
+    if max(abs(linear.low - 1), abs(linear.high - 1)) <= TOLERANCE:
+        return Finding("reproduced", because, brief)
+    word = "partly" if abs(linear.mean - 1) <= TOLERANCE else "not reproduced"
+    return Finding(word, because, brief)
+
+
+def _sizes(rows: Sequence[Row], axis: str) -> tuple[int, ...]:
+    return tuple(sorted({row.settings[axis] for row in rows if row.settings["vary"] == axis}))
+
+
+EXPERIMENT = Experiment(
+    name="scale",
+    title="What it costs",
+    claim="Computational overhead: the recurrent loop increases inference time linearly "
+    "with refinement steps.",
+    source="section 6, limitations",
+    cells=cells,
+    measure=measure,
+    panels=panels,
+    conclude=conclude,
+    over="repeats",
+    exact=False,
+)

@@ -1,0 +1,82 @@
+from itertools import pairwise
+
+import pytest
+
+from fbseg_core.experiments.grouping import CLIMB, DEEPER, EXPERIMENT, rung_of
+from fbseg_core.experiments.harness import Row, path_of, read
+from fbseg_core.experiments.rungs import RUNGS
+
+
+def runs():
+    return {cell["rung"]: rung_of(cell) for cell in EXPERIMENT.cells("full") if cell["seed"] == 3}
+
+
+def test_each_rung_of_the_climb_changes_one_thing():
+    found = runs()
+    assert len({found[rung].train for rung in CLIMB}) == 1
+    models = [found[rung].model for rung in CLIMB]
+    changed = [
+        {key for key in type(a).model_fields if getattr(a, key) != getattr(b, key)}
+        for a, b in pairwise(models)
+    ]
+    assert changed == [{"delta_norm"}, {"norm"}, {"kind"}, {"kind"}]
+    assert [model.kind for model in models] == ["feedforward"] * 3 + ["loop_cut", "feedback"]
+
+
+def test_the_rungs_beside_it_change_one_thing_of_the_feedforward_model():
+    found = runs()
+    plain, more, deeper = (found[rung] for rung in ("feedforward", "+ more updates", DEEPER))
+    assert more.model == plain.model and more.train == plain.train.replace(updates=6 * plain.train.total)
+    assert deeper.train == plain.train and deeper.model == plain.model.replace(depth=3)
+    assert not plain.train.examples  # fresh ones for every update
+    assert all(run.train.seed == 3 for run in found.values())
+
+
+def rows(seeds=8, **changed):
+    """Rows of every rung with F1 0.6, but for those changed: names with _ for spaces, + left out."""
+    scores = {rung: 0.6 for rung in (*RUNGS, DEEPER)} | {
+        name.replace("_", " "): v for name, v in changed.items()
+    }
+    if "more updates" in scores:
+        scores["+ more updates"] = scores.pop("more updates")
+    if "normalised output" in scores:
+        scores["+ normalised output"] = scores.pop("normalised output")
+    other = {"f1_first": 0.4, "f1_cut": 0.4, "f1_batch": None, "chance": 0.45, "weights": 100}
+    return [
+        Row({"rung": rung, "seed": seed, "side": 24}, {"f1": f1 + seed / 1000, **other}, 1.0, "")
+        for rung, f1 in scores.items()
+        for seed in range(seeds)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "scores"),
+    [
+        ("reproduced", {"feedback": 0.9}),
+        ("partly", {"normalised_output": 0.1, "feedback": 0.7}),  # group norm gains 0.5, the loop 0.1
+        ("not reproduced", {"feedback": 0.6}),
+        ("not reproduced", {"feedback": 0.5}),
+        ("explained by more updates", {"feedback": 0.9, "more_updates": 0.9}),
+    ],
+)
+def test_each_word_has_its_rows(word, scores):
+    assert EXPERIMENT.conclude(rows(**scores)).verdict == word
+
+
+def test_too_few_seeds_reproduce_nothing():
+    assert EXPERIMENT.conclude(rows(seeds=2, feedback=0.9)).word == "not reproduced"
+
+
+def test_the_finding_says_what_depth_does_and_what_the_loop_adds_elsewhere():
+    because = EXPERIMENT.conclude(rows(feedback=0.9)).because
+    assert "depth 3" in because and "-0.30" in because
+    assert because.endswith("On single shapes (n = 2) the loop adds +0.01 [-0.01, +0.03].")
+
+
+@pytest.mark.skipif(not path_of("grouping", "full").exists(), reason="not measured yet")
+def test_the_shipped_ladder_needs_its_loop():
+    found = read(path_of("grouping", "full"))[1]
+    assert EXPERIMENT.conclude(found).word == "reproduced"
+    first = EXPERIMENT.panels(found)[0].series[0]
+    cut, feedback = (first.y[first.x.index(rung)] for rung in ("loop cut", "feedback"))
+    assert feedback.low > cut.high + 0.05
