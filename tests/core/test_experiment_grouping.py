@@ -70,7 +70,7 @@ def test_too_few_seeds_reproduce_nothing():
 def test_the_finding_says_what_depth_does_and_what_the_loop_adds_elsewhere():
     because = EXPERIMENT.conclude(rows(feedback=0.9)).because
     assert "depth 3" in because and "−0.30" in because
-    assert because.endswith("On single shapes (n = 2) the loop adds +0.01 [-0.01, +0.03].")
+    assert because.endswith("On single shapes (n = 2) the loop adds +0.01 [−0.01, +0.03].")
 
 
 @pytest.mark.skipif(not path_of("grouping", "full").exists(), reason="not measured yet")
