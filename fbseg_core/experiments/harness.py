@@ -2,7 +2,8 @@
 
 A result file is JSON lines: first what made it (command, profile, versions), then one row a cell with its
 settings, its digest, what was measured and the seconds it took. A cell is a pure function of its settings, so
-a row measured again, on whatever backend, holds the same numbers; only timings do not (`Experiment.exact`).
+a row measured again, on whatever backend, holds the same numbers on machines that round alike (rounding.py);
+times alone (`exact` is False) differ.
 
 What the paper's few-shot grid would cost at 512 px, with the authors' backbone of 24.5 million weights: an
 update at T = 5 takes 8.1 s on two cores with one backward pass, a feedforward one about a fifth. The paper's
@@ -185,6 +186,14 @@ def _versions() -> dict[str, str]:
     import numpy
     import torch
 
+    from fbseg_core.experiments.rounding import fingerprint
+
     machine = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     python = ".".join(map(str, sys.version_info[:3]))
-    return {"python": python, "torch": torch.__version__, "numpy": numpy.__version__, "machine": machine}
+    return {
+        "python": python,
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "machine": machine,
+        "rounding": fingerprint(),
+    }

@@ -11,6 +11,7 @@ from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.halting import stops
 from fbseg_core.experiments.harness import RESULTS, Row, digest, path_of, read, run
 from fbseg_core.experiments.ladder import RUNGS, rung_of, summary
+from fbseg_core.experiments.rounding import fingerprint
 from fbseg_core.rollout import Trajectory
 
 
@@ -123,6 +124,18 @@ SHIPPED = sorted(RESULTS.glob("*.jsonl"))
 def test_shipped_results_are_whole(path):
     head, rows = read(path)
     assert [row.settings for row in rows] == EXPERIMENTS[head["experiment"]].cells(head["profile"])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_three_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
+    head, rows = read(path)
+    experiment = EXPERIMENTS[head["experiment"]]
+    if not experiment.exact:
+        pytest.skip("it measures times")
+    if head["versions"].get("rounding") != fingerprint():
+        pytest.skip("measured on a machine that rounds otherwise")
+    for row in sorted(rows, key=lambda row: row.seconds)[:3]:
+        assert experiment.measure(row.settings) == row.result
 
 
 @pytest.mark.parametrize("name", ["noise", "help", "halting"])
