@@ -1,10 +1,11 @@
 """One file a claim: a grid of cells, and how one is measured. `EXPERIMENTS` knows them by name."""
 
-from fbseg_core.experiments import fewshot, halting, help, ladder, noise
+from fbseg_core.experiments import convergence, fewshot, halting, help, ladder, noise
 from fbseg_core.experiments.harness import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
-    module.EXPERIMENT.name: module.EXPERIMENT for module in (fewshot, noise, ladder, help, halting)
+    module.EXPERIMENT.name: module.EXPERIMENT
+    for module in (fewshot, noise, ladder, help, halting, convergence)
 }
 
 __all__ = ["EXPERIMENTS", "Experiment"]
