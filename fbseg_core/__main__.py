@@ -178,8 +178,7 @@ class Bench:
 class RunExperiment:
     """Measure an experiment's grid; finished cells are kept, so a stopped run goes on where it was."""
 
-    name: tyro.conf.Positional[str]
-    """Which one: fewshot, noise, ladder, help, halting."""
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"Which one: {', '.join(EXPERIMENTS)}.")]
     profile: Literal["tiny", "quick", "full"] = "quick"
     """How large a grid: tiny (a test of the machinery), quick (minutes), full (what ships)."""
     jobs: int = 1

@@ -41,3 +41,18 @@ def state_curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
         "applied": np.concatenate([none, trajectory.update[:, 0].numpy()]),
         "norm": np.array([float(norm) for norm in flat]),
     }
+
+
+def arrival(curve: np.ndarray, near: float = 0.05) -> int | None:
+    """The first step from which on a curve (T+1,) stays within that share of its end, None for an end ≤ 0.
+
+    A curve that goes on growing only arrives near T, where it is cut off: that is not settling.
+    """
+    return from_when(np.abs(curve - curve[-1]) <= near * curve[-1]) if curve[-1] > 0 else None
+
+
+def from_when(true: np.ndarray) -> int | None:
+    """The first index from which on all of `true` (N,) are; None where the last is not."""
+    wrong = np.flatnonzero(~true)
+    first = int(wrong[-1]) + 1 if len(wrong) else 0
+    return first if first < len(true) else None

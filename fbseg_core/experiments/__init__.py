@@ -1,11 +1,24 @@
 """One file a claim: a grid of cells, and how one is measured. `EXPERIMENTS` knows them by name."""
 
-from fbseg_core.experiments import fewshot, grouping, halting, help, ladder, limit, noise, scale
+from fbseg_core.experiments import (
+    ablation,
+    convergence,
+    fewshot,
+    grouping,
+    halting,
+    help,
+    ladder,
+    limit,
+    noise,
+    scale,
+)
 from fbseg_core.experiments.harness import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
-    for module in (fewshot, noise, limit, ladder, grouping, help, halting, scale)
-}
+    for module in (
+        fewshot, noise, convergence, ablation, ladder, grouping, help, halting, limit, scale,
+    )
+}  # fmt: skip
 
 __all__ = ["EXPERIMENTS", "Experiment"]

@@ -1,17 +1,26 @@
-"""What cells of several experiments share: train a run, score it with the controls all comparisons carry."""
+"""What cells of experiments share: train a run, score it with its controls, tell how it moves."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbseg_core.analysis.jacobian import leading_eigenvalues
+from fbseg_core.analysis.stability import gains
+from fbseg_core.analysis.verdicts import mask_verdict, verdict
 from fbseg_core.config import FewShotConfig, Switches, TaskConfig
-from fbseg_core.dynamics import Model, build
+from fbseg_core.dynamics import AS_BUILT, Model, build
 from fbseg_core.evaluate import f1_by_step
 from fbseg_core.fewshot import Run
-from fbseg_core.metrics import chance
-from fbseg_core.tasks import make_batch
+from fbseg_core.metrics import chance, confusion, f1, foreground, mask_of
+from fbseg_core.rollout import State, rollout
+from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.train import fit
 
 EVAL_SEED = 1000
@@ -31,10 +40,79 @@ def train_and_score(task: TaskConfig, run: Run, images: int) -> dict[str, Any]:
 
 def trained(task: TaskConfig, run: Run) -> tuple[Model, dict[str, Any]]:
     """A trained model in evaluation mode; and of its last update: loss, number, and what stopped it."""
-    model = build(run.model, run.train.seed)
-    last = deque(fit(model, task, run.train), maxlen=1).pop()
-    ended = {"loss": float(f"{last.loss:.5g}"), "updates": last.update, "stopped": last.stopped}
-    return model.eval(), ended
+    model, ended, _ = watched(task, run)
+    return model, ended
+
+
+def watched(task: TaskConfig, run: Run) -> tuple[Model, dict[str, Any], list[float]]:
+    """What `trained` gives, and the gradient norm of every update before clipping.
+
+    The last norm, and the loss, need not be finite: such a run is stopped, and its loss None.
+    """
+    model, norms = build(run.model, run.train.seed), []
+    for progress in fit(model, task, run.train):
+        norms.append(progress.grad_norm)
+    loss = rounded(progress.loss, 5)
+    ended = {"loss": loss, "updates": progress.update, "stopped": progress.stopped}
+    return model.eval(), ended, norms
+
+
+def rounded(value: float, digits: int = 4) -> float | None:
+    """A number to that many significant digits; None, which JSON can hold, for one that is not finite."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+
+
+def rounded_all(values: Iterable[float], digits: int = 4) -> list[float | None]:
+    """`rounded`, one by one."""
+    return [rounded(float(value), digits) for value in values]
+
+
+def pooled_f1(logits: Tensor, labels: Tensor) -> list[float]:
+    """Foreground F1 of all images as one, at each step: logits (T+1, B, K, H, W), labels (B, H, W)."""
+    classes = logits.shape[2]
+    counts = (confusion(mask, labels, classes).pooled() for mask in mask_of(logits))
+    return [float(foreground(f1(one))) for one in counts]
+
+
+def observe(
+    model: Model, batch: Batch, steps: int, switches: Switches = AS_BUILT, products: int = 0
+) -> dict[str, Any]:
+    """One way of running a feedback model from rest, on all images, in numbers that JSON can hold.
+
+    f1, norm (steps + 1,): pooled F1 and mean ‖h‖; from where a run overflowed, its last F1 and None. update:
+    mean ‖Δh‖/‖h‖ of the last step. states, masks: images by name of verdict; growth: mean rate at which
+    steps grow over the judged half, or None. stopped: why the run ended early. radius: largest |λ| of the
+    first image's map at the end of its run, with the clock held there; undamped: with it held at t = 0, where
+    the gain is 1. Both None where the run overflowed, or ARPACK did not converge within `products`.
+    """
+    run = rollout(model, batch.x, steps, switches=switches)
+    scores = pooled_f1(run.logits, batch.labels)
+    norms = torch.linalg.vector_norm(run.h.flatten(2), dim=2, dtype=torch.float64).mean(1).tolist()
+    masks, lost = mask_of(run.logits), steps - len(run)
+    shared = {"gains": gains(model, run, switches), "stopped": run.stopped}
+    states = [verdict(run.h[:, i], undamped=run.residual[:, i], **shared) for i in range(len(batch))]
+    answers = [mask_verdict(masks[:, i], **shared) for i in range(len(batch))]
+    radius = undamped = None
+    if products and not run.stopped:
+        end = State(steps, run.h[-1, :1])
+        found = leading_eigenvalues(
+            model, batch.x[:1], end, 2, switches, clock=0, tolerance=1e-2, most=products
+        )
+        if found.converged:
+            gain = float(model.gain(steps, switches).max())
+            held = np.abs(1 + gain * (found.eigenvalues - 1))
+            radius, undamped = rounded(held.max(initial=1.0)), rounded(found.radius)
+    return {
+        "f1": rounded_all([*scores, *scores[-1:] * lost]),
+        "norm": rounded_all([*norms, *[math.nan] * lost]),
+        "update": rounded(float(run.relative_update[-1].mean())) if len(run) else None,
+        "states": dict(Counter(each.name for each in states)),
+        "masks": dict(Counter(each.name for each in answers)),
+        "growth": rounded(float(np.mean([each.growth for each in states]))),
+        "stopped": run.stopped,
+        "radius": radius,
+        "undamped": undamped,
+    }
 
 
 def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | None]:

@@ -79,6 +79,18 @@ def mean(rows: Sequence[Row], value: Callable[[Row], Any] | str, **wanted: Any) 
     return mean_over_seeds(over_seeds(rows, value, **wanted))
 
 
+def geometric_mean(values: Sequence[float], floor: float = 0.0) -> Difference:
+    """The geometric mean over seeds, with the interval of the logarithms: for sizes on a logarithmic axis.
+
+    values > 0, or raised to `floor` > 0 where they are smaller. Raises ConfigError for others.
+    """
+    raised = [max(value, floor) for value in values]
+    if not all(value > 0 for value in raised):
+        raise ConfigError("values: a geometric mean needs them greater than 0.")
+    found = mean_over_seeds([math.log(value) for value in raised])
+    return Difference(*(math.exp(value) for value in (found.mean, found.low, found.high)), found.k)
+
+
 def gap(
     rows: Sequence[Row], value: Callable[[Row], Any] | str, a: dict[str, Any], b: dict[str, Any], **both: Any
 ) -> Difference:

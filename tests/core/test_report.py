@@ -5,7 +5,7 @@ import pytest
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import Row, path_of, read, run
-from fbseg_core.experiments.report import exact, gap, mean, over_seeds, table, words
+from fbseg_core.experiments.report import exact, gap, geometric_mean, mean, over_seeds, table, words
 
 
 def rows(**values):
@@ -29,6 +29,14 @@ def test_a_seed_that_is_missing_or_there_twice_is_refused():
         over_seeds(rows(a=[0.1]), "f1", model="b")
     with pytest.raises(ConfigError, match="2 rows"):
         over_seeds(rows(a=[0.1], b=[0.1]), "f1")
+
+
+def test_sizes_are_averaged_by_their_logarithms():
+    found = geometric_mean([1.0, 10.0, 100.0, 10.0, 10.0])
+    assert found.mean == pytest.approx(10) and 1 < found.low < 10 < found.high < 100
+    assert geometric_mean([1e-3, 0.0], floor=1e-5).mean == pytest.approx(1e-4)
+    with pytest.raises(ConfigError, match="greater than 0"):
+        geometric_mean([1.0, 0.0])
 
 
 def test_numbers_in_words():
