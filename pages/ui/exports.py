@@ -104,7 +104,7 @@ def snippet(scene: Scene) -> str:
         "from fbseg_core.metrics import score_by_step",
         "from fbseg_core.tasks import task_of",
         "",
-        f"model, card = load({_file(scene.models[0])!r})",
+        f"model, card = load({own.loadable(scene.models[0])!r})",
         f"task = card.task.replace(sigma={scene.task.sigma!r})",
         "kind = task_of(task)",
         f"content = kind.content(task, 1, seed={scene.image})",
@@ -124,12 +124,6 @@ def snippet(scene: Scene) -> str:
         'print("F1 at t = 0, 1, …:", [round(value, 3) for value in f1[:, 0].tolist()])',
     ]
     return "\n".join(lines if scene.drawing else lines[2:]) + "\n"
-
-
-def _file(name: str) -> str:
-    """What `load` takes for a checkpoint: its name, or the file that the Few-shot lab gives."""
-    path = own.path_of(name)
-    return name if path is None else path.name
 
 
 def _item(item: AnyIntervention) -> str:

@@ -41,6 +41,12 @@ def content(name: str) -> bytes:
         raise CheckpointError("This checkpoint is no longer kept; score the run again.") from None
 
 
+def loadable(name: str) -> str:
+    """What `load` takes for a checkpoint: its name, or the file that the Few-shot lab gives."""
+    path = path_of(name)
+    return name if path is None else path.name
+
+
 def keep(model: Model, card: Card) -> tuple[str, Card]:
     """Keep a model; returns its name, and its card with the digest. Raises CheckpointError."""
     try:

@@ -14,6 +14,7 @@ from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.pca import Projection
 from fbseg_core.analysis.probes import Kick
 from fbseg_core.config import Switches
+from pages.ui import own
 from pages.ui.session import Screen
 from pages.ui.stability_probes import GROWTH_STEPS, Local
 from pages.ui.stability_view import LabView, Variant
@@ -101,7 +102,10 @@ def snippet(view: LabView, variants: Mapping[str, Variant]) -> str:
     """Python code that computes the same numbers with `fbseg_core` alone."""
     first = next(iter(variants.values()))
     chosen = variants[view.focus]
-    ways = [f"    {name!r}: ({v.checkpoint!r}, {_switches(v.switches)})," for name, v in variants.items()]
+    ways = [
+        f"    {name!r}: ({own.loadable(v.checkpoint)!r}, {_switches(v.switches)}),"
+        for name, v in variants.items()
+    ]
     probes = view.local or view.kick
     lines = [
         "from fbseg_core import Switches, load",

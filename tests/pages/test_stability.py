@@ -1,5 +1,6 @@
 import base64
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -342,3 +343,13 @@ def luminance(colour):
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
     return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+def test_the_snippet_reads_a_checkpoint_of_one_s_own_from_its_file():
+    name = "mine:feedback-0123456789abcdef"
+    variants = {
+        key: dataclasses.replace(variant, checkpoint=name)
+        for key, variant in variants_of(LabView(), cache.cards()).items()
+    }
+    code = stability_exports.snippet(LabView(), variants)
+    assert "mine:" not in code and "'feedback-0123456789abcdef.safetensors'" in code
