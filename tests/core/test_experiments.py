@@ -1,5 +1,6 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -182,3 +183,12 @@ def test_the_shipped_ladder_says_what_the_page_says():
     assert plain.from_feedback.high < 0 and plain.batch > plain.f1.mean + 0.2
     assert rungs[1].from_feedback.low > 0 and not cut.from_feedback.called
     assert feedback.f1.k == 8
+
+
+def test_the_readme_names_every_verdict_that_ships():
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    for name, experiment in EXPERIMENTS.items():
+        path = path_of(name, "full")
+        if path.exists():
+            verdict = experiment.conclude(read(path)[1]).verdict
+            assert f"| {experiment.title} | {verdict} | `{name}` |" in text
