@@ -94,10 +94,9 @@ def repeat(name: str, measured: Measured) -> None:
     """The command, what made the result, and the raw numbers."""
     st.code(f"{measured.head['command']} --jobs 2", language="bash")
     versions = measured.head["versions"]
-    minutes = sum(row.seconds for row in measured.rows) / 60
     st.caption(
-        f"{len(measured.rows)} cells, {minutes:.0f} minutes on one core "
-        f"({versions['machine']}; Python {versions['python']}, torch {versions['torch']})."
+        f"{len(measured.rows)} cells, made on {versions['machine']}, with Python {versions['python']} and torch "
+        f"{versions['torch']}. Pass another profile, quick or tiny, for a smaller grid."
     )
     with st.container(horizontal=True):
         st.download_button(
