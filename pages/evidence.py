@@ -49,7 +49,11 @@ def card(name: str, measured: Measured | None) -> None:
         st.html(evidence_figures.badge(measured.finding if measured else None))
         if measured is None:
             st.markdown("The full result does not ship. This command makes it:")
-            st.code(f"python -m fbseg_core experiment {name} --profile full --jobs 2", language="bash")
+            st.code(
+                f"python -m fbseg_core experiment {name} --profile full --jobs 2",
+                language="bash",
+                wrap_lines=True,
+            )
             return
         st.markdown(measured.finding.because)
         chart(name, experiment, measured)
@@ -92,11 +96,11 @@ def ways(name: str) -> None:
 
 def repeat(name: str, measured: Measured) -> None:
     """The command, what made the result, and the raw numbers."""
-    st.code(f"{measured.head['command']} --jobs 2", language="bash")
+    st.code(f"{measured.head['command']} --jobs 2", language="bash", wrap_lines=True)
     versions = measured.head["versions"]
     st.caption(
-        f"{len(measured.rows)} cells, made on {versions['machine']}, with Python {versions['python']} and torch "
-        f"{versions['torch']}. Pass another profile, quick or tiny, for a smaller grid."
+        f"{len(measured.rows)} cells, made on {versions['machine']}, with Python {versions['python']} and "
+        f"torch {versions['torch']}. Pass another profile, quick or tiny, for a smaller grid."
     )
     with st.container(horizontal=True):
         st.download_button(
