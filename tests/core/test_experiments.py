@@ -3,17 +3,14 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from fbseg_core import ConfigError
 from fbseg_core.__main__ import main
 from fbseg_core.config import FewShotConfig, ShapesConfig
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.halting import stops
 from fbseg_core.experiments.harness import RESULTS, Row, digest, path_of, read, run
 from fbseg_core.experiments.ladder import RUNGS, rung_of, summary
 from fbseg_core.experiments.rounding import fingerprint
-from fbseg_core.rollout import Trajectory
 
 
 def finish(name, folder, **options):
@@ -143,20 +140,6 @@ def test_three_cells_of_a_shipped_result_measured_again_give_the_same_numbers(pa
 def test_other_grids_run(name, tmp_path):
     _, rows = finish(name, tmp_path)
     assert len(rows) == len(EXPERIMENTS[name].cells("tiny"))
-
-
-def test_halting_rules_stop_where_they_say():
-    state = torch.tensor([[8.0, 8.0], [4.0, 0.0], [1.0, 0.0], [0.0, 0.0]])  # what each step adds, per image
-    h = torch.cat([torch.zeros(1, 2), state.cumsum(0)])[:, :, None, None, None].expand(-1, -1, 2, 1, 1)
-    flips = torch.tensor([[0, 0], [1, 1], [0, 1], [0, 1], [0, 1]])  # labels over time
-    logits = torch.stack([torch.zeros_like(flips), 2 * flips - 1], 2)[..., None, None].float()
-    empty = torch.zeros(4, 2, 2, 1, 1)
-    run = Trajectory(h=h, logits=logits, delta=empty, applied=empty, v_hat=None, u_channels=1)
-    found = {name: steps.tolist() for name, steps in stops(run, limit=4).items()}
-    assert found["T = 1"] == [1, 1]
-    assert found["‖Δh‖/‖h‖ < 0.1"] == [3, 2]  # 1/13 and 0/8 are the first below
-    assert found["mask steady 1"] == [3, 2] and found["mask steady 2"] == [4, 3]
-    assert found["mask steady 3"] == [4, 4]  # the first image never is
 
 
 def test_a_ladder_is_summed_up_over_seeds_and_paired_by_them():
