@@ -7,8 +7,7 @@ but not blow up, and what the paper calls divergence might be hidden.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -92,8 +91,7 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
             sizes.append(_sizes(name, kind, steps[1:], norms))
         found.append(Panel(f"F1, {how}", "t", "pooled F1", tuple(scores)))
         found.append(Panel(f"Size of the state, {how}", "t", "‖h‖", tuple(sizes), logs="y"))
-    names = tuple(ABLATIONS)
-    lines = []
+    names, lines = tuple(ABLATIONS), []
     for how in ("trained without", "trained without, δ not normalised"):
         norms = [over_seeds(rows, "gradient", **_wanted(how, name)) for name in names]
         lines.append(_sizes(how, "feedback" if HOW[how][0] else "other", names, norms))
@@ -126,21 +124,18 @@ def _wanted(how: str, name: str) -> dict[str, Any]:
 
 
 def _of(name: str, key: str, t: int | None = None):
-    def value(row: Row) -> Any:
-        found = row.result["at"][name][key]
-        return found if t is None else found[t]
-
-    return value
+    """What reads that off a row, at step t where it goes by steps."""
+    return lambda row: row.result["at"][name][key] if t is None else row.result["at"][name][key][t]
 
 
 def conclude(rows: Sequence[Row]) -> Finding:
     """Which mechanisms does convergence need?
 
     A run has settled if its state stands still over the second half, for whatever reason, on most images; a
-    condition, if most seeds have. A mechanism is required if, with it alone taken away, the model does not
-    settle, trained without it or switched off. Reproduced: both are. Partly: one is. Explained by the
-    normalisation of δ: none is, but without that normalisation some is. Not reproduced: none is, or the
-    model does not settle with both.
+    condition, if most seeds have. A mechanism is required if with it alone taken away the model settles
+    neither trained so nor switched so. Reproduced: both are. Partly: one is. Explained by the normalisation
+    of δ: none is, but some is when trained without that. Not reproduced: none is, or the model does not
+    settle with both.
     """
     k, steps = len({row.settings["seed"] for row in rows}), rows[0].settings["steps"]
     early = steps // 3
@@ -161,23 +156,24 @@ def conclude(rows: Sequence[Row]) -> Finding:
 
     def told(how: str, name: str) -> str:
         f1, later = (mean(rows, _of(name, "f1", t), **_wanted(how, name)) for t in (early, steps))
-        return f"{name} {count(how, name)}, F1 {words(f1)} and {later.mean:.2f}, {growth(how, name)}"
+        settled = f"with {name.replace(', ', ' and ')} {count(how, name)}, {growth(how, name)}"
+        return f"{settled}, F1 {words(f1)} and {later.mean:.2f}"
+
+    def median(of: Callable[[str], Any]) -> str:
+        each = (_finite(over_seeds(rows, of(name), **_wanted(plain, name))) for name in ABLATIONS)
+        return ", ".join(f"{np.median(values):.2g}" if values else "none" for values in each)
 
     plain, switched, free = HOW
     needed = required(plain, switched)
     blown = sum(count(how, name, ("diverging",)) for how in HOW for name in ABLATIONS)
-    norms = [_finite(over_seeds(rows, "gradient", **_wanted(plain, name))) for name in ABLATIONS]
     stopped = sum(row.result["stopped"] is not None for row in rows)
-    by_way = ". ".join(
-        f"{how}: {'; '.join(told(how, name) for name in ABLATIONS)}" for how in (plain, switched)
-    )
-    without = "; ".join(f"{name} {count(free, name)}, {growth(free, name)}" for name in ABLATIONS)
+    by_way = (f"{how.capitalize()}: {'; '.join(told(how, name) for name in ABLATIONS)}. " for how in HOW)
     because = (
-        f"Required to settle: {' and '.join(needed) or 'neither'}. Seeds of {k} that settle, F1 at "
-        f"t = {early} and {steps}, growth of ‖h‖ between them, {by_way}. {free}: {without}. "
-        "Largest gradient norm in training, in that order and with δ normalised: "
-        f"{', '.join(f'{max(each, default=math.nan):.2g}' for each in norms)}. {stopped} of {len(rows)} "
-        f"trainings overflowed; {blown} of {len(HOW) * len(ABLATIONS) * k} runs grow exponentially."
+        f"Required to settle: {' and '.join(needed) or 'neither'}. Seeds of {k} that settle, growth of ‖h‖ "
+        f"from t = {early} to {steps}, F1 at both. {''.join(by_way)}"
+        f"In that order, medians of models {plain}: largest gradient norm {median(lambda name: 'gradient')}; "
+        f"undamped spectral radius at the end {median(lambda name: _of(name, 'undamped'))}. "
+        f"{stopped} of {len(rows)} trainings overflow, {blown} of {4 * len(HOW) * k} runs grow exponentially."
     )
     if 2 * count(plain, BOTH) <= k or not (needed or required(free)):
         return Finding("not reproduced", because)

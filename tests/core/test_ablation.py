@@ -52,7 +52,7 @@ def ablation_rows(plain, switched, free, seeds=8):
     """Rows whose states are called, in the order of ABLATIONS, as each of the three ways of asking says."""
 
     def seen(name):
-        return {"f1": [0.9] * 31, "norm": [*range(31)], "states": {name: 10}}
+        return {"f1": [0.9] * 31, "norm": [*range(31)], "states": {name: 10}, "radius": 1.0, "undamped": None}
 
     rows = []
     for normalised, names in ((True, plain), (False, free)):
@@ -94,8 +94,5 @@ def test_runs_that_overflow_are_counted_and_drawn_as_far_as_half_of_the_seeds_go
             row.result["at"][NO_DECAY]["norm"][20:] = [None] * 11
     finding = ablation.conclude(rows)
     assert "3 overflow" in finding.because and "8 of 48 runs grow exponentially" in finding.because
-    for row in rows:
-        for seen in row.result["at"].values():
-            seen.update(radius=None, undamped=None)
     sizes = next(p for p in ablation.panels(rows) if p.title == "Size of the state, trained without")
     assert {line.name: len(line.x) for line in sizes.series}[NO_DECAY] == 19
