@@ -162,7 +162,7 @@ def conclude(rows: Sequence[Row]) -> Finding:
 
     def median(of: Callable[[str], Any]) -> str:
         each = (_finite(over_seeds(rows, of(name), **_wanted(plain, name))) for name in ABLATIONS)
-        return ", ".join(f"{np.median(values):.2g}" if values else "none" for values in each)
+        return ", ".join(f"{np.median(values):.3g}" if values else "none" for values in each)
 
     plain, switched, free = HOW
     needed = required(plain, switched)
