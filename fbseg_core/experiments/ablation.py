@@ -140,8 +140,8 @@ def conclude(rows: Sequence[Row]) -> Finding:
     k, steps = len({row.settings["seed"] for row in rows}), rows[0].settings["steps"]
     early = steps // 3
 
-    def count(how: str, name: str, verdicts: Sequence[str] = QUIET) -> int:
-        found = over_seeds(rows, _of(name, "states"), **_wanted(how, name))
+    def count(how: str, name: str, verdicts: Sequence[str] = QUIET, key: str = "states") -> int:
+        found = over_seeds(rows, _of(name, key), **_wanted(how, name))
         return sum(2 * sum(each.get(word, 0) for word in verdicts) > sum(each.values()) for each in found)
 
     def required(*ways: str) -> list[str]:
@@ -156,31 +156,25 @@ def conclude(rows: Sequence[Row]) -> Finding:
 
     def told(how: str, name: str) -> str:
         f1, later = (mean(rows, _of(name, "f1", t), **_wanted(how, name)) for t in (early, steps))
-        return f"{settled(how, name)}, F1 {words(f1)} and {later.mean:.2f}"
-
-    def settled(how: str, name: str) -> str:
-        return f"with {name.replace(', ', ' and ')} {count(how, name)}, {growth(how, name)}"
+        settled = f"{count(how, name)} and {count(how, name, key='masks')}"
+        with_what = name.replace(", ", " and ")
+        return f"with {with_what} {settled}, {growth(how, name)}, F1 {words(f1)} and {later.mean:.2f}"
 
     def median(of: Callable[[str], Any]) -> str:
         each = (_finite(over_seeds(rows, of(name), **_wanted(plain, name))) for name in ABLATIONS)
-        return ", ".join(f"{np.median(values):.2g}" if values else "none" for values in each)
+        return ", ".join(f"{np.median(values):.3g}" if values else "none" for values in each)
 
     plain, switched, free = HOW
     needed = required(plain, switched)
     blown = sum(count(how, name, ("diverging",)) for how in HOW for name in ABLATIONS)
     stopped = sum(row.result["stopped"] is not None for row in rows)
-    by_way = [
-        f"{how.capitalize()}: {'; '.join(told(how, name) for name in ABLATIONS)}. "
-        for how in (plain, switched)
-    ]
-    unbound = "; ".join(settled(free, name) for name in ABLATIONS)
+    by_way = (f"{how.capitalize()}: {'; '.join(told(how, name) for name in ABLATIONS)}. " for how in HOW)
     because = (
-        f"Required to settle: {' and '.join(needed) or 'neither'}. Seeds of {k} that settle, growth of ‖h‖ "
-        f"from t = {early} to {steps}, F1 at both. {''.join(by_way)}{free.capitalize()}: {unbound}. "
+        f"Required to settle: {' and '.join(needed) or 'neither'}. Seeds of {k} whose state and whose mask "
+        f"settle, growth of ‖h‖ from t = {early} to {steps}, F1 at both. {''.join(by_way)}"
         f"In that order, medians of models {plain}: largest gradient norm {median(lambda name: 'gradient')}; "
         f"undamped spectral radius at the end {median(lambda name: _of(name, 'undamped'))}. "
-        f"{stopped} of {len(rows)} trainings overflowed; {blown} of {len(HOW) * 4 * k} runs grow "
-        "exponentially."
+        f"{stopped} of {len(rows)} trainings overflow, {blown} of {4 * len(HOW) * k} runs grow exponentially."
     )
     brief = (
         f"settle trained with both {count(plain, BOTH)} of {k}, without softmax {count(plain, NO_SOFTMAX)}, "

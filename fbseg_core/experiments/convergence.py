@@ -55,9 +55,10 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one model, and follow it on fresh images with its clock running and frozen at 0.
 
-    explained: PC1's share of variance. For each clock: pc1_shape, pc1_background (steps + 1,) in units of the
-    logits and f1; flips (steps + 1,), share of pixels that change class; update (steps,) ‖Δh‖/‖h‖, images'
-    mean; settled_pc1, settled_mask, settled_update: the step from which each stays put, or None.
+    explained: PC1's share of variance, nearly all of it with two classes. For each clock: pc1_shape and
+    pc1_background (steps + 1,) in units of the logits; f1 and flips (steps + 1,), share of pixels that change
+    class; update (steps,) ‖Δh‖/‖h‖, images' mean; settled_pc1, settled_mask and settled_update, the step from
+    which each stays put, or None.
     """
     side, steps = settings["side"], settings["steps"]
     task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
@@ -151,22 +152,22 @@ def conclude(rows: Sequence[Row]) -> Finding:
         found = over_seeds(rows, lambda row: row.result[clock][key], model=model, tau=tau)
         return sum(step is not None and step <= steps / 2 for step in found)
 
-    def reached(model: str, tau: float) -> str:
-        count = settled("running", "settled_pc1", model, tau)
-        value = mean(rows, lambda row: _step(row, steps), model=model, tau=tau)
-        return f"{_name(model, tau)}: {count} of {k} seeds, 95 % of the end by step {words(value)}"
+    def told(model: str, tau: float) -> str:
+        same = {"model": model, "tau": tau}
+        at = mean(rows, lambda row: _step(row, steps), **same).mean
+        f1, held = (words(mean(rows, _at(clock, "f1", steps), **same)) for clock in CLOCKS)
+        count = settled("running", "settled_pc1", **same)
+        pc1, update, mask = (settled("frozen", f"settled_{key}", **same) for key in ("pc1", "update", "mask"))
+        return (
+            f"{_name(model, tau)}: PC1 settles in {count}, by step {at:.2g}; "
+            f"clock frozen, PC1 in {pc1}, ‖Δh‖/‖h‖ in {update}, mask in {mask}; F1 {f1}, frozen {held}."
+        )
 
     running, frozen = settled("running", "settled_pc1"), settled("frozen", "settled_pc1")
-    held = [
-        f"{what} in {' and '.join(str(settled('frozen', f'settled_{key}', tau=tau)) for tau in TAUS)}"
-        for what, key in (("PC1", "pc1"), ("mask", "mask"), ("relative update", "update"))
-    ]
-    explained = mean(rows, "explained", model="feedback", tau=PAPER_TAU)
+    explained = mean(rows, "explained", model="feedback", tau=PAPER_TAU).mean
     because = (
-        f"PC1 holds {words(explained)} of the variance at τ = {PAPER_TAU:g}. With the clock running it "
-        f"settles in: {'; '.join(reached(model, tau) for model, tau in MODELS[:-1])}. With the clock frozen "
-        f"at t = 0 these of the feedback models settle ({k} seeds trained at τ = "
-        f"{' and '.join(f'{tau:g}' for tau in TAUS)}): {', '.join(held)}. "
+        f"PC1 holds {explained:.1%} of the variance. Of {k} seeds, with F1 at t = {steps}: "
+        f"{' '.join(told(*each) for each in MODELS[:-1])} "
         "The feedforward model is a single pass, static by construction."
     )
     cut = settled("running", "settled_pc1", "loop cut")

@@ -52,7 +52,14 @@ def ablation_rows(plain, switched, free, seeds=8):
     """Rows whose states are called, in the order of ABLATIONS, as each of the three ways of asking says."""
 
     def seen(name):
-        return {"f1": [0.9] * 31, "norm": [*range(31)], "states": {name: 10}, "radius": 1.0, "undamped": None}
+        return {
+            "f1": [0.9] * 31,
+            "norm": [*range(31)],
+            "states": {name: 10},
+            "masks": {name: 10},
+            "radius": 1.0,
+            "undamped": None,
+        }
 
     rows = []
     for normalised, names in ((True, plain), (False, free)):
