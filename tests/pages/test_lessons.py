@@ -14,6 +14,16 @@ def curves(key, which="run"):
     }
 
 
+def test_stopped_too_soon():
+    run, stop = curves("stopped-too-soon"), header(app(lesson="stopped-too-soon"))["auto"]["stop"]
+    assert stop == 9 and run["f1"][-1] > run["f1"][stop] + 0.1
+    assert run["flips"][stop + 1 :].sum() > 100
+    others = [
+        header(app(task="grouping", image=str(image), auto="true"))["auto"]["stop"] for image in range(12)
+    ]
+    assert set(others) <= {8, 9} and others.count(9) > 8
+
+
 def test_there_are_at_least_eight():
     assert len(LESSONS) >= 8
 
