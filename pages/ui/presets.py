@@ -121,8 +121,8 @@ LESSONS: dict[str, Lesson] = {
         Lesson(
             "Stopped too soon",
             "The rule that is best on average stops this run, as it does nearly every one, at step 9: it "
-            "reads the decay's clock more than the mask. Step on past the mark: the mask still grows, and "
-            "F1 with it.",
+            "reads the decay's clock more than the mask. Step on past the mark: the mask still lets go of "
+            "a region that is not the cue's.",
             View(lesson="stopped-too-soon", task="grouping", image=8, auto=True, T=20, curve="update"),
         ),
     )
