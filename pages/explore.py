@@ -7,7 +7,7 @@ import streamlit as st
 from fbseg_core import Card, CheckpointError, ConfigError
 from fbseg_core.config import knobs
 from fbseg_core.interventions import parse_intervention
-from pages.ui import cache, controls, exports, figures, session
+from pages.ui import cache, controls, exports, figures, halt, session
 from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
@@ -97,6 +97,7 @@ def choose_switches(view: View, card: Card) -> None:
     """How long to run, and which mechanisms to flip from the start."""
     model = card.model
     controls.slider(SCREEN, "T", "Run for T", view.T or model.steps, model.steps)
+    controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halt.measured())
     st.markdown("**Switched at inference** (not trained without)")
     controls.toggle(SCREEN, "loop", "Feedback loop", view.loop, disabled=model.kind != "feedback")
     controls.toggle(SCREEN, "softmax", "Softmax projection", view.softmax)
@@ -185,7 +186,8 @@ def show() -> None:
         bar.empty()
     with place:
         parts = {"fed": view.layer == "v_hat", "state": session.wants_state() and not session.hurried()}
-        player(pack(run, plain, plane, draws, header=header(view, scene), **parts), take_wish)
+        told = header(view, scene) | {"auto": halt.header(run) if view.auto else None}
+        player(pack(run, plain, plane, draws, header=told, **parts), take_wish)
     for sentence in (run.trajectory.stopped, *run.refused):
         if sentence == run.trajectory.stopped and sentence:
             sentence = f"The run ended early: {sentence}. What was reached is shown."

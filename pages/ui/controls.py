@@ -30,10 +30,11 @@ def slider(
     )
 
 
-def toggle(screen: Screen, field: str, label: str, value: bool, **more: Any) -> None:
-    """A toggle for a switch of the view."""
+def toggle(screen: Screen, field: str, label: str, value: bool, note: str = "", **more: Any) -> None:
+    """A toggle for a switch of the view. `note` follows its line of help."""
     key = screen.bind(field, value, among=bool)
-    st.toggle(label, key=key, help=_knob(screen, field).help, on_change=screen.take, args=(field,), **more)
+    told = f"{_knob(screen, field).help} {note}".strip()
+    st.toggle(label, key=key, help=told, on_change=screen.take, args=(field,), **more)
 
 
 def choice(

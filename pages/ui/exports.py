@@ -12,9 +12,11 @@ import streamlit as st
 from PIL import Image, ImageDraw, ImageFont
 
 from fbseg_core.analysis.curves import answer_curves, state_curves
+from fbseg_core.halting import AUTO
 from fbseg_core.interventions import AnyIntervention
 from fbseg_core.tasks import task_of
 from pages.ui import figures, own
+from pages.ui.halt import stop_of
 from pages.ui.scene import Run, Scene
 from pages.ui.session import Screen
 from pages.ui.view import PARTS
@@ -45,28 +47,34 @@ def table(run: Run, plain: Run) -> str:
     return out.getvalue()
 
 
-def arrays(run: Run) -> bytes:
-    """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat if any; and the code."""
+def arrays(run: Run, auto: bool = False) -> bytes:
+    """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat if any; and the code.
+
+    auto: as in `snippet`.
+    """
     trajectory = run.trajectory
     named = {name: getattr(trajectory, name) for name in ("h", "logits", "delta", "applied")}
     named |= {"x": run.x, "labels": run.labels}
     if trajectory.v_hat is not None:
         named["v_hat"] = trajectory.v_hat
     out = io.BytesIO()
-    told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene)}))
+    told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene, auto)}))
     np.savez_compressed(out, scene=told, **{name: tensor.numpy() for name, tensor in named.items()})
     return out.getvalue()
 
 
-def animation(run: Run, plain: Run, names: Sequence[str]) -> bytes:
-    """The run as an animated PNG: input, model, the untouched run if there is one, the other model, truth."""
+def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = None) -> bytes:
+    """The run as an animated PNG: input, model, the untouched run if there is one, the other model, truth.
+
+    stop: the last step to be shown, all if None.
+    """
     frames = []
     font = ImageFont.load_default(14)
     channels = task_of(run.scene.task).channel_names(run.scene.task)
     beside = run.beside.softmax(2)
     chances = [one.trajectory.probs for one in ((run,) if plain is run else (run, plain))]
     titles = [names[0], "untouched"]
-    for t in range(len(run.labels)):
+    for t in range(len(run.labels) if stop is None else stop + 1):
         x = run.x[t, 0]
         cue = x[channels.index("cue")] if "cue" in channels else None
         panels = [("input", figures.input_image(x, cue))]
@@ -88,8 +96,11 @@ def animation(run: Run, plain: Run, names: Sequence[str]) -> bytes:
     return out.getvalue()
 
 
-def snippet(scene: Scene) -> str:
-    """Python code that repeats the run of a scene with `fbseg_core` alone, bit for bit."""
+def snippet(scene: Scene, auto: bool = False) -> str:
+    """Python code that repeats the run of a scene with `fbseg_core` alone, bit for bit.
+
+    auto: and says at which step it is stopped by itself.
+    """
     side = scene.task.side
     used = sorted(
         {type(item).__name__ for item in scene.do}
@@ -100,6 +111,7 @@ def snippet(scene: Scene) -> str:
         "import torch",
         "",
         "from fbseg_core import Switches, load",
+        *["from fbseg_core.halting import RULES"] * auto,
         f"from fbseg_core.interventions import {', '.join(sorted(used, key=str.lower))}",
         "from fbseg_core.metrics import score_by_step",
         "from fbseg_core.tasks import task_of",
@@ -120,6 +132,7 @@ def snippet(scene: Scene) -> str:
         f"switches = Switches({_arguments(scene.switches.changed())})",
         f"interventions = [{', '.join(_item(item) for item in scene.do)}]",
         f"run = perturb(model, task, batch, {scene.steps}, interventions, switches)",
+        *[f'print("stopped by itself at t =", int(RULES[{AUTO.name!r}].stop(run.trajectory)[0]))'] * auto,
         "f1, iou = score_by_step(run.trajectory.logits.argmax(2), run.labels, card.model.classes)",
         'print("F1 at t = 0, 1, …:", [round(value, 3) for value in f1[:, 0].tolist()])',
     ]
@@ -136,19 +149,21 @@ def _arguments(values: dict) -> str:
 
 def show(screen: Screen, run: Run, plain: Run, names: Sequence[str]) -> None:
     """The box at the end of the screen. Files are made when they are asked for."""
+    auto = screen.view.auto
+    stop = stop_of(run) if auto else None
     stem = f"{run.scene.models[0]}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
     with st.expander("Take it along: files, code, links"):
         files = st.container(horizontal=True)
         for label, make, ending, kind in (
             ("Curves (CSV)", lambda: table(run, plain), "csv", "text/csv"),
-            ("Trajectory (NPZ)", lambda: arrays(run), "npz", "application/octet-stream"),
-            ("Animation (PNG)", lambda: animation(run, plain, names), "png", "image/png"),
+            ("Trajectory (NPZ)", lambda: arrays(run, auto), "npz", "application/octet-stream"),
+            ("Animation (PNG)", lambda: animation(run, plain, names, stop), "png", "image/png"),
         ):
             files.download_button(
                 label, make, f"{stem}.{ending}", kind, key=f"export-{ending}", on_click="ignore"
             )
         st.markdown("**The same run in Python**, bit for bit:")
-        st.code(snippet(run.scene), language="python")
+        st.code(snippet(run.scene, auto), language="python")
         st.markdown("**Link** to this very screen:")
         st.code(screen.address(), language=None, wrap_lines=True)
         hidden = st.multiselect(

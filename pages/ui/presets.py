@@ -118,5 +118,12 @@ LESSONS: dict[str, Lesson] = {
             "no longer sees its own mask, and what had been gained is lost again.",
             View(lesson="cut-half-way", T=20, do=(Flip(t=4, switch="loop"),), **_GROUPING),
         ),
+        Lesson(
+            "Stopped too soon",
+            "The rule that is best on average stops this run, as it does nearly every one, at step 9: it "
+            "reads the decay's clock more than the mask. Step on past the mark: the mask still lets go of "
+            "a region that is not the cue's.",
+            View(lesson="stopped-too-soon", task="grouping", image=8, auto=True, T=20, curve="update"),
+        ),
     )
 }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from fbseg_core.config import knob
+from fbseg_core.halting import AUTO
 from fbseg_core.interventions import AnyIntervention, parse_intervention
 from pages.ui.link import LARGEST_SEED, Linked
 
@@ -41,6 +42,9 @@ class View(Linked):
     image: int = knob(0, "Which image is drawn.", lo=0, hi=LARGEST_SEED)
     noise: int = knob(0, "Which noise is drawn on it.", lo=0, hi=LARGEST_SEED)
     T: int | None = knob(None, "Steps of the run.", unit="steps", lo=1, hi=60)
+    auto: bool = knob(
+        False, f"Stop where {AUTO.reason}, after T steps at the latest. Later steps can still be looked at."
+    )
     loop: bool = knob(True, "Feed v back; off sets v̂ := 0, so F sees the image alone.")
     softmax: bool = knob(True, "Project v onto the simplex before it is fed back (E2).")
     decay: bool = knob(True, "Damp the updates over time (E4).")

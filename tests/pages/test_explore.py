@@ -10,6 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from fbseg_core import checkpoint
 from fbseg_core.config import knobs
+from fbseg_core.experiments.halting import saved
+from fbseg_core.experiments.harness import path_of, read
+from fbseg_core.halting import AUTO
 from pages.ui.view import View
 
 
@@ -101,7 +104,7 @@ def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on()
     at = app()
     assert "shapes-no-softmax" in checkpoint.shipped()
     assert at.selectbox(key="explore-model").options == ["shapes-feedback"]
-    assert at.selectbox(key="explore-beside").options == ["shapes-feedforward"]
+    assert at.selectbox(key="explore-beside").options == ["shapes-feedforward", "shapes-feedforward-wide"]
 
 
 def test_overflow_is_a_warning_and_what_was_reached_is_shown():
@@ -182,6 +185,7 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
         {"lesson": "erase", "decay": "false", "tau": "3"},
         {"lesson": "unlearned-size", "noise": "4"},
         {"lesson": "two-cues", "sigma": "0.3", "clock": "2"},
+        {"task": "grouping", "auto": "true"},
     ],
 )
 def test_the_snippet_repeats_the_run(query):
@@ -191,6 +195,32 @@ def test_the_snippet_repeats_the_run(query):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.split("…:")[1]) == pytest.approx(f1(at), abs=6e-4)
+
+
+@pytest.mark.parametrize("task", ["shapes", "grouping"])
+def test_stop_by_itself_marks_the_step_of_the_rule_and_changes_nothing_else(task):
+    at = app(task=task)
+    before = header(at)
+    toggle = at.toggle(key="explore-auto")
+    assert not toggle.value and before["auto"] is None
+    result = path_of("halting", "full")
+    assert saved(read(result)[1], AUTO.name) in toggle.help  # what was measured of it
+    toggle.set_value(True).run()
+    sound(at)
+    after = header(at)
+    updates = after["curves"]["run"]["update"]
+    first = next(t for t, update in enumerate(updates) if update is not None and update < AUTO.value)
+    assert after["auto"] == {"stop": first, "why": AUTO.reason} and 1 < first < after["steps"]
+    assert after["run"] == before["run"] and after["curves"] == before["curves"]
+    assert link(at)["auto"] == "true" and not at.info
+    assert "RULES" in at.code[0].value
+    at.toggle(key="explore-auto").set_value(False).run()
+    assert header(at)["auto"] is None and "auto" not in link(at) and "RULES" not in at.code[0].value
+
+
+def test_a_run_too_short_for_the_rule_is_not_stopped():
+    assert header(app(task="grouping", auto="true", T="2"))["auto"]["stop"] is None
+    assert header(app(task="grouping", auto="true", decay="false"))["auto"]["stop"] is None
 
 
 def test_the_teacher_link_is_made_from_what_is_chosen():

@@ -5,6 +5,8 @@ import pytest
 from driven import app, sound
 from test_explore import header
 
+from fbseg_core import load, rollout
+from fbseg_core.tasks import draw
 from pages.ui.presets import LESSONS
 
 
@@ -12,6 +14,22 @@ def curves(key, which="run"):
     return {
         name: np.array(values, float) for name, values in header(app(lesson=key))["curves"][which].items()
     }
+
+
+def test_stopped_too_soon():
+    run, stop = curves("stopped-too-soon"), header(app(lesson="stopped-too-soon"))["auto"]["stop"]
+    assert stop == 9 and run["f1"][-1] > run["f1"][stop] + 0.1
+    view = LESSONS["stopped-too-soon"].view
+    model, card = load("grouping-feedback")
+    image = draw(card.task, view.image, view.noise)
+    masks = rollout(model, image.x, view.T).logits[:, 0].argmax(1)
+    wrong = ((masks > 0) & (image.labels[0] == 0)).flatten(1).sum(1)
+    missed = ((masks == 0) & (image.labels[0] > 0)).flatten(1).sum(1)
+    assert wrong[stop] > 200 and wrong[-1] < wrong[stop] / 2 and missed[stop] < 20
+    others = [
+        header(app(task="grouping", image=str(image), auto="true"))["auto"]["stop"] for image in range(12)
+    ]
+    assert set(others) <= {8, 9} and others.count(9) > 8
 
 
 def test_there_are_at_least_eight():

@@ -12,6 +12,7 @@ FULL = View(
     model="grouping-feedback",
     sigma=0.3,
     T=12,
+    auto=True,
     loop=False,
     eigenvalue=-0.5,
     clock=0,

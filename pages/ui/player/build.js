@@ -10,8 +10,29 @@ function build(S) {
   Object.assign($(".sigma"), { min: header.sigmas[0], max: header.sigmas[1], step: header.sigmas[2] });
   buildActs(S);
   buildDrawTools(S);
+  markStop(S);
   looks(S);
 }
+
+// Where the run was stopped by itself, in words and on the time line.
+function markStop(S) {
+  const { header, $ } = S;
+  const stop = header.auto?.stop;
+  $(".auto").hidden = !header.auto;
+  $(".auto").textContent = header.auto ? stopText(header) : "";
+  $(".flag").hidden = stop == null;
+  if (stop != null) $(".flag").style.left = along(S, stop);
+}
+
+function stopText({ auto, steps, curves }) {
+  if (auto.stop === null) return `Auto: not stopped within ${steps} steps (${auto.why} did not happen).`;
+  const f1 = (t) => curves.run.f1[t].toFixed(2);
+  const after = auto.stop < steps ? `, ${f1(steps)} after all ${steps} steps` : "";
+  return `Auto: stopped at t = ${auto.stop}, ${auto.why}; F1 ${f1(auto.stop)} there${after}.`;
+}
+
+// A step's place on the time line, where the thumb of the range is 16 px wide.
+const along = (S, t) => `calc(8px + (100% - 16px) * ${t / Math.max(S.header.steps, 1)})`;
 
 // What a new run or another layer changes, but not another step.
 function looks(S) {
@@ -135,7 +156,7 @@ function buildActs(S) {
   $(".marks").replaceChildren(
     ...marks.map((item) => {
       const mark = Object.assign(document.createElement("span"), { textContent: "▲", title: `step ${item.t}: ${nameOf(item)}` });
-      mark.style.left = `calc(8px + (100% - 16px) * ${item.t / Math.max(header.steps, 1)})`;
+      mark.style.left = along(S, item.t);
       return mark;
     }),
   );

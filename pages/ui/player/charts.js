@@ -69,8 +69,8 @@ function pathOf(values, px, py, log) {
 }
 
 // series: [{ name, values, colour, dash, width }], those without a name stay out of the legend; faint: lines drawn
-// thin beneath them; bands: [{ low, high, colour }].
-function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabel, log = false, label, at }) {
+// thin beneath them; bands: [{ low, high, colour }]; stop: a step to be marked.
+function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabel, log = false, label, at, stop }) {
   const last = Math.max(1, ...series.map((s) => s.values.length - 1));
   let bounds = y;
   if (!bounds) {
@@ -94,6 +94,7 @@ function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabe
   series.forEach((s) =>
     node(svg, "path", { d: pathOf(s.values, px, py, log), fill: "none", stroke: s.colour, "stroke-width": s.width ?? 2.5, "stroke-dasharray": s.dash ?? "" }),
   );
+  if (stop != null) node(svg, "line", { x1: px(stop), x2: px(stop), y1: AREA.top, y2: height - AREA.bottom, class: "stop" });
   const cursor = node(svg, "line", { y1: AREA.top, y2: height - AREA.bottom, class: "cursor" });
   const dots = series.map((s) => node(svg, "circle", { r: (s.width ?? 2.5) > 1.5 ? 4 : 2.5, fill: s.colour }));
   const hit = node(svg, "rect", { x: AREA.left, y: 0, width: WIDTH - AREA.left - AREA.right, height, fill: "transparent", class: "hit" });

@@ -56,7 +56,7 @@ function wire(S) {
   const choose = (selector, key, read = (element) => element.value, remote = false) =>
     $(selector).addEventListener("change", (event) => {
       S.look[key] = read(event.target);
-      if (remote) ask(S, { look: { ...S.look, t: S.t === S.header.steps ? null : S.t } });
+      if (remote) ask(S, { look: { ...S.look, t: S.t === rest(S) ? null : S.t } });
       looks(S);
       draw(S);
       report(S);
@@ -79,8 +79,7 @@ function receive(S, data) {
   const first = S.header === null;
   const fresh = first || header.id !== S.header.id;
   const elsewhere = first || header.epoch !== S.header.epoch; // a preset, a link or a reset, not this player
-  const atEnd = S.header && S.t >= S.header.steps;
-  const other = first || header.epoch !== S.header.epoch || header.steps !== S.header.steps;
+  const atRest = !first && S.t === rest(S);
   if (fresh) S.blocks = decodeBlocks(bytes, header, start);
   S.header = header;
   S.lut = lutOf(header);
@@ -91,7 +90,7 @@ function receive(S, data) {
     S.undo = [];
   }
   S.t = Math.min(S.t, header.steps);
-  if (!first && atEnd && other && !elsewhere) S.t = header.steps;
+  if (atRest && !elsewhere) S.t = rest(S);
   const answered = header.answered >= S.sent;
   if (answered && !S.pending && !S.hand) {
     S.sigma = header.sigma;
@@ -114,7 +113,7 @@ function begin(S) {
   const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
   S.playing = false;
   if (S.header.look.t !== null) S.t = Math.min(S.header.look.t, S.header.steps);
-  else if (still) S.t = S.header.steps;
+  else if (still) S.t = rest(S);
   else {
     S.t = 0;
     play(S, true);
@@ -143,7 +142,7 @@ function report(S) {
   clearTimeout(S.reporting);
   S.reporting = setTimeout(() => {
     if (S.playing || !S.alive) return;
-    const look = { ...S.look, t: S.t === S.header.steps ? null : S.t };
+    const look = { ...S.look, t: S.t === rest(S) ? null : S.t };
     if (JSON.stringify(look) !== JSON.stringify(S.header.look)) ask(S, { look });
   }, 600);
 }

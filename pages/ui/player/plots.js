@@ -80,7 +80,8 @@ function curvesOf(S) {
   const band = bands?.[key];
   const drawn = band ? [{ low: band[1], high: band[2], colour: COLOURS.run }] : [];
   S.$(".contraction").textContent = contractionText(S);
-  return lineChart(svg, { series, bands: drawn, y, log, yLabel, label: `${yLabel} over ${S.header.steps} steps`, at: (t) => goTo(S, t) });
+  const label = `${yLabel} over ${S.header.steps} steps`;
+  return lineChart(svg, { series, bands: drawn, y, log, yLabel, label, at: (t) => goTo(S, t), stop: S.header.auto?.stop });
 }
 
 function contractionText(S) {

@@ -2,6 +2,9 @@
 
 const STEPS_A_SECOND = 4;
 
+// Where a run rests once it has played: at the step it was stopped by itself, or at its end.
+const rest = (S) => S.header.auto?.stop ?? S.header.steps;
+
 function goTo(S, t, stop = true) {
   if (stop) play(S, false);
   S.t = Math.min(Math.max(Math.round(t), 0), S.header.steps);
@@ -14,14 +17,15 @@ function play(S, on) {
   S.playing = on;
   S.$(".play").textContent = on ? "⏸ Pause" : "▶ Play";
   if (!on) return void (S.header && draw(S));
-  if (S.t >= S.header.steps) S.t = 0;
+  if (S.t === rest(S) || S.t >= S.header.steps) S.t = 0;
   let due = performance.now() + 1000 / (STEPS_A_SECOND * speed(S));
   const tick = (now) => {
     if (!S.playing || !S.alive) return;
     if (now >= due) {
-      S.t = Math.min(S.t + 1, S.header.steps);
+      const end = S.t < rest(S) ? rest(S) : S.header.steps; // past its stop it plays on
+      S.t = Math.min(S.t + 1, end);
       due = now + 1000 / (STEPS_A_SECOND * speed(S));
-      if (S.t >= S.header.steps) {
+      if (S.t >= end) {
         play(S, false);
         return report(S);
       }

@@ -66,6 +66,9 @@ function film(S) {
   drawFilm(S, S.$(".film"), S.$(".film").clientWidth);
   S.$(".here").style.width = `${S.pitch}px`;
   S.$(".here").style.transform = `translateX(${S.t * S.pitch}px)`;
+  const stop = S.header.auto?.stop;
+  S.$(".beyond").hidden = stop == null; // what a run stopped by itself would not have come to
+  if (stop != null) S.$(".beyond").style.left = `${(stop + 1) * S.pitch}px`;
 }
 
 function legend(S) {
