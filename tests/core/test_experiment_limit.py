@@ -64,7 +64,7 @@ def test_the_limit_is_drawn_only_where_it_is_known(tmp_path, monkeypatch):
 def test_no_model_that_ships_beats_the_shipped_limit():
     found = read(SHIPPED)[1]
     for sigma, line in limit_line(found).items():
-        assert abs(line.mean - limit.mean(found, "expected", paper_sigma=sigma).mean) < 0.02
+        assert abs(line.mean - limit.mean(found, "expected", paper_sigma=sigma).mean) < 0.05
         assert all(share(found, name, sigma).low <= 1 for name in MODELS)
     means = [line.mean for line in limit_line(found).values()]
     assert means == sorted(means, reverse=True) and means[0] == 1
