@@ -1,5 +1,7 @@
 import pytest
 
+from fbseg_core.checkpoint import read_card
+from fbseg_core.config import ShapesConfig
 from fbseg_core.experiments import EXPERIMENTS, limit
 from fbseg_core.experiments.harness import Row, path_of, read
 from fbseg_core.experiments.limit import EXPERIMENT, MODELS, limit_line, limit_series, share, shipped_limit
@@ -9,7 +11,7 @@ shipped = pytest.mark.skipif(not SHIPPED.exists(), reason="not measured yet")
 
 
 def rows(parts=8):
-    """At paper sigma 4 and 8: a limit of 0.9 and 0.8, give or take a part's luck, which models share."""
+    """At paper sigma 4 and 8: a limit of 0.9 and 0.8, give or take a part's luck."""
     return [
         Row(
             {"paper_sigma": sigma, "seed": part, "side": 64},
@@ -25,11 +27,18 @@ def rows(parts=8):
     ]  # fmt: skip
 
 
-def test_a_share_is_the_ratio_of_means_paired_by_part():
+def test_a_share_is_the_ratio_of_means():
     found = rows()
-    assert share(found, "feedforward", 4.0).mean == share(found, "feedforward", 4.0).low == 1
+    assert share(found, "feedforward", 4.0).mean == pytest.approx(1)
     half = share(found, "feedback", 8.0)
-    assert half.mean == pytest.approx(0.435 / 0.835) and half.high - half.low < 1e-9  # the luck drops out
+    assert half.mean == pytest.approx(0.435 / 0.835) and half.low < half.mean < half.high
+
+
+def test_the_models_are_of_the_same_task_and_noise_as_said():
+    for checkpoint in MODELS.values():
+        task = read_card(checkpoint).task
+        assert task.paper_sigma == limit.TRAINED
+        assert task.replace(sigma=0.5, normalise="none") == ShapesConfig(normalise="none")
 
 
 def test_the_line_has_a_difference_for_each_sigma():
@@ -64,7 +73,7 @@ def test_the_limit_is_drawn_only_where_it_is_known(tmp_path, monkeypatch):
 def test_no_model_that_ships_beats_the_shipped_limit():
     found = read(SHIPPED)[1]
     for sigma, line in limit_line(found).items():
-        assert abs(line.mean - limit.mean(found, "expected", paper_sigma=sigma).mean) < 0.02
+        assert abs(line.mean - limit.mean(found, "expected", paper_sigma=sigma).mean) < 0.05
         assert all(share(found, name, sigma).low <= 1 for name in MODELS)
     means = [line.mean for line in limit_line(found).values()]
     assert means == sorted(means, reverse=True) and means[0] == 1
