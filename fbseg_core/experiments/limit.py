@@ -128,10 +128,10 @@ def conclude(rows: Sequence[Row]) -> Finding:
                 f"Paper sigma {sigma:g}: the limit is {words(line[sigma])}, of which the feedback model "
                 f"reaches {feedback} and the feedforward model {plain}."
             )
-    best = line[sigmas[-1]]
-    shares = ", ".join(f"{name} reaches {words(share(rows, name, sigmas[-1]))}" for name in MODELS)
+    own = min(sigmas, key=lambda sigma: abs(sigma - TRAINED))
+    shares = ", ".join(f"{name} reaches {words(share(rows, name, own))}" for name in MODELS)
     return Finding(
-        "measured", " ".join(because), f"paper sigma {sigmas[-1]:g}: {words(best)}, of which {shares}"
+        "measured", " ".join(because), f"paper sigma {own:g}: {words(line[own])}, of which {shares}"
     )
 
 
