@@ -107,7 +107,10 @@ def conclude(rows: Sequence[Row]) -> Finding:
         f"{words(deeper.from_feedback, sign=True)} from feedback."
         f"{rungs.loop_elsewhere('ladder', 'On single shapes (n = 2)', examples=2)}"
     )
-    brief = f"feedback − the loop cut: {words(loop, sign=True)}; no other rung adds over {max(gains):+.2f}"
+    brief = (
+        f"feedback − the loop cut: {words(loop, sign=True)}; depth {DEEP} without a loop − feedback: "
+        f"{words(deeper.from_feedback, sign=True)}"
+    )
     if loop.low <= 0:
         return Finding("not reproduced", because, brief)
     if more.from_feedback.high >= 0:
