@@ -70,9 +70,9 @@ def test_a_chart_is_chosen_and_the_link_opens_it_again(open_page):
     panels = EXPERIMENTS["noise"].panels(read(path_of("noise", "full"))[1])
     page.get_by_role("option", name=panels[1].title).click()
     page.wait_for_function("location.search.includes('charts')")
-    page.wait_for_selector(IDLE)
-    drawn(page, 1)
-    assert page.locator(".js-plotly-plot").inner_html() != before
+    page.wait_for_function(
+        "before => document.querySelector('.js-plotly-plot').innerHTML !== before", arg=before
+    )
     again = open_page(page.evaluate("location.search"))
     assert panels[1].title in again.get_by_role("combobox", name="Chart").input_value()
     assert not page.faults + again.faults
