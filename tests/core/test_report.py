@@ -54,6 +54,7 @@ def test_every_experiment_can_say_what_it_found(name, tmp_path):
     found = read(path_of(name, "tiny", tmp_path))[1]
     panels = EXPERIMENTS[name].panels(found)
     assert panels and all(series.x and len(series.x) == len(series.y) for p in panels for series in p.series)
+    assert [row.settings for row in found] == EXPERIMENTS[name].cells("tiny")
     assert len(table(found).splitlines()) == len(found) + 1
     finding = EXPERIMENTS[name].conclude(found)
     assert finding.because.endswith(".") and (finding.word == "explained by") == bool(finding.cause)
