@@ -1,5 +1,12 @@
-"""One thread for all tests: small tensors gain nothing from more, and the numbers then repeat exactly."""
-
+import pytest
 import torch
 
+# Small tensors gain nothing from more threads, and the numbers then repeat exactly.
 torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items):
+    """One worker drives the browser, so that no two race for the machine; the other does the rest."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
