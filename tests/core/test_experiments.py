@@ -125,14 +125,15 @@ def test_shipped_results_are_whole(path):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-def test_three_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
+def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
     head, rows = read(path)
     experiment = EXPERIMENTS[head["experiment"]]
     if not experiment.exact:
         pytest.skip("it measures times")
     if head["versions"].get("rounding") != fingerprint():
         pytest.skip("measured on a machine that rounds otherwise")
-    for row in sorted(rows, key=lambda row: row.seconds)[:3]:
+    cheapest = sorted(rows, key=lambda row: row.seconds)[:3]
+    for row in [row for row in cheapest if row.seconds < 10] or cheapest[:1]:
         assert experiment.measure(row.settings) == row.result
 
 
