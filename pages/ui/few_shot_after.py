@@ -13,6 +13,7 @@ from fbseg_core.analysis.ideal import ideal_f1
 from fbseg_core.analysis.paired import paired_difference
 from fbseg_core.evaluate import Score
 from fbseg_core.experiments.ladder import Rung
+from fbseg_core.experiments.report import words
 from fbseg_core.fewshot import open_rungs
 from pages.ui import cache, controls, few_shot_figures, own, session
 from pages.ui.few_shot_runs import EVAL_SEED, IMAGES, Followed, command, command_differs, curves_csv, shown
@@ -300,11 +301,9 @@ def say_what_was_found() -> None:
 
 
 def _rung_row(rung: Rung) -> dict[str, str]:
-    f1, apart = rung.f1, rung.from_feedback
-    minus = f"{apart.mean:+.2f} [{apart.low:+.2f}, {apart.high:+.2f}]"
     return {
-        "rung": rung.name,
-        "F1": f"{f1.mean:.2f} [{f1.low:.2f}, {f1.high:.2f}]",
+        "rung": rung.name.replace("+", "\\+"),  # else Markdown makes a list of it
+        "F1": words(rung.f1),
         "batch statistics": "–" if rung.batch is None else f"{rung.batch:.2f}",
-        "minus feedback": "–" if rung.name == "feedback" else minus,
+        "minus feedback": "–" if rung.name == "feedback" else words(rung.from_feedback, sign=True),
     }

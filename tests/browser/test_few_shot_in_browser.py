@@ -221,3 +221,12 @@ def test_nothing_moves_or_is_cut_while_it_trains(context, lab, width, theme):
     press(page, "Stop")
     state(page, "Stopped")
     assert page.faults == []
+
+
+def test_the_ladder_s_rungs_stand_there_as_they_are_named(chromium, url):
+    page = chromium.new_page()
+    page.goto(f"{url}/few_shot")
+    cell = page.locator("[data-testid=stTable] td").filter(has_text="more updates")
+    cell.wait_for(timeout=30_000)
+    assert cell.inner_text().strip() == "+ more updates" and not cell.locator("li").count()
+    page.close()
