@@ -104,8 +104,10 @@ def test_a_run_left_is_found_again_stopped_scored_and_opened_in_explore(context,
     press(page, "Stop")
     state(page, "Stopped")
     press(page, "Score on 200 fresh images")
+    link = page.get_by_role("link", name="Open feedback in Explore")
+    link.wait_for(timeout=120_000)  # the score is worked out before
     with browser.expect_page() as popup:
-        page.get_by_role("link", name="Open feedback in Explore").click(timeout=60_000)
+        link.click()
     explore = popup.value
     explore.wait_for_selector(".player[data-run]")
     settle(explore)
