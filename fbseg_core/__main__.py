@@ -28,12 +28,13 @@ from fbseg_core.checkpoint import (
     save_training,
     shipped,
 )
-from fbseg_core.config import ConfigError, ModelConfig, Switches, TaskConfig, TrainConfig
+from fbseg_core.config import ModelConfig, Switches, TaskConfig, TrainConfig
 from fbseg_core.dynamics import Model, build
 from fbseg_core.evaluate import Score, evaluate
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import RESULTS, path_of
 from fbseg_core.experiments.harness import run as run_grid
+from fbseg_core.knobs import ConfigError
 from fbseg_core.memory import keep_freed_memory
 from fbseg_core.tasks import TASKS, make_batch, task_of
 from fbseg_core.train import PROTOCOLS, fit

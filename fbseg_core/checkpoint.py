@@ -22,8 +22,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from fbseg_core.config import ConfigError, ModelConfig, TaskConfig, TrainConfig
+from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.dynamics import Model, build, count_weights
+from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import parse_task
 from fbseg_core.train import TrainingState, check_fit
 

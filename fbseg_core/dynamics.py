@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
 
-from fbseg_core.config import ConfigError, ModelConfig, Switches
+from fbseg_core.config import ModelConfig, Switches
+from fbseg_core.knobs import ConfigError
 from fbseg_core.unet import UNet
 from fbseg_core.unet import count_weights as unet_weights
 

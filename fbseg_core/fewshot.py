@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fbseg_core.config import ConfigError, FewShotConfig, ModelConfig, ShapesConfig, TaskConfig, TrainConfig
+from fbseg_core.config import FewShotConfig, ModelConfig, ShapesConfig, TaskConfig, TrainConfig
+from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import Content, task_of
 from fbseg_core.train import PROTOCOLS
 

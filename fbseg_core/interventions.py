@@ -18,8 +18,9 @@ import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor
 
-from fbseg_core.config import Config, ConfigError, Switches, TaskConfig, knob
+from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.knobs import Config, ConfigError, knob
 from fbseg_core.rollout import State, Trajectory, join, rollout
 from fbseg_core.tasks import Batch, draw
 

@@ -17,9 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fbseg_core.config import ConfigError, ModelConfig, TaskConfig, TrainConfig
+from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.dynamics import Model
 from fbseg_core.evaluate import f1_by_step
+from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import iterate
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 

@@ -5,8 +5,8 @@ import base64
 import streamlit as st
 
 from fbseg_core import Card, CheckpointError, ConfigError
-from fbseg_core.config import knobs
 from fbseg_core.interventions import parse_intervention
+from fbseg_core.knobs import knobs
 from pages.ui import cache, controls, exports, figures, halt, session
 from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor
 from torch.func import jvp
 
-from fbseg_core.config import ConfigError, Switches
+from fbseg_core.config import Switches
 from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import State, rollout
 
 Report = Callable[[int], bool]  # told the products done so far; False stops the work

@@ -16,8 +16,9 @@ from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.analysis.pca import Projection, fit_plane
 from fbseg_core.analysis.stability import gains, judge
 from fbseg_core.analysis.verdicts import SHORTEST, Verdict
-from fbseg_core.config import ConfigError, Switches
+from fbseg_core.config import Switches
 from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.knobs import ConfigError
 from fbseg_core.metrics import mask_of
 from fbseg_core.rollout import State, Trajectory, join, rollout
 from fbseg_core.tasks import Batch

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from fbseg_core.config import ConfigError, Switches
+from fbseg_core.config import Switches
 from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.knobs import ConfigError
 from fbseg_core.metrics import mask_of
 from fbseg_core.rollout import State, Trajectory, rollout
 

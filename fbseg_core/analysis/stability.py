@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from fbseg_core.analysis.verdicts import SHORTEST, TOLERANCE, Verdict, mask_verdict, verdict
-from fbseg_core.config import ConfigError, Switches
+from fbseg_core.config import Switches
 from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.knobs import ConfigError
 from fbseg_core.metrics import mask_of
 from fbseg_core.rollout import State, Trajectory, rollout
 

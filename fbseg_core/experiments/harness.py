@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from fbseg_core.checkpoint import write_whole
-from fbseg_core.config import ConfigError
+from fbseg_core.knobs import ConfigError
 
 if TYPE_CHECKING:
     from fbseg_core.experiments.report import Finding, Panel

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
-from fbseg_core.config import ConfigError
 from fbseg_core.experiments.harness import Row
+from fbseg_core.knobs import ConfigError
 
 Word = Literal["reproduced", "partly", "not reproduced", "explained by", "measured"]
 Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "other"]

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fbseg_core.config import ConfigError, TaskConfig
+from fbseg_core.config import TaskConfig
+from fbseg_core.knobs import ConfigError
 
 C = TypeVar("C", bound=TaskConfig)
 

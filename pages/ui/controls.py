@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from fbseg_core.config import Knob, knobs
+from fbseg_core.knobs import Knob, knobs
 from pages.ui.session import Screen
 
 

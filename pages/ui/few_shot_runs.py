@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fbseg_core.checkpoint import Card
-from fbseg_core.config import Config, ModelConfig
+from fbseg_core.config import ModelConfig
 from fbseg_core.evaluate import Score
 from fbseg_core.fewshot import Run
+from fbseg_core.knobs import Config
 from fbseg_core.tasks import task_of
 from fbseg_core.train import PROTOCOLS
 from pages.ui.few_shot_figures import RUNG_COLOURS, RUNG_DASHES, Shown

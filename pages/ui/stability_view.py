@@ -10,7 +10,8 @@ from pydantic import Field
 
 from fbseg_core import Card, ConfigError
 from fbseg_core.analysis.probes import ABLATIONS
-from fbseg_core.config import Switches, TaskConfig, knob
+from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.knobs import knob
 from pages.ui import own
 from pages.ui.link import LARGEST_SEED, Linked
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from fbseg_core.config import ConfigError, TaskConfig
+from fbseg_core.config import TaskConfig
 from fbseg_core.fewshot import own_example
+from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import Content, task_of
 
 FORMATS = ["PNG", "JPEG"]

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from fbseg_core.config import knob
 from fbseg_core.halting import AUTO
 from fbseg_core.interventions import AnyIntervention, parse_intervention
+from fbseg_core.knobs import knob
 from pages.ui.link import LARGEST_SEED, Linked
 
 MOST_INTERVENTIONS = 12

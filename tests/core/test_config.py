@@ -2,15 +2,8 @@ import math
 
 import pytest
 
-from fbseg_core.config import (
-    ConfigError,
-    GroupingConfig,
-    ModelConfig,
-    ShapesConfig,
-    Switches,
-    TrainConfig,
-    knobs,
-)
+from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
+from fbseg_core.knobs import ConfigError, knobs
 
 ALL = [Switches, ModelConfig, ShapesConfig, GroupingConfig, TrainConfig]
 

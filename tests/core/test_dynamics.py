@@ -3,8 +3,9 @@ import math
 import pytest
 import torch
 
-from fbseg_core.config import ConfigError, ModelConfig, Switches
+from fbseg_core.config import ModelConfig, Switches
 from fbseg_core.dynamics import DECAYS, PROJECTIONS, build, count_weights, fractional_kernel
+from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import iterate, rollout
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)

@@ -3,17 +3,11 @@
 import pytest
 import torch
 
-from fbseg_core.config import (
-    ConfigError,
-    FewShotConfig,
-    GroupingConfig,
-    ModelConfig,
-    ShapesConfig,
-    TrainConfig,
-)
+from fbseg_core.config import FewShotConfig, GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
 from fbseg_core.evaluate import f1_by_step
 from fbseg_core.fewshot import RUNGS, climb, few_shot, open_rungs, own_example, replace_example, seeds
+from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import Content, make_batch
 from fbseg_core.train import PROTOCOLS, _Examples, fit, learning_rate, scale_at, training_examples
 

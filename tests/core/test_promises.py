@@ -9,8 +9,9 @@ from safetensors.torch import load_file, save, save_file
 from fbseg_core import checkpoint
 from fbseg_core.analysis.pca import pca
 from fbseg_core.checkpoint import Card, CheckpointError, load, load_training, read_card, save_training
-from fbseg_core.config import ConfigError, GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
+from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
 from fbseg_core.dynamics import build
+from fbseg_core.knobs import ConfigError
 from fbseg_core.metrics import chance
 from fbseg_core.rollout import rollout
 from fbseg_core.tasks import make_batch

@@ -7,8 +7,9 @@ import torch
 
 from fbseg_core.analysis.certificate import Certificate, certify
 from fbseg_core.checkpoint import load, shipped
-from fbseg_core.config import ConfigError, ModelConfig, Switches
+from fbseg_core.config import ModelConfig, Switches
 from fbseg_core.dynamics import DECAYS, build
+from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import rollout
 from fbseg_core.tasks import make_batch
 

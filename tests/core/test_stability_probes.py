@@ -7,8 +7,9 @@ import torch
 
 from fbseg_core.analysis.jacobian import leading_eigenvalues
 from fbseg_core.analysis.probes import ABLATIONS, ablate, kick
-from fbseg_core.config import ConfigError, ModelConfig, Switches
+from fbseg_core.config import ModelConfig, Switches
 from fbseg_core.dynamics import build
+from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import State, rollout
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from fbseg_core.config import ConfigError, GroupingConfig, ShapesConfig, TaskConfig
+from fbseg_core.config import GroupingConfig, ShapesConfig, TaskConfig
+from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import TASKS, make_batch, parse_task
 
 

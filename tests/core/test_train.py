@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from fbseg_core.checkpoint import load_training, save_training
-from fbseg_core.config import ConfigError, GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
+from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
 from fbseg_core.evaluate import evaluate, f1_by_step
+from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import iterate
 from fbseg_core.tasks import make_batch
 from fbseg_core.train import PROTOCOLS, _Examples, fit, learning_rate, objective, trajectory_losses

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from fbseg_core.checkpoint import load_training, save_training
-from fbseg_core.config import ConfigError, GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
+from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
+from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.train import PROTOCOLS, _Examples, fit, learning_rate, objective, trajectory_losses
 

@@ -9,10 +9,10 @@ from driven import ROOT, app, sound
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import checkpoint
-from fbseg_core.config import knobs
 from fbseg_core.experiments.halting import saved
 from fbseg_core.experiments.harness import path_of, read
 from fbseg_core.halting import AUTO
+from fbseg_core.knobs import knobs
 from pages.ui.view import View
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 from jobs_setup import FOREVER, SMALL, TASK, TRAIN, same, spec, straight
 
-from fbseg_core.config import ConfigError, ShapesConfig
+from fbseg_core.config import ShapesConfig
 from fbseg_core.dynamics import build
 from fbseg_core.fewshot import Run, own_example, replace_example
+from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import rollout
 from fbseg_core.train import learning_rate, training_examples
 from pages.ui.jobs import Curves, JobError, Limits, Spec, training, watched

@@ -7,9 +7,10 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from fbseg_core.config import ConfigError, ModelConfig, TaskConfig, TrainConfig
+from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.dynamics import count_weights
 from fbseg_core.fewshot import Run
+from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import Batch, Content, make_batch, parse_task
 from fbseg_core.train import check_examples, check_fit
 

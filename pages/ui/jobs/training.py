@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 from fbseg_core.checkpoint import CheckpointError
-from fbseg_core.config import ConfigError, TaskConfig
+from fbseg_core.config import TaskConfig
 from fbseg_core.dynamics import build
 from fbseg_core.fewshot import Run
+from fbseg_core.knobs import ConfigError
 from fbseg_core.metrics import confusion, f1, foreground
 from fbseg_core.rollout import rollout
 from fbseg_core.tasks import Batch

@@ -19,8 +19,9 @@ from typing import Any
 
 import torch
 
-from fbseg_core.config import ConfigError, ModelConfig, ShapesConfig, TrainConfig
+from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
+from fbseg_core.knobs import ConfigError
 from fbseg_core.memory import keep_freed_memory
 from fbseg_core.train import fit
 from pages.ui.jobs.folder import Folder

@@ -1,0 +1,142 @@
+"""Knobs: how a setting is declared, read back, and refused in one sentence.
+
+`config.py` declares the project's settings with these; unknown keys, values out of range and values
+that are not finite raise a `ConfigError` that names the key and what is allowed.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+
+class ConfigError(ValueError):
+    """A setting was refused. The message is one sentence fit to be shown to a visitor."""
+
+
+def knob(default: Any, help: str, *, unit: str = "", lo=None, hi=None, step=None) -> Any:
+    """Declare one knob: a pydantic field with range [lo, hi], unit, slider step and a line of help."""
+    span = f"{lo:g} to {hi:g}" if lo is not None and hi is not None else ""
+    allowed = " ".join(part for part in (span, unit) if part)
+    return Field(
+        default,
+        description=f"{help} [{allowed}]" if allowed else help,  # the command line shows this
+        ge=lo,
+        le=hi,
+        validate_default=True,
+        json_schema_extra={"help": help, "unit": unit, "step": step},
+    )
+
+
+class Config(BaseModel):
+    """Base of all settings: frozen, hashable, closed to unknown keys, finite numbers only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    def __init__(self, /, **values: Any) -> None:
+        values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}  # from JSON
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(_sentence(type(self), error)) from None
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some knobs changed, validated again. Raises ConfigError."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+    @classmethod
+    def parse(cls, values: object) -> Self:
+        """Build from outside input (a parsed JSON object). Raises ConfigError, nothing else."""
+        if not isinstance(values, Mapping) or not all(isinstance(key, str) for key in values):
+            raise ConfigError(f"{cls.__name__}: expected an object of named settings.")
+        return cls(**values)
+
+    def changed(self) -> dict[str, Any]:
+        """Only the knobs that differ from their defaults, for links and cards."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+@dataclass(frozen=True)
+class Knob:
+    """A knob as menus and parsers see it."""
+
+    name: str
+    kind: Literal["bool", "int", "float", "choice", "text", "tuple"]
+    default: Any
+    lo: float | None
+    hi: float | None
+    step: float | None
+    unit: str
+    help: str
+    choices: tuple = ()
+    optional: bool = False
+
+
+def knobs(config: type[Config]) -> dict[str, Knob]:
+    """Every knob of a config class by name, in the order they are declared."""
+    return {name: _as_knob(name, field) for name, field in config.model_fields.items()}
+
+
+def _as_knob(name: str, field: FieldInfo) -> Knob:
+    bounds = {attr: getattr(m, attr) for m in field.metadata for attr in ("ge", "le") if hasattr(m, attr)}
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    annotation, choices, optional = field.annotation, (), False
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        rest = [a for a in typing.get_args(annotation) if a is not type(None)]
+        annotation, optional = rest[0], len(rest) < len(typing.get_args(annotation))
+    if typing.get_origin(annotation) is Literal:
+        choices, kind = typing.get_args(annotation), "choice"
+    elif typing.get_origin(annotation) is tuple:
+        kind = "tuple"
+        for item in getattr(typing.get_args(annotation)[0], "__metadata__", ()):
+            bounds |= {a: getattr(m, a) for m in item.metadata for a in ("ge", "le") if hasattr(m, a)}
+    else:
+        kind = {bool: "bool", int: "int", float: "float"}.get(annotation, "text")
+    return Knob(
+        name=name,
+        kind=kind,
+        default=field.default,
+        lo=bounds.get("ge"),
+        hi=bounds.get("le"),
+        step=extra.get("step"),
+        unit=str(extra.get("unit") or ""),
+        help=str(extra.get("help") or ""),
+        choices=choices,
+        optional=optional,
+    )
+
+
+def _sentence(config: type[Config], error: ValidationError) -> str:
+    """The first fault of a validation error as one sentence: the key, and what is allowed."""
+    fault = error.errors(include_url=False)[0]
+    path = [str(part) for part in fault["loc"]]
+    if not path:  # from a model validator, whose message names its key
+        return f"{config.__name__}: {fault.get('ctx', {}).get('error', fault['msg'])!s}."
+    if fault["type"] == "extra_forbidden":
+        known = ", ".join(config.model_fields)
+        return f"{config.__name__}: unknown key {path[0]!r}; the keys are {known}."
+    allowed = _allowed(knobs(config)[path[0]]) if path[0] in config.model_fields else fault["msg"]
+    return f"{config.__name__}: {path[0]} = {_shown(fault['input'])} is refused; allowed: {allowed}."
+
+
+def _shown(value: object) -> str:
+    try:
+        return f"{value!r:.60}"
+    except ValueError:  # Python refuses to print whole numbers of thousands of digits
+        return "a huge number"
+
+
+def _allowed(item: Knob) -> str:
+    if item.choices:
+        return ", ".join(map(str, item.choices))
+    kind = {"bool": "true or false", "int": "a whole number", "float": "a finite number"}.get(
+        item.kind, item.help.rstrip(".")
+    )
+    span = f" from {item.lo:g} to {item.hi:g}" if item.lo is not None and item.hi is not None else ""
+    return kind + span + (f" {item.unit}" if span and item.unit else "")
