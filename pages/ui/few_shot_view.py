@@ -11,11 +11,11 @@ from pydantic import Field, model_validator
 
 from fbseg_core import ConfigError
 from fbseg_core.config import FewShotConfig, TaskConfig
+from fbseg_core.examples import training_examples
 from fbseg_core.fewshot import Run, climb, few_shot, replace_example, seeds
 from fbseg_core.interventions import unpack_mask
 from fbseg_core.knobs import knob
 from fbseg_core.tasks import Content, task_of
-from fbseg_core.train import training_examples
 from pages.ui.jobs import Spec
 from pages.ui.link import LARGEST_SEED, Linked
 

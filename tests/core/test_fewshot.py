@@ -6,10 +6,11 @@ import torch
 from fbseg_core.config import FewShotConfig, GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
 from fbseg_core.evaluate import f1_by_step
+from fbseg_core.examples import Examples, training_examples
 from fbseg_core.fewshot import RUNGS, climb, few_shot, open_rungs, own_example, replace_example, seeds
 from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import Content, make_batch
-from fbseg_core.train import PROTOCOLS, _Examples, fit, learning_rate, scale_at, training_examples
+from fbseg_core.train import PROTOCOLS, fit, learning_rate, scale_at
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
 TASK = ShapesConfig(side=16, sigma=0.2)
@@ -58,7 +59,7 @@ def test_every_setting_reaches_the_runs(protocol):
 def test_both_models_read_the_same_examples_with_the_same_noise(protocol):
     task, a, b = few_shot(ShapesConfig(side=16), FewShotConfig(protocol=protocol, examples=3))
     for update in (0, 4, 7):
-        (x, steps), (y, others) = (_Examples(task, run.train).batch(update) for run in (a, b))
+        (x, steps), (y, others) = (Examples(task, run.train).batch(update) for run in (a, b))
         assert torch.equal(x.x, y.x) and torch.equal(x.labels, y.labels) and steps == others == 5
 
 
@@ -104,7 +105,7 @@ def test_examples_of_ones_own_are_what_is_learned():
     examples = replace_example(drawn, 1, own)
     assert torch.equal(examples.labels[1], square) and torch.equal(examples.labels[0], drawn.labels[0])
     assert not torch.equal(drawn.labels[1], square)
-    reader = _Examples(TASK, SHORT.replace(flips=False), examples)
+    reader = Examples(TASK, SHORT.replace(flips=False), examples)
     seen = torch.cat([reader.batch(update)[0].labels for update in range(2)])
     assert any(torch.equal(labels, square) for labels in seen)
     assert not torch.equal(trained()[0], trained(examples)[0])

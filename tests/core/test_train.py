@@ -8,10 +8,11 @@ from fbseg_core.checkpoint import load_training, save_training
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
 from fbseg_core.evaluate import evaluate, f1_by_step
+from fbseg_core.examples import Examples
 from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import iterate
 from fbseg_core.tasks import make_batch
-from fbseg_core.train import PROTOCOLS, _Examples, fit, learning_rate, objective, trajectory_losses
+from fbseg_core.train import PROTOCOLS, fit, learning_rate, objective, trajectory_losses
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
 TASK = ShapesConfig(side=16, sigma=0.2)
@@ -94,18 +95,18 @@ def test_learning_rate_warms_up_then_falls_to_zero():
 
 
 def test_each_example_is_read_once_a_pass():
-    examples = _Examples(TASK, TrainConfig(examples=5, batch=2, epochs=2))
+    examples = Examples(TASK, TrainConfig(examples=5, batch=2, epochs=2))
     passes = [torch.cat([examples._rows(update) for update in range(3 * k, 3 * k + 3)]) for k in range(2)]
     assert all(sorted(rows.tolist()) == list(range(5)) for rows in passes)
 
 
 def test_noise_is_fresh_each_time_and_flips_move_labels_with_the_image():
     task = TASK.replace(sigma=0.0, normalise="none", channels=1)
-    examples = _Examples(task, TrainConfig(examples=1, batch=1, updates=9, flips=True))
+    examples = Examples(task, TrainConfig(examples=1, batch=1, updates=9, flips=True))
     seen = [examples.batch(update)[0] for update in range(8)]
     assert all(torch.equal(batch.x[0, 0], batch.labels[0].float()) for batch in seen)
     assert len({tuple(batch.labels.flatten().tolist()) for batch in seen}) > 2
-    noisy = _Examples(TASK, TrainConfig(examples=1, batch=1, updates=9))
+    noisy = Examples(TASK, TrainConfig(examples=1, batch=1, updates=9))
     assert not torch.equal(noisy.batch(0)[0].x, noisy.batch(1)[0].x)
 
 

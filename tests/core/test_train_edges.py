@@ -6,9 +6,10 @@ import torch
 from fbseg_core.checkpoint import load_training, save_training
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
+from fbseg_core.examples import Examples
 from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import Batch, make_batch
-from fbseg_core.train import PROTOCOLS, _Examples, fit, learning_rate, objective, trajectory_losses
+from fbseg_core.train import PROTOCOLS, fit, learning_rate, objective, trajectory_losses
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
 TASK = ShapesConfig(side=16, sigma=0.2)
@@ -199,7 +200,7 @@ def test_training_draws_from_its_own_seed_alone():
 @pytest.mark.parametrize("examples, batch", [(5, 1), (7, 3), (4, 4), (3, 8)])
 def test_each_pass_reads_every_example_once_in_an_order_of_its_own(examples, batch):
     train = TrainConfig(examples=examples, batch=batch, epochs=6)
-    reader, per_pass = _Examples(TASK, train), -(-examples // batch)
+    reader, per_pass = Examples(TASK, train), -(-examples // batch)
     assert train.total == 6 * per_pass
     orders = [
         torch.cat([reader._rows(k) for k in range(p * per_pass, (p + 1) * per_pass)]).tolist()
@@ -210,13 +211,13 @@ def test_each_pass_reads_every_example_once_in_an_order_of_its_own(examples, bat
 
 
 def test_trajectory_lengths_cover_their_whole_range():
-    reader = _Examples(TASK, TrainConfig(batch=1, steps_min=2, steps_max=5))
+    reader = Examples(TASK, TrainConfig(batch=1, steps_min=2, steps_max=5))
     assert {reader.batch(update)[1] for update in range(60)} == {2, 3, 4, 5}
 
 
 def test_all_eight_symmetries_are_drawn():
     task = TASK.replace(sigma=0.0, normalise="none", radius_min=0.3, radius_max=0.3)
-    reader = _Examples(task, TrainConfig(examples=1, batch=1, flips=True, seed=5))
+    reader = Examples(task, TrainConfig(examples=1, batch=1, flips=True, seed=5))
     batches = [reader.batch(k)[0] for k in range(80)]
     assert all(torch.equal(batch.x[:, 0], batch.labels.float()) for batch in batches)
     seen = {tuple(batch.labels.flatten().tolist()) for batch in batches}

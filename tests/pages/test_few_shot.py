@@ -20,9 +20,10 @@ from fbseg_core.analysis.ideal import ideal_f1
 from fbseg_core.analysis.paired import Difference, paired_difference
 from fbseg_core.config import GroupingConfig
 from fbseg_core.evaluate import evaluate
+from fbseg_core.examples import training_examples
 from fbseg_core.interventions import pack_mask
 from fbseg_core.tasks import make_batch, task_of
-from fbseg_core.train import fit, training_examples
+from fbseg_core.train import fit
 from pages.ui import cache, few_shot_figures, own, session, uploads
 from pages.ui.few_shot_runs import Follower, card, command, command_differs, curves_csv
 from pages.ui.few_shot_view import LabView, examples, job_of, luck_of, rung_of, setting

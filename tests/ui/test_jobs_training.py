@@ -12,10 +12,11 @@ from jobs_setup import FOREVER, SMALL, TASK, TRAIN, same, spec, straight
 
 from fbseg_core.config import ShapesConfig
 from fbseg_core.dynamics import build
+from fbseg_core.examples import training_examples
 from fbseg_core.fewshot import Run, own_example, replace_example
 from fbseg_core.knobs import ConfigError
 from fbseg_core.rollout import rollout
-from fbseg_core.train import learning_rate, training_examples
+from fbseg_core.train import learning_rate
 from pages.ui.jobs import Curves, JobError, Limits, Spec, training, watched
 from pages.ui.jobs import folder as files
 from pages.ui.jobs.folder import Folder, Log

@@ -9,10 +9,11 @@ from typing import Any
 
 from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.dynamics import count_weights
+from fbseg_core.examples import check_examples
 from fbseg_core.fewshot import Run
 from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import Batch, Content, make_batch, parse_task
-from fbseg_core.train import check_examples, check_fit
+from fbseg_core.train import check_fit
 
 WATCHED, SHOWN = 8, 3  # held-out images scored while training; the first of them are shown
 WATCH_SEED = 20_000
