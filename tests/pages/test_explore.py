@@ -158,6 +158,20 @@ def test_hostile_links_give_defaults_and_one_notice(key, bad):
     assert header(at)["run"] == header(app())["run"]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"t": "nan"}, {"v": "99", "task": "grouping"}, {"shapes-sigma": "1"}, {"do": "boom"},
+        {"drawing": "A" * 9000}, {"drawing": "AAAA"}, {"cue": "[99999,1]", "task": "grouping"},
+        {"hide": '["x"]'}, {"lesson": "none"}, {"model": "../../etc/passwd"}, {"image": "9" * 3000},
+    ],
+)  # fmt: skip
+def test_a_stale_link_gives_defaults_and_one_notice(bad):
+    at = app(**bad)
+    assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
+    assert header(at)["run"] == header(app())["run"]
+
+
 def test_reset_brings_the_defaults_back_but_a_teacher_s_choice_stays():
     at = app(task="grouping", decay="false", hide='["numbers"]')
     next(b for b in at.button if b.label == "Reset everything").click().run()
