@@ -142,19 +142,22 @@ def test_step_and_axes_change_the_picture_and_not_the_verdicts(open_page):
 
 
 def test_eigenvalues_come_on_a_button_with_progress_and_can_be_stopped(open_page):
-    page = open_page(f"{SMALL}&focus=neither")
-    ask = page.get_by_role("button", name="Compute eigenvalues and growth rates")
-    ask.click()
-    page.get_by_role("button", name="Stop").click()
-    ask.wait_for()
-    page.wait_for_selector(IDLE)
+    for at in (4, 5, 6):  # where the answer is quicker than the click, another state is asked about
+        page = open_page(f"{SMALL}&focus=neither&at={at}")
+        ask = page.get_by_role("button", name="Compute eigenvalues and growth rates")
+        ask.click()
+        page.get_by_role("button", name="Stop").or_(page.get_by_text("spectral radius")).first.click()
+        ask.or_(page.get_by_text("spectral radius")).first.wait_for()
+        page.wait_for_selector(IDLE)
+        if ask.is_visible():
+            break
     assert "local" not in page.url and page.get_by_text("spectral radius").count() == 0
     ask.click()
     page.get_by_text(re.compile(r"Eigenvalues: \d+ products|Growth rates: \d+ of")).wait_for()
     page.get_by_text("spectral radius").wait_for(timeout=60_000)
     settle(page, CHARTS + 2)
     assert "local=true" in page.url
-    page.get_by_role("button", name="Kick at t = 5").click()
+    page.get_by_role("button", name=f"Kick at t = {at}").click()
     settle(page, CHARTS + 3)
     assert page.get_by_text("of the kick is there").count() == 1
     assert page.faults == []
