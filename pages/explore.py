@@ -7,7 +7,7 @@ import streamlit as st
 from fbseg_core import Card, CheckpointError, ConfigError
 from fbseg_core.interventions import parse_intervention
 from fbseg_core.knobs import knobs
-from pages.ui import cache, controls, exports, figures, halt, session
+from pages.ui import cache, controls, costs, exports, figures, halt, session
 from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
@@ -198,7 +198,7 @@ def show() -> None:
         said = ", ".join(f"{key} = {value}" for key, value in flipped.items())
         st.info(f"Switched at inference, on a model trained with everything on: {said}.")
     if "numbers" not in view.hide:
-        show_costs(scene)
+        costs.show(scene)
     if "export" not in view.hide:
         exports.show(SCREEN, run, plain, [KINDS[cache.cards()[name].model.kind] for name in scene.models])
     if not session.hurried():
@@ -207,28 +207,6 @@ def show() -> None:
         planes.wait(20)
         st.rerun()
     session.calm()
-
-
-def show_costs(scene: Scene) -> None:
-    """Multiply-adds and milliseconds of both models."""
-    rows = []
-    for name in scene.models:
-        cost = cache.costs(name, scene.task.side)
-        rows.append(
-            {
-                "model": name,
-                "weights": f"{cost.parameters:,}",
-                "multiply-adds once a run": f"{cost.prepare_macs / 1e6:.1f} M",
-                "in each step": f"{cost.step_macs / 1e6:.1f} M",
-                "milliseconds a step": f"{cost.step_ms:.1f}",
-            }
-        )
-    with st.expander("What it costs"):
-        st.table(rows)
-        st.caption(
-            f"One image of {scene.task.side} px. Multiply-adds are counted; milliseconds are the median of 7 "
-            "runs on this app's machine, one thread. A model without a loop does all its work once a run."
-        )
 
 
 def page() -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from fbseg_core import TASKS, CheckpointError, ConfigError
 from fbseg_core.tasks import task_of
-from pages.ui import cache, canvas, controls, few_shot_after, few_shot_live, session, uploads
+from pages.ui import cache, canvas, controls, few_shot_after, few_shot_live, few_shot_scores, session, uploads
 from pages.ui.few_shot_runs import Followed, Follower
 from pages.ui.few_shot_view import LabView, check, examples, job_of, setting
 from pages.ui.jobs import JobError, Spec
@@ -239,7 +239,7 @@ def page() -> None:
         few_shot_live.show(SCREEN, attempt, job, rungs)
         few_shot_after.show(SCREEN, attempt, job, rungs, luck)
     few_shot_after.say_what_was_found()
-    few_shot_after.bring_one(SCREEN, attempt)
+    few_shot_scores.bring_one(SCREEN, attempt)
     session.remember_owner()
     SCREEN.write_link()
 

@@ -37,6 +37,11 @@ def check(view: EvidenceView) -> None:
             raise ConfigError(f"There is no experiment {name!r:.40}.")
 
 
+def evidence_link(claim: str) -> str:
+    """The address of one card, from any page."""
+    return f"./evidence?{urlencode(EvidenceView(claim=claim).link({}))}"
+
+
 def _explore(label: str, **view) -> tuple[str, str]:
     return label, f"./?{urlencode(View(**view).link({}))}"
 

@@ -1,28 +1,22 @@
-"""What the Few-shot lab offers once something was learned: scores, files, rungs, and whether it was luck."""
+"""What the Few-shot lab offers once something was learned: its worth, rungs, and whether it was luck."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
-from urllib.parse import urlencode
 
 import streamlit as st
 
-from fbseg_core import Card, ConfigError, ShapesConfig
-from fbseg_core.analysis.ideal import ideal_f1
+from fbseg_core import ConfigError
 from fbseg_core.analysis.paired import paired_difference
-from fbseg_core.evaluate import Score
 from fbseg_core.experiments.ladder import Rung
 from fbseg_core.experiments.report import words
 from fbseg_core.fewshot import open_rungs
-from pages.ui import cache, controls, few_shot_figures, own, session
-from pages.ui.few_shot_runs import EVAL_SEED, IMAGES, Followed, command, command_differs, curves_csv, shown
+from pages.ui import cache, controls, few_shot_figures, few_shot_scores, session
+from pages.ui.evidence_view import evidence_link
+from pages.ui.few_shot_runs import IMAGES, Attempt, Followed
 from pages.ui.few_shot_view import luck_of, rung_of
 from pages.ui.session import Screen
-from pages.ui.stability_view import LabView as StabilityView
-from pages.ui.view import View
 
-Attempt = Callable[..., None]
 POLL = 1.5
 MOST_RUNGS = 4
 
@@ -37,147 +31,15 @@ def show(
         st.subheader("What it is worth", anchor=False)
         asked = screen.recalled("scored", frozenset())
         if job.job in asked:
-            show_scores(screen, job, rungs, rested)
+            few_shot_scores.show_scores(screen, job, rungs, rested)
         else:
             st.button(
                 f"Score on {IMAGES} fresh images", type="primary", key="score",
                 on_click=lambda: screen.remember("scored", asked | {job.job}),
             )  # fmt: skip
-        show_files(job, rungs)
+        few_shot_scores.show_files(job, rungs)
     show_rungs(screen, attempt, job, rungs)
     show_luck(screen, attempt, job, luck)
-
-
-# ---- scores and files ---------------------------------------------------------------------------------
-
-
-def show_scores(
-    screen: Screen, job: Followed, rungs: list[Followed], rested: Sequence[tuple[Followed, int]]
-) -> None:
-    """F1 on fresh images with intervals, and a way to take each model along or into Explore."""
-    with st.spinner(f"Scoring on {IMAGES} fresh images …"):
-        results = [cache.result(one, i, session.owner()) for one, i in rested]
-    lines = [shown(one, i, rungs.index(one) if one is not job else None) for one, i in rested]
-    limit = show_limit(screen, job)
-    chart, table = st.columns([2, 3])
-    scores = [(line, one.score) for line, one in zip(lines, results)]
-    figure = few_shot_figures.score_figure(scores, limit.f1[0] if limit else None)
-    chart.plotly_chart(figure, key="chart-score", width="stretch", config={"displayModeBar": False})
-    rows = [_row(line, one) for line, one in zip(lines, results)]
-    if limit:
-        own_line = f"{limit.f1[0]:.3f} [{limit.low[0]:.3f}, {limit.high[0]:.3f}]"
-        rows.append(dict.fromkeys(rows[0], "–") | {"model": "ideal observer", list(rows[0])[2]: own_line})
-    table.table(rows)
-    table.caption(
-        f"Pooled F1 on {IMAGES} fresh images with the 95 % bootstrap interval over images; chance "
-        f"{results[0].score.chance:.3f}. One training seed: other seeds differ by more (see below)."
-    )
-    recurrent = [one for one in results if one.card.model.kind != "feedforward"]
-    plain = [one for one in results if one.card.model.kind == "feedforward"]
-    for (one, i), result in zip(rested, results):
-        run = one.spec.runs[i]
-        if result in recurrent:
-            pair = {"model": result.name} | ({"beside": plain[0].name} if plain else {})
-        else:
-            pair = ({"model": recurrent[0].name} if recurrent else {}) | {"beside": result.name}
-        row = st.container(horizontal=True)
-        row.link_button(f"Open {run.name} in Explore", explore_link(one.spec.task.name, **pair))
-        if run.model.kind == "feedback":
-            stability = StabilityView(model=result.name).link({})
-            row.link_button("In the Stability lab", f"./stability?{urlencode(stability)}")
-        row.download_button(
-            "Checkpoint (safetensors)", lambda name=result.name: own.content(name),
-            own.path_of(result.name).name, "application/octet-stream", key=f"file-{one.job}-{i}",
-            on_click="ignore",
-        )  # fmt: skip
-
-
-def show_limit(screen: Screen, job: Followed) -> Score | None:
-    """The ideal observer's score on the same images, once it is asked for: it takes about a minute."""
-    task = job.spec.task
-    if not isinstance(task, ShapesConfig):
-        return None
-    key, bar = ("limit", task.model_dump_json()), st.empty()
-
-    def look() -> Score:
-        return ideal_f1(
-            task, IMAGES, EVAL_SEED,
-            progress=lambda done: bar.progress(done / IMAGES, f"Ideal observer: image {done} of {IMAGES}"),
-        )  # fmt: skip
-
-    wanted = screen.recalled("limits", False)
-    score = cache.kept(key, look if wanted else None)
-    bar.empty()
-    if score is None:
-        bar.button(
-            "Compute the limit (about a minute)", key="limit", on_click=screen.remember,
-            args=("limits", True),
-            help="The best F1 that any observer could reach on these images, who knows the family of shapes.",
-        )  # fmt: skip
-    elif wanted:
-        screen.remember("limits", False)  # another task's limit waits for its own click
-    return score
-
-
-def _row(line: few_shot_figures.Shown, result: cache.Result) -> dict[str, str]:
-    score, trained = result.score, result.card.updates
-
-    def at(t: int) -> str:
-        t = min(t, len(score.f1) - 1)
-        return f"{score.f1[t]:.3f} [{score.low[t]:.3f}, {score.high[t]:.3f}]"
-
-    row = {"model": line.name, "updates": str(trained), f"F1 at T = {line.steps}": at(line.steps)}
-    row[f"at 2T = {2 * line.steps}"] = at(2 * line.steps) if line.recurrent else "–"
-    row["batch statistics"] = "–" if result.batch_f1 is None else f"{result.batch_f1:.3f}"
-    return row
-
-
-def explore_link(task: str, **models: str) -> str:
-    """The address of Explore with these checkpoints, from any page."""
-    return f"./?{urlencode(View(task=task, **models).link({}))}"
-
-
-def show_files(job: Followed, rungs: list[Followed]) -> None:
-    """Curves, and the commands that learn the same without the app."""
-    with st.expander("Take it along: curves, commands"):
-        st.download_button(
-            "Curves (CSV)", lambda: curves_csv([job, *rungs]), "few-shot-curves.csv", "text/csv",
-            key="export-curves", on_click="ignore",
-        )  # fmt: skip
-        for one in (job, *rungs):
-            for i, run in enumerate(one.spec.runs):
-                note = command_differs(one, i) or "It learns the very same weights."
-                st.markdown(f"**{run.name}** without the app. {note}")
-                st.code(command(one.spec, run), language="bash", wrap_lines=True)
-
-
-def bring_one(screen: Screen, attempt: Attempt) -> None:
-    """Load a checkpoint back."""
-
-    def take() -> None:
-        file = screen.chosen("checkpoint")
-        screen.remember("brought", None)
-        if file is not None:
-            screen.remember("brought", own.bring(file.getvalue()))
-
-    with st.expander("Load a checkpoint"):
-        st.file_uploader(
-            "A checkpoint of this page or of the command line", ["safetensors"], key=screen.key("checkpoint"),
-            on_change=attempt, args=(take,),
-        )  # fmt: skip
-        if brought := screen.recalled("brought"):
-            name, card = brought
-            st.markdown(describe_card(card))
-            field = "beside" if card.model.kind == "feedforward" else "model"
-            st.link_button("Open it in Explore", explore_link(card.task.name, **{field: name}))
-
-
-def describe_card(card: Card) -> str:
-    """What a checkpoint says of itself, in one sentence."""
-    return (
-        f"A {card.model.kind.replace('_', ' ')} model for {card.task.name}: {card.protocol}, {card.updates} "
-        f"updates; F1 {card.f1[-1]:.3f} on {card.images} fresh images, chance {card.chance:.3f}."
-    )
 
 
 # ---- what closes the gap ------------------------------------------------------------------------------
@@ -298,6 +160,14 @@ def say_what_was_found() -> None:
             f"them; differences are paired by seed; chance {feedback.chance:.2f}. "
             f"Repeat it: `{head['command']}`."
         )
+        if other := cache.measured("grouping"):
+            st.markdown(
+                f"The same ladder on grouping, where pixels far away decide: {other.finding.verdict} "
+                f"({other.finding.brief}; {other.seeds} seeds)."
+            )
+        row = st.container(horizontal=True)
+        row.link_button("All of it, in Evidence", evidence_link("ladder"))
+        row.link_button("The ladder on grouping", evidence_link("grouping"))
 
 
 def _rung_row(rung: Rung) -> dict[str, str]:

@@ -13,12 +13,11 @@ from torch import Tensor
 from fbseg_core.config import TaskConfig
 from fbseg_core.tasks import Batch, Content, task_of
 from pages.ui import cache, few_shot_figures, live, session
-from pages.ui.few_shot_runs import Followed, shown
+from pages.ui.few_shot_runs import Attempt, Followed, shown
 from pages.ui.jobs import Spec, View
 from pages.ui.jobs.spec import SHOWN, WATCHED
 from pages.ui.session import Screen
 
-Attempt = Callable[..., None]
 FIRST, POLL = 0.5, 1.2  # seconds between two looks at a run: until its first masks, and from then on
 FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
 PLAIN = {"displayModeBar": False}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from fbseg_core.checkpoint import Card
@@ -19,6 +19,7 @@ from pages.ui.few_shot_figures import RUNG_COLOURS, RUNG_DASHES, Shown
 from pages.ui.figures import FEEDBACK, FEEDFORWARD
 from pages.ui.jobs import Curves, Pool, Spec, View
 
+Attempt = Callable[..., None]  # a callback that turns an error into a sentence on the page
 EVAL_SEED, IMAGES = 1000, 200  # as `python -m fbseg_core eval`
 
 

@@ -436,7 +436,7 @@ def test_the_command_learns_the_same_weights_and_scores_are_those_of_eval(scored
 
 
 def test_the_limit_is_computed_on_request_and_stands_above_both(scored, monkeypatch):
-    from pages.ui import few_shot_after
+    from pages.ui import few_shot_scores
 
     seen = []
 
@@ -445,7 +445,7 @@ def test_the_limit_is_computed_on_request_and_stands_above_both(scored, monkeypa
         progress(images)
         return ideal_f1(task.replace(side=16), 2, seed)
 
-    monkeypatch.setattr(few_shot_after, "ideal_f1", quick)
+    monkeypatch.setattr(few_shot_scores, "ideal_f1", quick)
     assert not any(row.get("model") == "ideal observer" for row in tables(scored))
     scored.button(key="limit").click().run()
     sound(scored)

@@ -24,7 +24,9 @@ KEY = "canvas"
 _mount = st.components.v2.component(
     "fbseg.canvas",
     html=(HERE / "canvas.html").read_text(encoding="utf-8"),
-    css=(HERE / "canvas.css").read_text(encoding="utf-8"),
+    css="\n".join(
+        path.read_text(encoding="utf-8") for path in (HERE.parent / "base.css", HERE / "canvas.css")
+    ),
     js="\n".join(
         path.read_text(encoding="utf-8")
         for path in (PLAYER / "decode.js", PLAYER / "tools.js", HERE / "canvas.js")

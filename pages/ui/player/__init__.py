@@ -18,7 +18,9 @@ KEY = "player"
 _mount = st.components.v2.component(
     "fbseg.player",
     html=(HERE / "player.html").read_text(encoding="utf-8"),
-    css=(HERE / "player.css").read_text(encoding="utf-8"),
+    css="\n".join(
+        path.read_text(encoding="utf-8") for path in (HERE.parent / "base.css", HERE / "player.css")
+    ),
     js="\n".join((HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS),
 )
 
