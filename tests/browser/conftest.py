@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from explorer import settle
-from served import FLAGS, start_app
+from served import FLAGS, start_app, watched
 
 
 @pytest.fixture(scope="session")
@@ -31,26 +31,30 @@ def chromium():
 
 
 @pytest.fixture
-def open_page(chromium, url):
-    contexts = []
+def new_context(chromium):
+    """Open browsers with nothing in them, which are closed again."""
+    made = []
 
-    def open_page(query="", width=1440, height=1100, theme="light", **options):
+    def new_context(width=1440, height=1100, theme="light", **options):
+        viewport = {"width": width, "height": height}
+        context = chromium.new_context(viewport=viewport, color_scheme=theme, **options)
+        context.set_default_timeout(20_000)
+        made.append(context)
+        return context
+
+    yield new_context
+    for context in made:
+        context.close()
+
+
+@pytest.fixture
+def open_page(new_context, url):
+    def open_page(query="", **options):
         options = {"reduced_motion": "reduce"} | options  # else every page would first play for seconds
-        context = chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=theme, **options
-        )
-        context.set_default_timeout(12_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.faults = []
-        page.on("console", lambda m: page.faults.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: page.faults.append(str(error)))
-        page.on("requestfailed", lambda request: page.faults.append(request.url))
+        page = watched(new_context(**options))
         page.goto(url + "/" + query)
-        page.wait_for_selector(".player[data-run]", timeout=15_000)
+        page.wait_for_selector(".player[data-run]")
         settle(page)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page

@@ -1,5 +1,6 @@
-"""The app in a subprocess, and how Chromium is started to drive it."""
+"""The app in a subprocess, how Chromium is started to drive it, and pages that note what goes wrong."""
 
+import re
 import socket
 import subprocess
 import sys
@@ -31,3 +32,19 @@ def start_app() -> tuple[subprocess.Popen, str]:
             time.sleep(0.1)
     server.kill()
     raise RuntimeError("the app did not answer within 30 seconds")
+
+
+def watched(context):
+    """A new page, and in `faults` whatever it logs as an error, fails to fetch, or does not catch."""
+    page = context.new_page()
+    page.faults = []
+
+    def log(message):
+        # on a deep link Streamlit looks for its server below the page's own path, and there is none
+        if message.type == "error" and not re.search(r"/\w+/_stcore/", message.location["url"]):
+            page.faults.append(f"{message.text} {message.location['url']}")
+
+    page.on("console", log)
+    page.on("pageerror", lambda error: page.faults.append(str(error)))
+    page.on("requestfailed", lambda request: page.faults.append(request.url))
+    return page

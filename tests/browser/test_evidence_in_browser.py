@@ -2,6 +2,7 @@ import csv
 import json
 
 import pytest
+from served import watched
 
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import path_of, read
@@ -12,31 +13,16 @@ SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
 
 
 @pytest.fixture
-def open_page(chromium, url):
-    contexts = []
-    # Streamlit's own probing, on every deep link, for where the server's root is
-    known = "Failed to load resource: the server responded with a status of 404"
-
-    def open_page(query="", width=1440, height=900, theme="light"):
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
-        context.set_default_timeout(12_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.faults = []
-        page.on("pageerror", lambda error: page.faults.append(str(error)))
-        page.on(
-            "console",
-            lambda m: page.faults.append(m.text) if m.type == "error" and known not in m.text else None,
-        )
+def open_page(new_context, url):
+    def open_page(query="", height=900, **options):
+        page = watched(new_context(height=height, **options))
         page.goto(f"{url}/evidence{query}")
         page.wait_for_selector(".evidence", timeout=60_000)
         page.wait_for_selector(IDLE, timeout=60_000)
         drawn(page, 1 if query else len(SHIPPED))
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 def drawn(page, charts):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from served import start_app
+from served import start_app, watched
 
 pytestmark = pytest.mark.browser
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -26,40 +26,12 @@ def lab(jobs):
     server.wait(10)
 
 
-@pytest.fixture
-def context(chromium):
-    """Open a browser with nothing in it; its pages note what goes wrong."""
-    made = []
-
-    def make(width=1440, height=1100, theme="light", **options):
-        one = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=theme, **options)
-        one.set_default_timeout(20_000)
-        made.append(one)
-        return one
-
-    yield make
-    for one in made:
-        one.close()
-
-
 def opened(context, url):
-    page = context.new_page()
-    page.faults = []
-    listen(page)
+    page = watched(context)
     page.goto(url)
     page.wait_for_selector(".gallery[data-id]")
     settle(page)
     return page
-
-
-def listen(page):
-    def fault(message):
-        # streamlit first looks for its server below the page's own path, and there is none
-        if message.type == "error" and "/few_shot/_stcore/" not in message.location["url"]:
-            page.faults.append(f"{message.text} {message.location['url']}")
-
-    page.on("console", fault)
-    page.on("pageerror", lambda error: page.faults.append(str(error)))
 
 
 def settle(page):
@@ -92,8 +64,8 @@ def overflows(page):
     )
 
 
-def test_a_run_left_is_found_again_stopped_scored_and_opened_in_explore(context, lab):
-    browser = context()
+def test_a_run_left_is_found_again_stopped_scored_and_opened_in_explore(new_context, lab):
+    browser = new_context()
     page = opened(browser, f"{lab}/few_shot?v=1&updates=1000")
     started(page)
     seen = updates(page)
@@ -118,19 +90,19 @@ def test_a_run_left_is_found_again_stopped_scored_and_opened_in_explore(context,
     assert page.faults == []
 
 
-def test_strangers_do_not_see_each_others_runs(context, lab):
-    page = opened(context(), f"{lab}/few_shot?v=1&updates=1000")
+def test_strangers_do_not_see_each_others_runs(new_context, lab):
+    page = opened(new_context(), f"{lab}/few_shot?v=1&updates=1000")
     started(page)
     page.wait_for_function("location.search.includes('job=')")
-    other = opened(context(), page.url)
+    other = opened(new_context(), page.url)
     other.get_by_text("not this browser's").wait_for()
     assert other.locator("[data-testid=stProgress]").count() == 0
     press(page, "Stop")
     state(page, "Stopped")
 
 
-def test_a_server_restart_shows_the_run_as_interrupted_and_resumes_it(context, jobs):
-    browser = context()
+def test_a_server_restart_shows_the_run_as_interrupted_and_resumes_it(new_context, jobs):
+    browser = new_context()
     server, url = start_app()
     page = opened(browser, f"{url}/few_shot?v=1&updates=1000")
     started(page)
@@ -162,8 +134,8 @@ INKED = """canvas => {
 
 
 @pytest.mark.parametrize("width, theme", [(1440, "light"), (390, "dark")])
-def test_an_example_is_drawn_redrawn_and_taken_back(context, lab, width, theme):
-    page = opened(context(width, 900, theme, has_touch=width < 500), f"{lab}/few_shot")
+def test_an_example_is_drawn_redrawn_and_taken_back(new_context, lab, width, theme):
+    page = opened(new_context(width, 900, theme, has_touch=width < 500), f"{lab}/few_shot")
     label = page.get_by_role("img", name="Mask of example 2")
     first = label.evaluate(INKED)
     page.get_by_role("button", name="Draw example 2 yourself").click()
@@ -203,8 +175,8 @@ BOXES = """charts => [...charts, document.querySelector('[data-testid=stImage] i
 
 
 @pytest.mark.parametrize("width, theme", [(1440, "dark"), (390, "light")])
-def test_nothing_moves_or_is_cut_while_it_trains(context, lab, width, theme):
-    page = opened(context(width, 1100, theme), f"{lab}/few_shot?v=1&updates=1000")
+def test_nothing_moves_or_is_cut_while_it_trains(new_context, lab, width, theme):
+    page = opened(new_context(width, 1100, theme), f"{lab}/few_shot?v=1&updates=1000")
     started(page)
     charts = page.locator(".live svg")
 

@@ -2,7 +2,7 @@ import csv
 import re
 
 import pytest
-from served import start_app
+from served import start_app, watched
 
 pytestmark = pytest.mark.browser
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -11,36 +11,14 @@ SMALL = "T=16"  # short runs, where the length does not matter
 
 
 @pytest.fixture
-def open_page(chromium, url):
-    contexts = []
-    # Streamlit's own probing, on every deep link, for where the server's root is
-    known, probe = "Failed to load resource: the server responded with a status of 404", "/stability/_stcore/"
-
-    def open_page(query="", width=1440, height=1100, theme="light", charts=CHARTS, base=url, **options):
-        context = chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=theme, **options
-        )
-        context.set_default_timeout(12_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.faults = []
-        page.on(
-            "console",
-            lambda m: page.faults.append(m.text) if m.type == "error" and known not in m.text else None,
-        )
-        page.on(
-            "response",
-            lambda r: page.faults.append(r.url) if r.status >= 400 and probe not in r.url else None,
-        )
-        page.on("pageerror", lambda error: page.faults.append(str(error)))
-        page.on("requestfailed", lambda request: page.faults.append(request.url))
+def open_page(new_context, url):
+    def open_page(query="", charts=CHARTS, base=url, **options):
+        page = watched(new_context(**options))
         page.goto(f"{base}/stability?{query}" if query else f"{base}/stability")
         settle(page, charts)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
 
 
 def settle(page, charts=CHARTS):
