@@ -34,8 +34,7 @@ def drawn(page, charts):
     )
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("width, theme", [(1440, "light"), (390, "dark")])
 def test_the_whole_table_is_read_without_scrolling_and_nothing_is_cut_off(open_page, width, theme):
     page = open_page(width=width, height=900, theme=theme)
     table = page.locator(".evidence")
