@@ -162,7 +162,7 @@ def say_what_was_found() -> None:
         )
         if other := cache.measured("grouping"):
             st.markdown(
-                f"The same ladder on grouping, where pixels far away decide: {other.finding.verdict} "
+                f"The same ladder on grouping, where pixels far away decide: “{other.finding.verdict}” "
                 f"({other.finding.brief}; {other.seeds} seeds)."
             )
         row = st.container(horizontal=True)

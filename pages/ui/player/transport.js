@@ -15,7 +15,7 @@ function goTo(S, t, stop = true) {
 function play(S, on) {
   if (on === S.playing) return;
   S.playing = on;
-  S.$(".play").textContent = on ? "⏸ Pause" : "▶ Play";
+  S.$(".play").textContent = on ? "▮▮ Pause" : "▶ Play";
   if (!on) return void (S.header && draw(S));
   if (S.t === rest(S) || S.t >= S.header.steps) S.t = 0;
   let due = performance.now() + 1000 / (STEPS_A_SECOND * speed(S));
