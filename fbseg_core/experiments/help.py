@@ -21,7 +21,7 @@ HELPS: dict[str, dict[str, Any]] = {
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (2,), "seeds": 2, "side": 16, "images": 8, "updates": 2},
     "quick": {"examples": (2,), "seeds": 2, "side": 64, "images": 100, "updates": 0},
-    "full": {"examples": (2,), "seeds": 8, "side": 64, "images": 200, "updates": 0},
+    "full": {"examples": (2, 10), "seeds": 8, "side": 64, "images": 200, "updates": 0},
 }
 
 
