@@ -64,9 +64,7 @@ def overflows(page):
     )
 
 
-def test_a_run_left_is_found_again_by_its_owner_alone_and_opened_in_explore(
-    new_context, lab
-):
+def test_a_run_left_is_found_again_by_its_owner_alone_and_opened_in_explore(new_context, lab):
     browser = new_context()
     page = opened(browser, f"{lab}/few_shot?v=1&updates=1000")
     started(page)
