@@ -465,7 +465,9 @@ def test_both_open_in_explore_by_one_click(scored):
     assert at.selectbox(key="explore-model").value == results[0].name
     assert any(results[0].card.protocol in caption.value for caption in at.caption)
     assert results[0].name not in app("pages/explore.py").selectbox(key="explore-model").options
-    (stability,) = set(urls) - set(links)
+    evidence = {f"./evidence?v=1&claim={name}" for name in ("ladder", "grouping")}
+    (stability,) = set(urls) - set(links) - evidence
+    assert evidence < set(urls)
     assert stability == f"./stability?v=1&model={results[0].name.replace(':', '%3A')}"
     at = sound(app("pages/stability.py", model=results[0].name, T="12"))
     assert at.selectbox(key="stability-model").value == results[0].name
