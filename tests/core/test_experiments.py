@@ -12,6 +12,8 @@ from fbseg_core.experiments.harness import RESULTS, Row, digest, path_of, read, 
 from fbseg_core.experiments.ladder import RUNGS, rung_of, summary
 from fbseg_core.experiments.rounding import fingerprint
 
+pytestmark = pytest.mark.xdist_group("experiments")  # what one has measured, others are held against
+
 
 def finish(name, folder, **options):
     for _ in run(EXPERIMENTS[name], "tiny", folder=folder, **options):
@@ -24,8 +26,14 @@ def numbers(rows):
 
 
 @pytest.fixture(scope="module")
-def serial(tmp_path_factory):
-    return finish("fewshot", tmp_path_factory.mktemp("serial"), command="as told")
+def folder(tmp_path_factory):
+    """Where `serial` was measured; to be read only."""
+    return tmp_path_factory.mktemp("serial")
+
+
+@pytest.fixture(scope="module")
+def serial(folder):
+    return finish("fewshot", folder, command="as told")
 
 
 def test_a_grid_is_measured_whole_and_says_what_made_it(serial):
@@ -62,9 +70,9 @@ def test_a_stopped_grid_goes_on_where_it_was_and_a_torn_line_is_measured_again(s
     assert numbers(read(path)[1]) == numbers(serial[1])
 
 
-def test_a_finished_grid_is_not_measured_again(serial, tmp_path, monkeypatch):
-    finish("fewshot", tmp_path)
-    before = path_of("fewshot", "tiny", tmp_path).read_bytes()
+def test_a_finished_grid_is_not_measured_again(serial, folder, tmp_path):
+    before = path_of("fewshot", "tiny", folder).read_bytes()
+    path_of("fewshot", "tiny", tmp_path).write_bytes(before)
     fail = dataclasses.replace(EXPERIMENTS["fewshot"], measure=lambda settings: 1 / 0)
     assert list(run(fail, "tiny", folder=tmp_path)) == [(len(serial[1]),) * 2]
     assert path_of("fewshot", "tiny", tmp_path).read_bytes().splitlines()[1:] == before.splitlines()[1:]
@@ -108,8 +116,8 @@ def test_a_file_that_is_no_result_is_refused_in_one_sentence(text, tmp_path):
 
 
 def test_the_command_line_runs_one_and_refuses_others(tmp_path, capsys):
-    assert main(["experiment", "ladder", "--profile", "tiny", "--folder", str(tmp_path)]) == 0
-    assert "12 cells" in capsys.readouterr().out
+    assert main(["experiment", "limit", "--profile", "tiny", "--folder", str(tmp_path)]) == 0
+    assert "4 cells" in capsys.readouterr().out
     assert main(["experiment", "nothing"]) == 2
     assert "fewshot" in capsys.readouterr().err
     assert main(["experiment", "ladder", "--address", "tcp://x", "--folder", str(tmp_path / "b")]) == 2
@@ -132,9 +140,11 @@ def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
         pytest.skip("it measures times")
     if head["versions"].get("rounding") != fingerprint():
         pytest.skip("measured on a machine that rounds otherwise")
-    cheapest = sorted(rows, key=lambda row: row.seconds)[:3]
-    for row in [row for row in cheapest if row.seconds < 10] or cheapest[:1]:
-        assert experiment.measure(row.settings) == row.result
+    seconds = 0.0  # three are measured, or as many as are quick, but one at least
+    for row in sorted(rows, key=lambda row: row.seconds)[:3]:
+        if seconds == 0 or seconds + row.seconds < 8:
+            assert experiment.measure(row.settings) == row.result
+        seconds += row.seconds
 
 
 def test_a_ladder_is_summed_up_over_seeds_and_paired_by_them():

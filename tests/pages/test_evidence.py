@@ -12,6 +12,7 @@ from pages.ui import cache, few_shot_view, scene, stability_view
 from pages.ui.evidence_view import WAYS, EvidenceView
 from pages.ui.view import View
 
+pytestmark = pytest.mark.xdist_group("evidence-pages")  # the intervals are worked out once
 SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
 
 

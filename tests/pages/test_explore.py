@@ -1,3 +1,5 @@
+import contextlib
+import io
 import json
 import struct
 import subprocess
@@ -8,11 +10,13 @@ import pytest
 from driven import ROOT, app, sound
 from streamlit.testing.v1 import AppTest
 
-from fbseg_core import checkpoint
+from fbseg_core import ConfigError, checkpoint
 from fbseg_core.experiments.halting import saved
 from fbseg_core.experiments.harness import path_of, read
 from fbseg_core.halting import AUTO
 from fbseg_core.knobs import knobs
+from pages.ui import cache
+from pages.ui.scene import scene_of
 from pages.ui.view import View
 
 
@@ -145,17 +149,32 @@ def test_a_link_opens_its_task_seed_and_switches():
     assert header(at)["steps"] == 5
 
 
-@pytest.mark.parametrize(
-    "bad", ["-1", "1e99", "1e400", "inf", "nan", "<script>", "x" * 5000, "🔥", "null", "[]"]
-)
-@pytest.mark.parametrize("key", ["task", "T", "image", "loop", "do", "cue", "drawing", "hide", "layer"])
-def test_hostile_links_give_defaults_and_one_notice(key, bad):
-    at = app(**{key: bad})
-    if not at.warning:  # what a default is may be said in a link
-        assert (key, bad) in {("T", "null"), ("cue", "null"), ("hide", "[]")}
+KEYS = ["task", "T", "image", "loop", "do", "cue", "drawing", "hide", "layer"]
+BAD = ["-1", "1e99", "1e400", "inf", "nan", "<script>", "x" * 5000, "🔥", "null", "[]"]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_hostile_link_is_refused_or_says_a_default(key, bad):
+    try:
+        view = View.from_link({key: bad}, {})
+        scene_of(view, cache.cards())
+    except ConfigError as error:
+        assert "\n" not in str(error)
     else:
-        assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
-    assert header(at)["run"] == header(app())["run"]
+        assert view == View() and (key, bad) in {("T", "null"), ("cue", "null"), ("hide", "[]")}
+
+
+@pytest.fixture(scope="module")
+def default_run():
+    return header(app())["run"]
+
+
+@pytest.mark.parametrize("key, bad", zip(KEYS, BAD))
+def test_hostile_links_give_defaults_and_one_notice(key, bad, default_run):
+    at = app(**{key: bad})
+    assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
+    assert header(at)["run"] == default_run
 
 
 @pytest.mark.parametrize(
@@ -166,10 +185,10 @@ def test_hostile_links_give_defaults_and_one_notice(key, bad):
         {"hide": '["x"]'}, {"lesson": "none"}, {"model": "../../etc/passwd"}, {"image": "9" * 3000},
     ],
 )  # fmt: skip
-def test_a_stale_link_gives_defaults_and_one_notice(bad):
+def test_a_stale_link_gives_defaults_and_one_notice(bad, default_run):
     at = app(**bad)
     assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
-    assert header(at)["run"] == header(app())["run"]
+    assert header(at)["run"] == default_run
 
 
 def test_reset_brings_the_defaults_back_but_a_teacher_s_choice_stays():
@@ -204,11 +223,16 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
 )
 def test_the_snippet_repeats_the_run(query):
     at = app(**query)
-    done = subprocess.run(
-        [sys.executable, "-c", at.code[0].value], cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.split("…:")[1]) == pytest.approx(f1(at), abs=6e-4)
+    code = at.code[0].value
+    if query:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(code, "snippet", "exec"), {})
+        printed = printed.getvalue()
+    else:  # and one on its own, as it would be pasted
+        printed = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        ).stdout
+    assert json.loads(printed.split("…:")[1]) == pytest.approx(f1(at), abs=6e-4)
 
 
 @pytest.mark.parametrize("task", ["shapes", "grouping"])

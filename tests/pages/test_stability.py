@@ -1,11 +1,11 @@
 import base64
+import contextlib
 import csv
 import dataclasses
+import functools
 import io
 import json
 import re
-import subprocess
-import sys
 import tomllib
 
 import driven
@@ -21,10 +21,17 @@ from pages.ui.stability_view import NAMES, TRAINED, LabView, variants_of
 
 SIGNATURES = {"settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"}
 SMALL = {"T": "12"}
+pytestmark = pytest.mark.xdist_group("stability")  # what one test has opened, others look at
 
 
 def app(file="pages/stability.py", **query):
     return driven.app(file, **query)
+
+
+@functools.cache
+def opened(lesson):
+    """A preset's page, to look at only."""
+    return app(lesson=lesson)
 
 
 def table(at):
@@ -65,7 +72,7 @@ def test_every_failure_signature_has_a_preset():
 @pytest.mark.parametrize("key", PRESETS)
 def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
     preset = PRESETS[key]
-    at = app(lesson=key)
+    at = opened(key)
     state, mask, _ = table(at)[preset.view.focus]
     assert (state + ",").startswith(preset.state) and mask.startswith(preset.mask), (state, mask)
     assert at.info[0].value == f"**{preset.title}.** {preset.look}"
@@ -75,13 +82,13 @@ def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
 
 
 def test_the_words_of_presets_are_borne_out_by_the_numbers():
-    at = app(lesson="would-move-on")
+    at = opened("would-move-on")
     assert table(at)["decay only"][:2] == ("switched off (clock held: drifting)",) * 2
-    assert table(app(lesson="oscillating"))["decay only"][1] == "oscillating, period 2"
-    assert table(app(lesson="over-smoothed"))["neither"][1] == "over-smoothed"
-    late = chart(app(lesson="late-kick"), "kick")["clock going"]
+    assert table(opened("oscillating"))["decay only"][1] == "oscillating, period 2"
+    assert table(opened("over-smoothed"))["neither"][1] == "over-smoothed"
+    late = chart(opened("late-kick"), "kick")["clock going"]
     assert 0.99 < late[-1] / late[0] < 1.01
-    over = app(lesson="overflow")
+    over = opened("overflow")
     assert (
         "Overflow was caught" in over.warning[0].value
         and "decay only: the state is no longer" in over.warning[0].value
@@ -227,6 +234,11 @@ def test_where_the_run_has_overflowed_there_is_nothing_to_examine_and_it_says_so
 # ---- links, files, code --------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def default_table():
+    return table(app())
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -243,11 +255,11 @@ def test_where_the_run_has_overflowed_there_is_nothing_to_examine_and_it_says_so
         {"clock": "[1, 2]"},
     ],
 )
-def test_hostile_links_give_the_defaults_and_one_notice(query):
+def test_hostile_links_give_the_defaults_and_one_notice(query, default_table):
     at = app(**query)
     assert len(at.warning) == 1 and at.warning[0].value.startswith("This link could not be read")
     assert at.slider(key="stability-T").value == 60 and not at.info
-    assert link(at) == {} and table(at) == table(app())
+    assert link(at) == {} and table(at) == default_table
 
 
 def test_the_link_holds_only_what_differs_and_opens_the_same_view():
@@ -288,25 +300,22 @@ def test_the_figures_page_needs_no_network():
     assert page.count("Plotly.newPlot(") == 2 and 'src="http' not in page and "v=1&amp;T=12" in page
 
 
-def test_the_snippet_alone_gives_the_page_s_numbers(tmp_path):
+def test_the_snippet_alone_gives_the_page_s_numbers():
     at = app(
-        T="20", image="3", local="true", kick="true", direction="leading eigenvector", focus="decay only"
+        T="12", image="3", local="true", kick="true", direction="leading eigenvector", focus="decay only"
     )
     code = next(c.value for c in at.code if "walk(" in c.value)
     assert "streamlit" not in code and "pages" not in code
-    (tmp_path / "snippet.py").write_text(code)
-    done = subprocess.run(
-        [sys.executable, tmp_path / "snippet.py"],
-        capture_output=True, text=True, timeout=100, env={"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        exec(compile(code, "snippet", "exec"), {})
+    output = output.getvalue()
     for name, (_, _, f1) in table(at).items():
-        printed = re.search(rf"^{name} 20 .*'f1': ([\d.]+)", done.stdout, re.M)
+        printed = re.search(rf"^{name} 12 .*'f1': ([\d.]+)", output, re.M)
         assert float(printed[1]) == pytest.approx(float(f1), abs=6e-4)
     told = next(text for text in texts(at) if text.startswith("**decay only**, judged"))
     for sentence in told.split("  \n")[1:]:
-        assert sentence in done.stdout
-    *_, spectrum, kicked = done.stdout.strip().splitlines()
+        assert sentence in output
+    *_, spectrum, kicked = output.strip().splitlines()
     leading = re.search(r"Leading: ([-+.\d]+)", " ".join(texts(at)))[1]
     assert f"{complex(re.search(r'[-.0-9e]+[+-][.0-9e+-]+j', spectrum)[0]).real:.4g}" == leading
     drawn = chart(at, "kick")

@@ -1,0 +1,92 @@
+"""The Few-shot lab driven by AppTest: opening it, waiting for its runs, reading what it shows."""
+
+import json
+import re
+import struct
+import time
+
+import torch
+from driven import ROOT
+from streamlit.testing.v1 import AppTest
+
+from pages.ui import cache
+from pages.ui.few_shot_runs import Follower
+
+ME, STRANGER = "a" * 32, "b" * 32
+PAGE = "pages/few_shot.py"
+CHARTS = {"loss": "Loss", "f1": "F1", "gradient": "Gradient"}
+
+
+def app(file=PAGE, owner=ME, **query):
+    at = AppTest.from_file(str(ROOT / file), default_timeout=60)
+    at.session_state["owner"] = owner
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def sound(at):
+    """No traceback, no error and no warning on the page; returns it."""
+    assert not at.exception and not at.error and not at.warning
+    return at
+
+
+def tables(at):
+    """The rows of all tables."""
+    return [row for table in at.table for row in table.value.to_dict("records")]
+
+
+def view(at):
+    return at.session_state["few_shot/view"]
+
+
+def until(at, what):
+    """Run the page until what() is true."""
+    deadline = time.monotonic() + 60
+    while not what():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.2)  # a page run over and over would starve what it waits for
+        at.run()
+        assert not at.exception
+    return at
+
+
+def state(at):
+    found = at.get("progress")
+    return re.search(r"\*\*(.+?)\*\*", found[0].proto.text)[1] if found else ""
+
+
+def done(at):
+    return until(at, lambda: state(at) == "Done")
+
+
+def started(**query):
+    at = app(**query)
+    at.button(key="start").click().run()
+    return at
+
+
+def followed(at):
+    return Follower().poll(cache.pool(), view(at).job, ME)
+
+
+def traces(at, name):
+    """x and y by trace name of a chart, whichever way it is drawn."""
+    moving = [json.loads(c.proto.json) for c in at.get("bidi_component") if "charts" in c.proto.json]
+    if moving and name in CHARTS:
+        chart = next(c for c in moving[0]["charts"] if c["title"].startswith(CHARTS[name]))
+        return {line["name"]: (line["x"], line["y"]) for line in chart["lines"]}
+    chart = next(c for c in at.get("plotly_chart") if c.proto.id.endswith(f"chart-{name}"))
+    return {t["name"]: (t["x"], t["y"]) for t in json.loads(chart.proto.spec)["data"] if "name" in t}
+
+
+def gallery(at):
+    """The header of what was sent to the gallery."""
+    raw = at.get("bidi_component")[0].proto.bytes
+    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]])
+
+
+def weights(model):
+    return torch.cat([value.flatten().double() for value in model.state_dict().values()])
