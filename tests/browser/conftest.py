@@ -38,7 +38,7 @@ def new_context(chromium):
     def new_context(width=1440, height=1100, theme="light", **options):
         viewport = {"width": width, "height": height}
         context = chromium.new_context(viewport=viewport, color_scheme=theme, **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(60_000)  # a busy machine is no fault of the page
         made.append(context)
         return context
 

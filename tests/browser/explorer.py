@@ -16,9 +16,8 @@ LUT = np.frombuffer(figures.colour_scale(), np.uint8).reshape(256, 3).astype(int
 
 def settle(page):
     """Wait until the run has been played, or stands still, and Python has answered everything."""
-    page.wait_for_selector(".player[data-playing=false]", timeout=15_000)
-    page.wait_for_function("document.querySelector('.player') || true")
-    page.locator(".busy").wait_for(state="hidden", timeout=15_000)
+    page.wait_for_selector(".player[data-playing=false]")
+    page.locator(".busy").wait_for(state="hidden")
     page.wait_for_selector(IDLE)
     assert page.locator("[data-testid=stException]").count() == 0
 
@@ -32,7 +31,7 @@ def run_id(page):
 
 
 def another_run(page, before):
-    page.wait_for_selector(f".player[data-run]:not([data-run='{before}'])", timeout=20_000)
+    page.wait_for_selector(f".player[data-run]:not([data-run='{before}'])")
     settle(page)
 
 
@@ -41,7 +40,7 @@ def payload(page):
 
 
 def another_payload(page, before):
-    page.wait_for_selector(f".player[data-payload]:not([data-payload='{before}'])", timeout=20_000)
+    page.wait_for_selector(f".player[data-payload]:not([data-payload='{before}'])")
     settle(page)
 
 

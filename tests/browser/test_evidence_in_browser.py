@@ -17,8 +17,8 @@ def open_page(new_context, url):
     def open_page(query="", height=900, **options):
         page = watched(new_context(height=height, **options))
         page.goto(f"{url}/evidence{query}")
-        page.wait_for_selector(".evidence", timeout=60_000)
-        page.wait_for_selector(IDLE, timeout=60_000)
+        page.wait_for_selector(".evidence")
+        page.wait_for_selector(IDLE)
         drawn(page, 1 if query else len(SHIPPED))
         return page
 
@@ -30,7 +30,6 @@ def drawn(page, charts):
         "n => document.querySelectorAll('.js-plotly-plot .main-svg .ytick').length > 0 && "
         "document.querySelectorAll('.js-plotly-plot').length === n",
         arg=charts,
-        timeout=30_000,
     )
 
 
@@ -87,7 +86,7 @@ def test_a_card_leads_to_the_setting_it_names(open_page):
     with page.context.expect_page() as opened:
         page.get_by_role("link", name="Train at paper sigma 8").click()
     lab = opened.value
-    lab.get_by_role("slider", name="Noise").wait_for(timeout=30_000)
+    lab.get_by_role("slider", name="Noise").wait_for()
     assert float(lab.get_by_role("slider", name="Noise").input_value()) == 1
     assert "Paper σ 8" in lab.locator("[data-testid=stSidebar]").inner_text()
 
