@@ -8,5 +8,5 @@ torch.set_num_threads(1)
 def pytest_collection_modifyitems(items):
     """One worker drives the browser, so that no two race for the machine; the other does the rest."""
     for item in items:
-        if item.get_closest_marker("browser") and not item.get_closest_marker("xdist_group"):
+        if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("browser"))

@@ -7,7 +7,7 @@ from served import watched
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import path_of, read
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("evidence")]  # a light page: beside the others
+pytestmark = pytest.mark.browser
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
 

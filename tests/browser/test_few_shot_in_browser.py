@@ -80,17 +80,20 @@ def test_a_run_left_is_found_again_by_its_owner_alone_outlives_the_server_and_is
     page = opened(browser, f"{lab.url}/few_shot?{QUICK}")
     started(page)
     page.wait_for_function("location.search.includes('job=')")
-    link = page.url.split("/few_shot")[1]
-    other = opened(new_context(), page.url)
-    other.get_by_text("not this browser's").wait_for()
-    assert other.locator("[data-testid=stProgress]").count() == 0
-    other.close()
-    seen = updates(page)
+    link, seen = page.url.split("/few_shot")[1], updates(page)
     page.close()
     page = opened(browser, f"{lab.url}/few_shot")  # no run is named: the cookie knows whose it is
     state(page, "Training")
     assert updates(page) >= seen
+    press(page, "Pause")
+    state(page, "Paused")
+    other = opened(new_context(), f"{lab.url}/few_shot{link}")
+    other.get_by_text("not this browser's").wait_for()
+    assert other.locator("[data-testid=stProgress]").count() == 0
+    other.close()
     seen = updates(page)
+    press(page, "Resume")
+    state(page, "Training")
     page.close()
     lab.restart()
     page = opened(browser, f"{lab.url}/few_shot{link}")
