@@ -55,10 +55,6 @@ def test_each_intervention_acts_at_the_step_on_show(open_page):
         assert shows(page, "run", shape(want, t)) and shows(page, "ghost", shape(plain, t))
         assert shows(page, "truth", want.labels[t, 0] > 0)
     assert page.locator(".chips button").filter(has_text="t = 3").count() == len(ACTS)
-    link = page.evaluate("location.search")
-    again = open_page("/" + link if not link.startswith("?") else link)
-    go(again, 7)
-    assert shows(again, "run", shape(want, 7))
     chip = page.locator(".chips button").filter(has_text="t = 3").last
     before = run_id(page)
     chip.click()

@@ -64,25 +64,23 @@ CUT = """() => {
 }"""
 
 
-def test_nothing_is_clipped_in_either_theme_or_width(open_page):
-    page = open_page("lesson=late-kick&local=true", charts=CHARTS + 3, width=1440, theme="dark")
-    for width, theme in ((1440, "dark"), (390, "light")):
-        page.emulate_media(color_scheme=theme)
-        page.set_viewport_size({"width": width, "height": 1100})
-        page.wait_for_function(
-            "width => [...document.querySelectorAll('.js-plotly-plot .main-svg')].every(e => "
-            "Math.abs(e.getBoundingClientRect().width - e.closest('[data-testid=stPlotlyChart]').clientWidth)"
-            " < 2 && e.closest('[data-testid=stPlotlyChart]').clientWidth < width)",
-            arg=width,
-        )
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate(CUT) == []
-        marks = page.locator(".verdicts .mark")
-        assert marks.count() == 4
-        assert len({marks.nth(i).evaluate("e => getComputedStyle(e).backgroundImage") for i in range(4)}) == 4
-        background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
-        assert (sum(map(int, re.findall(r"\d+", background)[:3])) > 380) == (theme == "light")
-    assert page.faults == []
+def fits(page, width, theme):
+    """All charts and the table are whole in a window of this width and theme."""
+    page.emulate_media(color_scheme=theme)
+    page.set_viewport_size({"width": width, "height": 1100})
+    page.wait_for_function(
+        "width => [...document.querySelectorAll('.js-plotly-plot .main-svg')].every(e => "
+        "Math.abs(e.getBoundingClientRect().width - e.closest('[data-testid=stPlotlyChart]').clientWidth)"
+        " < 2 && e.closest('[data-testid=stPlotlyChart]').clientWidth < width)",
+        arg=width,
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(CUT) == []
+    marks = page.locator(".verdicts .mark")
+    assert marks.count() == 4
+    assert len({marks.nth(i).evaluate("e => getComputedStyle(e).backgroundImage") for i in range(4)}) == 4
+    background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", background)[:3])) > 380) == (theme == "light")
 
 
 # ---- what can be done ----------------------------------------------------------------------------------
@@ -109,7 +107,7 @@ def test_step_and_axes_change_the_picture_and_not_the_verdicts(open_page):
     assert page.faults == []
 
 
-def test_eigenvalues_come_on_a_button_with_progress_and_can_be_stopped(open_page):
+def test_eigenvalues_come_on_a_button_with_progress_can_be_stopped_and_nothing_is_clipped(open_page):
     for at in (4, 5, 6):  # where the answer is quicker than the click, another state is asked about
         page = open_page(f"{SMALL}&focus=neither&at={at}")
         ask = page.get_by_role("button", name="Compute eigenvalues and growth rates")
@@ -128,6 +126,8 @@ def test_eigenvalues_come_on_a_button_with_progress_and_can_be_stopped(open_page
     page.get_by_role("button", name=f"Kick at t = {at}").click()
     settle(page, CHARTS + 3)
     assert page.get_by_text("of the kick is there").count() == 1
+    fits(page, 1440, "dark")
+    fits(page, 390, "light")
     assert page.faults == []
 
 

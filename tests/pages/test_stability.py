@@ -209,7 +209,7 @@ def test_the_certificate_is_withdrawn_without_normalisation(monkeypatch, tmp_pat
 
 
 def test_eigenvalues_come_on_a_button_and_go_with_another_image():
-    at = app(**SMALL)
+    at = app(model="grouping-feedback", **SMALL)
     assert "circle" not in " ".join(c.proto.id for c in at.get("plotly_chart"))
     at.button(key="stability-ask-local").click().run()
     sound(at)
@@ -301,9 +301,8 @@ def test_the_figures_page_needs_no_network():
 
 
 def test_the_snippet_alone_gives_the_page_s_numbers():
-    at = app(
-        T="12", image="3", local="true", kick="true", direction="leading eigenvector", focus="decay only"
-    )
+    asked = {"local": "true", "kick": "true", "direction": "leading eigenvector", "focus": "decay only"}
+    at = app(model="grouping-feedback", T="12", image="3", **asked)
     code = next(c.value for c in at.code if "walk(" in c.value)
     assert "streamlit" not in code and "pages" not in code
     with contextlib.redirect_stdout(io.StringIO()) as output:
@@ -315,7 +314,7 @@ def test_the_snippet_alone_gives_the_page_s_numbers():
     told = next(text for text in texts(at) if text.startswith("**decay only**, judged"))
     for sentence in told.split("  \n")[1:]:
         assert sentence in output
-    *_, spectrum, kicked = output.strip().splitlines()
+    kicked, spectrum = output.strip().splitlines()[-1], output[output.rindex("[") :]
     leading = re.search(r"Leading: ([-+.\d]+)", " ".join(texts(at)))[1]
     assert f"{complex(re.search(r'[-.0-9e]+[+-][.0-9e+-]+j', spectrum)[0]).real:.4g}" == leading
     drawn = chart(at, "kick")
