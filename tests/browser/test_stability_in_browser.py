@@ -86,7 +86,7 @@ def fits(page, width, theme):
 # ---- what can be done ----------------------------------------------------------------------------------
 
 
-def test_step_and_axes_change_the_picture_and_not_the_verdicts(open_page):
+def test_step_and_axes_change_the_picture_and_not_the_verdicts_and_files_hold_both(open_page, tmp_path):
     page = open_page(SMALL)
     before, said = page.locator("[data-testid=stImage] img").nth(5).get_attribute("src"), verdicts(page)
     slide(page, "Step t on show", "Home")
@@ -104,7 +104,18 @@ def test_step_and_axes_change_the_picture_and_not_the_verdicts(open_page):
     assert [row.split("\t")[:4] for row in verdicts(page).splitlines()[1:]] == [
         row.split("\t")[:4] for row in said.splitlines()[1:]
     ]
-    assert page.faults == []
+    page.get_by_text("Take it along").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Curves (CSV)").click()
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert len(rows) == 4 * 2 * 17 and float(rows[16]["norm"]) > 0
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Figures (HTML)").click()
+    download.value.save_as(tmp_path / "figures.html")
+    page.goto(f"file://{tmp_path}/figures.html")
+    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg .xtick').length > 0")
+    assert page.locator(".js-plotly-plot").count() == CHARTS
+    assert [fault for fault in page.faults if "/media/" not in fault] == []  # a download is an aborted visit
 
 
 def test_eigenvalues_come_on_a_button_with_progress_can_be_stopped_and_nothing_is_clipped(open_page):
@@ -167,19 +178,3 @@ def test_a_link_opens_the_very_same_view_elsewhere_and_the_menu_leads_back_to_it
     settle(page)
     assert verdicts(page) == told and page.get_by_role("slider", name="Image seed").input_value() == "3"
     assert other.faults == page.faults == []
-
-
-def test_files_hold_the_curves_and_the_figures(open_page, tmp_path):
-    page = open_page(SMALL)
-    page.get_by_text("Take it along").click()
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Curves (CSV)").click()
-    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
-    assert len(rows) == 4 * 2 * 17 and float(rows[16]["norm"]) > 0
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Figures (HTML)").click()
-    download.value.save_as(tmp_path / "figures.html")
-    page.goto(f"file://{tmp_path}/figures.html")
-    page.wait_for_function("document.querySelectorAll('.js-plotly-plot .main-svg .xtick').length > 0")
-    assert page.locator(".js-plotly-plot").count() == CHARTS
-    assert [fault for fault in page.faults if "/media/" not in fault] == []  # a download is an aborted visit
