@@ -11,15 +11,28 @@ QUICK = "v=1&updates=2000&steps=3"  # short steps, and more of them than a test 
 MASKS = re.compile(r"after \d+ / \d+ updates")
 
 
+class Lab:
+    """The app, with training jobs in a folder of this module's own."""
+
+    def __init__(self):
+        self.server, self.url = start_app()
+
+    def restart(self):
+        self.stop()
+        self.server, self.url = start_app()
+
+    def stop(self):
+        self.server.terminate()
+        self.server.wait(10)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """The app, with training jobs in a folder of this module's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FBSEG_JOBS", str(tmp_path_factory.mktemp("jobs")))
-        server, url = start_app()
-    yield url
-    server.terminate()
-    server.wait(10)
+        lab = Lab()
+        yield lab
+        lab.stop()
 
 
 def opened(context, url):
@@ -60,23 +73,33 @@ def overflows(page):
     )
 
 
-def test_a_run_left_is_found_again_by_its_owner_alone_and_opened_in_explore(new_context, lab):
+def test_a_run_left_is_found_again_by_its_owner_alone_outlives_the_server_and_is_opened_in_explore(
+    new_context, lab
+):
     browser = new_context()
-    page = opened(browser, f"{lab}/few_shot?{QUICK}")
-    assert page.get_by_role("link", name="Explore").count()  # a server's first visitor gets the menu too
+    page = opened(browser, f"{lab.url}/few_shot?{QUICK}")
     started(page)
     page.wait_for_function("location.search.includes('job=')")
     link, seen = page.url.split("/few_shot")[1], updates(page)
     page.close()
-    page = opened(browser, f"{lab}/few_shot")  # no run is named: the cookie knows whose it is
+    page = opened(browser, f"{lab.url}/few_shot")  # no run is named: the cookie knows whose it is
     state(page, "Training")
     assert updates(page) >= seen
     press(page, "Pause")
     state(page, "Paused")
-    other = opened(new_context(), f"{lab}/few_shot{link}")
+    other = opened(new_context(), f"{lab.url}/few_shot{link}")
     other.get_by_text("not this browser's").wait_for()
     assert other.locator("[data-testid=stProgress]").count() == 0
     other.close()
+    seen = updates(page)
+    press(page, "Resume")
+    state(page, "Training")
+    page.close()
+    lab.restart()
+    page = opened(browser, f"{lab.url}/few_shot{link}")
+    assert page.get_by_role("link", name="Explore").count()  # a server's first visitor gets the menu too
+    state(page, "Interrupted")
+    assert updates(page) >= seen
     press(page, "Resume")
     state(page, "Training")
     press(page, "Stop")
@@ -106,7 +129,7 @@ INKED = """canvas => {
 
 @pytest.mark.parametrize("width, theme", [(1440, "light"), (390, "dark")])
 def test_an_example_is_drawn_redrawn_and_taken_back(new_context, lab, width, theme):
-    page = opened(new_context(width, 900, theme, has_touch=width < 500), f"{lab}/few_shot")
+    page = opened(new_context(width, 900, theme, has_touch=width < 500), f"{lab.url}/few_shot")
     label = page.get_by_role("img", name="Mask of example 2")
     first = label.evaluate(INKED)
     page.get_by_role("button", name="Draw example 2 yourself").click()
@@ -150,7 +173,7 @@ FORGET = """charts => [...charts, document.querySelector('[data-testid=stImage] 
 
 
 def test_nothing_moves_or_is_cut_while_it_trains(new_context, lab):
-    page = opened(new_context(1440, 1100, "dark"), f"{lab}/few_shot?{QUICK}")
+    page = opened(new_context(1440, 1100, "dark"), f"{lab.url}/few_shot?{QUICK}")
     rung = page.locator("[data-testid=stTable] td").filter(has_text="more updates")
     assert rung.inner_text().strip() == "+ more updates" and not rung.locator("li").count()  # no list's plus
     started(page)
