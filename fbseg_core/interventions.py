@@ -177,7 +177,7 @@ def _painted(model: Model, item: Paint, state: State) -> Tensor:
         )
     h = state.h.clone()
     first = 0 if item.target == "h" else model.config.u
-    colour = h[0, first:, source].mean(1)
+    colour = h[0, first:, source].mean(1, dtype=torch.float64).to(h)  # a sum may overflow where a mean cannot
     h[0, first:] = torch.where(marked, colour[:, None, None], h[0, first:])
     return h
 

@@ -11,7 +11,7 @@ from pages.ui import cache, controls, costs, exports, figures, halt, session
 from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
-from pages.ui.scene import Scene, choices, scene_of, tasks
+from pages.ui.scene import Scene, choices, ended_early, scene_of, tasks
 from pages.ui.view import MOST_INTERVENTIONS, View
 
 KINDS = {"feedback": "feedback", "loop_cut": "loop cut", "feedforward": "feedforward"}
@@ -188,11 +188,8 @@ def show() -> None:
         parts = {"fed": view.layer == "v_hat", "state": session.wants_state() and not session.hurried()}
         told = header(view, scene) | {"auto": halt.header(run) if view.auto else None}
         player(pack(run, plain, plane, draws, header=told, **parts), take_wish)
-    for sentence in (run.trajectory.stopped, *run.refused):
-        if sentence == run.trajectory.stopped and sentence:
-            sentence = f"The run ended early: {sentence}. What was reached is shown."
-        if sentence:
-            st.warning(sentence)
+    for sentence in (*ended_early(run, plain), *run.refused):
+        st.warning(sentence)
     flipped = scene.switches.changed()
     if flipped:
         said = ", ".join(f"{key} = {value}" for key, value in flipped.items())

@@ -43,7 +43,7 @@ def table(run: Run, plain: Run) -> str:
     writer.writerow(columns)
     for row in range(len(run.labels)):
         values = [column[row] if row < len(column) else np.nan for column in columns.values()]
-        writer.writerow(["" if np.isnan(value) else f"{value:.9g}" for value in values])
+        writer.writerow([f"{value:.9g}" if np.isfinite(value) else "" for value in values])
     return out.getvalue()
 
 

@@ -42,7 +42,7 @@ class Run:
 
     trajectory: with the scene's interventions; x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) what holds at
     each step. beside: the other model's logits for the image in force, (T+1, 1, K, H, W), or (1, 1, K, H, W)
-    where one answer holds throughout.
+    where one answer holds throughout. beside_stopped: why the other model's run ended early, or None.
     """
 
     scene: Scene
@@ -54,6 +54,7 @@ class Run:
     labels: Tensor
     refused: tuple[str, ...]
     beside: Tensor
+    beside_stopped: str | None
 
 
 def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str], list[str]]:
@@ -143,6 +144,7 @@ def compute(scene: Scene, net: Model, other: Model) -> Run:
     noise = task.noise(scene.task, 1, scene.noise)
     batch = task.observe(scene.task, content, noise)
     result = perturb(net, scene.task, batch, scene.steps, scene.do, scene.switches)
+    beside, beside_stopped = _beside(other, scene, batch, len(result.x))
     return Run(
         scene=scene,
         content=content,
@@ -152,20 +154,35 @@ def compute(scene: Scene, net: Model, other: Model) -> Run:
         x=result.x,
         labels=result.labels,
         refused=result.refused,
-        beside=_beside(other, scene, batch, len(result.x)),
+        beside=beside,
+        beside_stopped=beside_stopped,
     )
 
 
-def _beside(other: Model, scene: Scene, batch: Batch, frames: int) -> Tensor:
-    """The other model's logits at each step; it meets the same images and is otherwise left alone."""
+def ended_early(run: Run, plain: Run) -> list[str]:
+    """One sentence for each run on show that has fewer steps than asked for; plain: the untouched run."""
+    ended = [("The run", run.trajectory.stopped)]
+    if plain is not run:
+        ended.append(("The untouched run", plain.trajectory.stopped))
+    ended.append((f"The run of {run.scene.models[1]}", run.beside_stopped))
+    return [f"{what} ended early: {why}. What was reached is shown." for what, why in ended if why]
+
+
+def _beside(other: Model, scene: Scene, batch: Batch, frames: int) -> tuple[Tensor, str | None]:
+    """The other model's logits at each step, and why they end early, if so.
+
+    It meets the same images and is otherwise left alone.
+    """
     swaps = [item for item in scene.do if isinstance(item, Swap)]
     if other.config.kind != "feedforward":
-        logits = perturb(other, scene.task, batch, scene.steps, swaps).trajectory.logits
-        return torch.cat([logits, logits[-1:].expand(frames, *logits.shape[1:])])[:frames]
+        trajectory = perturb(other, scene.task, batch, scene.steps, swaps).trajectory
+        logits = trajectory.logits
+        held = logits[-1:].expand(frames, *logits.shape[1:])
+        return torch.cat([logits, held])[:frames], trajectory.stopped if len(logits) < frames else None
     starts = {0: rollout(other, batch.x, 1).logits[-1]}
     for swap in swaps:
         starts[swap.t] = rollout(other, draw(scene.task, swap.seed, swap.noise).x, 1).logits[-1]
     order = sorted(starts)
     if len(order) == 1:
-        return starts[0][None]
-    return torch.stack([starts[max(t for t in order if t <= now)] for now in range(frames)])
+        return starts[0][None], None
+    return torch.stack([starts[max(t for t in order if t <= now)] for now in range(frames)]), None

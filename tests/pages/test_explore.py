@@ -21,9 +21,9 @@ from pages.ui.view import View
 
 
 def header(at):
-    """The header of what was sent to the player."""
+    """The header of what was sent to the player, read as a browser would: without NaN and Infinity."""
     raw = at.get("bidi_component")[0].proto.bytes
-    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]])
+    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]], parse_constant=pytest.fail)
 
 
 def size(at):
@@ -114,6 +114,12 @@ def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on()
 def test_overflow_is_a_warning_and_what_was_reached_is_shown():
     at = app(task="grouping", kernel="fractional", T="20")
     assert "step 12" in at.warning[0].value and header(at)["steps"] == 11
+    at = app(eigenvalue="2", T="60", tau="0.1", draws="true", points="regions")
+    assert [w.value[:23] for w in at.warning] == ["The run ended early: th"] and header(at)["steps"] < 6
+    at.toggle(key="explore-frozen").set_value(True).run()
+    at.slider(key="explore-clock").set_value(60).run()
+    sound(at)
+    assert "step 1." in at.warning[0].value and header(at)["steps"] == 0
 
 
 def test_an_intervention_that_cannot_act_is_a_warning():

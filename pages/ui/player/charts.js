@@ -15,21 +15,29 @@ function node(parent, name, attributes, text) {
 function short(value) {
   if (value === 0) return "0";
   const size = Math.abs(value);
-  return size >= 1e4 || size < 1e-2 ? value.toExponential(0).replace("e+", "e") : String(+value.toPrecision(3));
+  const rounded = +value.toPrecision(3);
+  return size >= 1e4 || size < 1e-2 ? rounded.toExponential().replace("e+", "e") : String(rounded);
 }
 
 function ticksOf(lo, hi, log) {
   if (log) {
     const [from, to] = [Math.ceil(Math.log10(lo)), Math.floor(Math.log10(hi))];
     const by = Math.max(1, Math.ceil((to - from) / 4));
+    if (to - from < 1) return ticksOf(lo, hi).filter((v) => v > 0); // hardly a power of ten lies between
     return Array.from({ length: Math.max(0, Math.floor((to - from) / by) + 1) }, (_, i) => 10 ** (from + i * by));
   }
   const raw = (hi - lo) / 4.5 || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
   const by = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw * 0.8);
-  const ticks = [];
-  for (let v = Math.ceil(lo / by) * by; v <= hi + by * 1e-6; v += by) ticks.push(Math.abs(v) < by * 1e-6 ? 0 : v);
-  return ticks;
+  const from = Math.ceil(lo / by);
+  const count = Math.min(Math.max(Math.floor(hi / by + 1e-6) - from + 1, 0), 10); // no loop: a huge v + by may be v
+  return Array.from({ length: count }, (_, i) => (from + i) * by);
+}
+
+// The power of ten that an axis leaves to its label, where its ticks would be too long to read.
+function factorOf(ticks) {
+  const most = Math.max(...ticks.map(Math.abs));
+  return most >= 1e4 || (most > 0 && most < 1e-2) ? Math.floor(Math.log10(most)) : 0;
 }
 
 // Axes, title and legend; returns the scales.
@@ -40,14 +48,19 @@ function frame(svg, { height, x, y, xLabel, yLabel, legend, log, wholeX }) {
   const at = log ? (v) => Math.log10(v) : (v) => v;
   const py = (v) =>
     height - AREA.bottom - ((at(v) - at(y[0])) / (at(y[1]) - at(y[0]) || 1)) * (height - AREA.top - AREA.bottom);
-  for (const v of ticksOf(...y, log)) {
+  const yTicks = ticksOf(...y, log);
+  const xTicks = ticksOf(...x).filter((v) => !wholeX || Number.isInteger(v));
+  const [xPower, yPower] = [factorOf(xTicks), log ? 0 : factorOf(yTicks)];
+  const text = (v, power) => short(v / 10 ** power);
+  const named = (label, power) => (power ? `${label}, in 1e${power}` : label);
+  for (const v of yTicks) {
     node(svg, "line", { x1: AREA.left, x2: WIDTH - AREA.right, y1: py(v), y2: py(v), class: "grid" });
-    node(svg, "text", { x: AREA.left - 5, y: py(v) + 4, class: "tick end" }, short(v));
+    node(svg, "text", { x: AREA.left - 5, y: py(v) + 4, class: "tick end" }, text(v, yPower));
   }
-  for (const v of ticksOf(...x).filter((v) => !wholeX || Number.isInteger(v)))
-    node(svg, "text", { x: px(v), y: height - AREA.bottom + 15, class: "tick middle" }, short(v));
-  node(svg, "text", { x: (WIDTH + AREA.left) / 2, y: height - 4, class: "label middle" }, xLabel);
-  node(svg, "text", { x: -(height - 8) / 2, y: 11, class: "label middle", transform: "rotate(-90)" }, yLabel);
+  for (const v of xTicks)
+    node(svg, "text", { x: px(v), y: height - AREA.bottom + 15, class: "tick middle" }, text(v, xPower));
+  node(svg, "text", { x: (WIDTH + AREA.left) / 2, y: height - 4, class: "label middle" }, named(xLabel, xPower));
+  node(svg, "text", { x: -(height - 8) / 2, y: 11, class: "label middle", transform: "rotate(-90)" }, named(yLabel, yPower));
   let left = AREA.left;
   for (const item of legend.filter((entry) => entry.name)) {
     node(svg, "line", { x1: left, x2: left + 18, y1: 10, y2: 10, stroke: item.colour, "stroke-width": 3, "stroke-dasharray": item.dash ?? "" });

@@ -36,14 +36,17 @@ class Blocks:
         self.size = 0
 
     def add(self, name: str, values: Tensor | np.ndarray, lo: float, hi: float, wide: bool = False) -> None:
-        """Quantise values to 256 levels between lo and hi, or to 65536."""
+        """Quantise finite values to 256 levels between lo and hi, or to 65536.
+
+        In double precision: near its overflow a float32 has room for a value, but not for a difference.
+        """
         top, kind = (65535, np.uint16) if wide else (255, np.uint8)
-        scaled = (np.asarray(values, np.float32) - lo) * (top / max(hi - lo, 1e-12))
+        scaled = (np.asarray(values, np.float64) - lo) * (top / ((hi - lo) or 1))
         self._put(name, np.clip(np.rint(scaled), 0, top).astype(kind), lo, hi)
 
     def add_spanned(self, name: str, values: Tensor | np.ndarray, wide: bool = False) -> None:
         """Quantise between the values' own extremes."""
-        values = np.asarray(values, np.float32)
+        values = np.asarray(values, np.float64)
         self.add(name, values, float(values.min(initial=0)), float(values.max(initial=0)), wide)
 
     def add_whole(self, name: str, values: Tensor) -> None:
@@ -108,7 +111,7 @@ def pack(
         + b"".join(blocks.parts)
     ).hexdigest()
     header["blocks"] = blocks.index
-    text = json.dumps(header).encode()
+    text = json.dumps(header, allow_nan=False).encode()  # a browser reads neither NaN nor Infinity
     text += b" " * (-(4 + len(text)) % 4)
     return b"".join([struct.pack("<I", len(text)), text, *blocks.parts])
 
@@ -142,7 +145,7 @@ def _images(blocks: Blocks, run: Run) -> list | None:
 def _entity(blocks: Blocks, name: str, trajectory: Trajectory, labels: Tensor) -> dict[str, list]:
     """A recurrent run's layers and curves."""
     for layer in ("delta", "applied"):
-        norms = getattr(trajectory, layer)[:, 0].norm(dim=1)
+        norms = torch.linalg.vector_norm(getattr(trajectory, layer)[:, 0], dim=1, dtype=torch.float64)
         rest = norms.new_zeros(1, *labels.shape[-2:])  # nothing led to the start
         blocks.add_spanned(f"{name}.{layer}", torch.cat([rest, norms]))
     state = {key: _list(values) for key, values in state_curves(trajectory).items()}
@@ -153,7 +156,7 @@ def _answers(blocks: Blocks, name: str, logits: Tensor, labels: Tensor) -> dict[
     """The layers and curves of answers (T+1, 1, K, H, W), or of one that holds at every step."""
     masks, probs = logits.argmax(2), logits.softmax(2)
     blocks.add(f"{name}.probability", 1 - probs[:, 0, 0], 0, 1)
-    margin = logits[:, 0, 1:].amax(1) - logits[:, 0, 0]
+    margin = logits[:, 0, 1:].amax(1).double() - logits[:, 0, 0]
     blocks.add_spanned(f"{name}.logit", margin, wide=True)
     blocks.add_whole(f"{name}.mask", masks[:, 0])
     blocks.add(f"{name}.entropy", entropy(probs)[:, 0], 0, float(np.log2(logits.shape[2])))
@@ -187,7 +190,7 @@ def _plane(
         result["beside"] = _paths(plane.place(run.beside[-1:, 0]))
     if draws:
         cloud = np.stack([_with_regions(step.points) for step in draws])  # step, region, draw, axis
-        result["cloud"] = np.round(cloud.transpose(1, 2, 0, 3), 3).tolist()
+        result["cloud"] = _short(cloud.transpose(1, 2, 0, 3))
     return result
 
 
@@ -196,7 +199,7 @@ def _region_names(plane: Projection) -> list[str]:
 
 
 def _paths(points: np.ndarray) -> list:
-    return np.round(_with_regions(points), 3).tolist()
+    return _short(_with_regions(points))
 
 
 def _with_regions(points: np.ndarray) -> np.ndarray:
@@ -217,6 +220,11 @@ def _bands(draws: list[EnsembleStep] | None) -> dict[str, Any] | None:
         None, *(after / before if before > 0 else None for before, after in pairwise(spread))
     ]  # fmt: skip
     return result
+
+
+def _short(points: np.ndarray) -> list:
+    """Finite numbers to five digits, however large or small, in nested lists."""
+    return np.array([float(f"{value:.5g}") for value in points.flat]).reshape(points.shape).tolist()
 
 
 def _list(values: Any) -> list[float | None]:

@@ -89,11 +89,13 @@ function contractionText(S) {
   if (!S.header.draws) return "";
   if (!bands) return "16 noise draws: running…";
   const factors = bands.contraction.filter((v) => v !== null);
-  const last = factors.at(-1);
+  const times = (v) => `×${v < 1e4 ? v.toFixed(3) : short(v)}`;
   return (
     `Band: lowest to highest of ${bands.n} noise draws of this image, run untouched. Spread of their states ` +
-    `‖h − mean‖ (rms): ${short(bands.spread.at(-1))} at the end, ×${last?.toFixed(3) ?? "–"} in the last step` +
-    `, ×${Math.min(...factors).toFixed(3)} to ×${Math.max(...factors).toFixed(3)} over the run (below 1 they contract).`
+    `‖h − mean‖ (rms): ${short(bands.spread.at(-1))} at step ${bands.spread.length - 1}` +
+    (factors.length
+      ? `, ${times(factors.at(-1))} in the last step, ${times(Math.min(...factors))} to ${times(Math.max(...factors))} over the run (below 1 they contract).`
+      : ".")
   );
 }
 
@@ -126,7 +128,7 @@ function pixelChart(S) {
   const logit = valueOf(blocks["run.logit"], S.t, i);
   const p = valueOf(blocks["run.probability"], S.t, i);
   $(".pixel-text").textContent =
-    `row ${row}, column ${column}: P(shape) ${p.toFixed(2)}, logit ${logit.toFixed(2)}, ` +
+    `row ${row}, column ${column}: P(shape) ${p.toFixed(2)}, logit ${Math.abs(logit) < 1e4 ? logit.toFixed(2) : short(logit)}, ` +
     `${names.beside} ${valueOf(blocks["beside.probability"], S.t, i).toFixed(2)}, truth ${truthAt(S, S.t)[i]}`;
   const jump = (t) => goTo(S, t);
   S.pixelCursors = [

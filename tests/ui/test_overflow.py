@@ -1,0 +1,106 @@
+"""Whatever the sliders' ends make of a run, what was reached can be sent, drawn and taken along."""
+
+import itertools
+import json
+import struct
+
+import numpy as np
+import pytest
+import torch
+
+from fbseg_core import pca
+from fbseg_core.analysis.ensemble import ensemble, redraw
+from fbseg_core.interventions import Flip, Freeze, Kick
+from fbseg_core.knobs import knobs
+from pages.ui import cache, exports
+from pages.ui.player.payload import pack
+from pages.ui.scene import choices, compute, ended_early, scene_of, tasks
+from pages.ui.view import View
+
+MODELS = [(task, name) for task in tasks(cache.cards()) for name in choices(cache.cards(), task)[0]]
+ENDS = {key: (knobs(View)[key].lo, knobs(View)[key].hi) for key in ("tau", "eigenvalue", "sigma", "clock")}
+STEPS = 6  # at τ 0.05 and eigenvalue 2 a float32 ends at step 3, at τ 0.1 at step 5
+
+
+def ran(view):
+    """The run of a view, and the same untouched (the same object if so)."""
+    scene = scene_of(view, cache.cards())
+    nets = [cache.model(name)[0] for name in scene.models]
+    run = compute(scene, *nets)
+    return run, compute(scene.untouched(), *nets) if scene.do else run
+
+
+def sent(run, plain, what="h", draws=False):
+    """The header of the payload, read as a browser would: NaN and Infinity are refused."""
+    trajectory = plain.trajectory
+    truth = plain.labels[0, 0] > 0
+    plane = pca(trajectory, 2, what=what, regions=torch.stack([truth, ~truth]) if what != "h" else None)
+    steps = None
+    if draws:
+        batch = redraw(run.scene.task, run.content, 4, run.scene.noise)
+        net = cache.model(run.scene.models[0])[0]
+        steps = list(itertools.islice(ensemble(net, batch, run.scene.switches, plane), run.scene.steps + 1))
+    raw = pack(run, plain, plane, steps, header={}, fed=True, state=True)
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]], parse_constant=refuse)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("task, model", MODELS)
+def test_the_payload_is_finite_at_the_ends_of_all_sliders(task, model):
+    cut_short = 0
+    more = (
+        {"sigma": ENDS["sigma"][0]},
+        {"sigma": ENDS["sigma"][1], "clock": ENDS["clock"][1]},
+        {"kernel": "fractional"},
+    )
+    for tau, eigenvalue in itertools.product(ENDS["tau"], ENDS["eigenvalue"]):
+        for other in more:
+            view = View(task=task, model=model, T=STEPS, tau=tau, eigenvalue=eigenvalue, **other)
+            run, plain = ran(view)
+            head = sent(run, plain)
+            assert all(np.isfinite(block[3:]).all() for block in head["blocks"].values()), view
+            assert head["steps"] == len(run.trajectory) and bool(head["stopped"]) == (head["steps"] < STEPS)
+            assert [head["stopped"] in said for said in ended_early(run, plain)] == [True] * bool(
+                head["stopped"]
+            )
+            cut_short += bool(head["stopped"])
+    assert cut_short >= 2  # else this test has lost its subject
+
+
+HUGE = {"tau": 0.1, "eigenvalue": 2.0}
+
+
+@pytest.mark.parametrize(
+    "what, more",
+    [
+        ("h", {}),
+        ("logits", {"clock": 60}),  # nothing but the start is reached
+        ("h", {"clock": 4}),  # huge, and finite throughout
+        ("logits", {"do": (Kick(t=4), Flip(t=4, switch="softmax"))}),
+        ("v", {"do": (Flip(t=2, switch="decay"),)}),  # only the untouched run overflows
+        ("h", {"clock": 0, "do": (Freeze(t=2, on=False),)}),  # only the run does
+    ],
+)
+def test_overflow_leaves_plane_draws_and_files_whole(what, more):
+    run, plain = ran(View(task="grouping", T=8, **HUGE, **more))
+    head = sent(run, plain, what, draws=True)
+    assert len(head["bands"]["f1"][0]) == len(plain.trajectory) + 1
+    rows = exports.table(run, plain).splitlines()
+    assert len(rows) == len(run.trajectory) + 2
+    assert not {"inf", "nan"} & set(",".join(rows[1:]).replace("-", "").split(","))
+    assert exports.arrays(run).startswith(b"PK")
+    assert exports.animation(run, plain, ["feedback", "feedforward"]).startswith(b"\x89PNG")
+    sentences = ended_early(run, plain)
+    assert len(sentences) == sum(
+        bool(one.trajectory.stopped) for one in {id(r): r for r in (run, plain)}.values()
+    )
+
+
+def test_a_path_too_small_for_three_decimals_is_still_a_path():
+    run, plain = ran(View(task="grouping", T=4, tau=2.0, clock=25))
+    path = np.array(sent(run, plain)["plane"]["run"][0])
+    assert 0 < np.ptp(path[:, 0]) < 0.01 and len(np.unique(path[:, 0])) == 5
