@@ -71,6 +71,11 @@ def pixels(page, panel):
     return image[times // 2 :: times, times // 2 :: times]
 
 
+def boxes(page, selector):
+    """Where all that it selects stands."""
+    return [one.bounding_box() for one in page.locator(selector).all()]
+
+
 def shows(page, panel, probs):
     """Whether a panel shows these probabilities (H, W) to within one grey level."""
     return bool(near(pixels(page, panel), probs).all())

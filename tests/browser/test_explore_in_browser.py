@@ -8,6 +8,7 @@ from explorer import (
     PINK,
     another_payload,
     another_run,
+    boxes,
     go,
     near,
     payload,
@@ -155,6 +156,11 @@ def test_layers_show_what_the_core_computes(open_page):
     page.locator("select.channel").select_option(index=2)
     assert shows(page, "run", result.trajectory.v_hat[3, 0, 2])
     assert "no v̂" in page.locator(".panel.beside figcaption").inner_text()
+    for width in (390, 800, 1440):  # however long a caption is, its row's pictures stand on one line
+        page.set_viewport_size({"width": width, "height": 1100})
+        page.wait_for_timeout(100)
+        figures, pictures = ([box["y"] for box in boxes(page, at)] for at in (".panel", ".panel canvas"))
+        assert len(dict(zip(figures, pictures))) == len(set(zip(figures, pictures))), width
     choose("entropy")
     probs = result.trajectory.probs[4, 0].double()
     assert shows(page, "run", -(probs * probs.log2()).sum(0))
