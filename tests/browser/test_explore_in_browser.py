@@ -121,7 +121,16 @@ def test_time_follows_the_pointer_on_the_slider_and_jumps_to_the_step_clicked(op
     page.mouse.up()
     assert seen[-1] == 0 and set(seen) == set(range(11))
     assert seen == sorted(seen, reverse=True)
-    film = page.locator(".film-inner").bounding_box()
+    for width in (390, 1920, 1440):  # a frame stands above its step, and the film from end to end of the line
+        page.set_viewport_size({"width": width, "height": 1100})
+        for t in (0, 3, 10):
+            go(page, t)
+            page.wait_for_timeout(100)
+            line, here = (page.locator(part).bounding_box() for part in (".time", ".here"))
+            centre = here["x"] + here["width"] / 2
+            assert centre == pytest.approx(line["x"] + 8 + (line["width"] - 16) * t / 10, abs=1), (width, t)
+    film, whole = (page.locator(part).bounding_box() for part in (".film", ".player"))
+    assert (film["x"], film["width"]) == (whole["x"], whole["width"])
     page.mouse.click(film["x"] + film["width"] * 3.5 / 11, film["y"] + 10)
     assert step(page) == 3
     page.locator("svg.plane circle.hit").nth(6).click()

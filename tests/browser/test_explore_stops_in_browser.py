@@ -21,7 +21,7 @@ def test_playing_rests_at_the_marked_step_and_what_follows_can_still_be_seen(ope
     line, flag = page.locator(".time").bounding_box(), page.locator(".flag").bounding_box()
     share = (flag["x"] + flag["width"] / 2 - line["x"] - 8) / (line["width"] - 16)
     assert share * 20 == pytest.approx(stop, abs=0.1)
-    film, veil = page.locator(".film-inner").bounding_box(), page.locator(".beyond").bounding_box()
+    film, veil = page.locator(".film").bounding_box(), page.locator(".beyond").bounding_box()
     assert (veil["x"] - film["x"]) / film["width"] * 21 == pytest.approx(stop + 1, abs=0.1)
     assert page.locator("svg.over-time line.stop").count() == 1
     go(page, 20)

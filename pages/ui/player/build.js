@@ -31,8 +31,10 @@ function stopText({ auto, steps, curves }) {
   return `Auto: stopped at t = ${auto.stop}, ${auto.why}; F1 ${f1(auto.stop)} there${after}.`;
 }
 
-// A step's place on the time line, where the thumb of the range is 16 px wide.
-const along = (S, t) => `calc(8px + (100% - 16px) * ${t / Math.max(S.header.steps, 1)})`;
+const THUMB = 16; // px, the width of the range's thumb
+
+// A step's place on the time line.
+const along = (S, t) => `calc(${THUMB / 2}px + (100% - ${THUMB}px) * ${t / Math.max(S.header.steps, 1)})`;
 
 // What a new run or another layer changes, but not another step.
 function looks(S) {

@@ -172,20 +172,28 @@ function crosshair(context, S, times) {
   }
 }
 
-// All steps as thumbnails, a row for the run and one for the untouched run beside it.
-function drawFilm(S, holder, width) {
-  const frames = S.header.steps + 1;
-  const side = Math.max(28, Math.min(88, Math.floor(width / frames) - 2));
+const FRAME = { least: 30, most: 90 }; // px of a thumbnail and the gap around it
+
+// The frames of a film of that width, each centred at x, from the first step to the last: every step above its place
+// on the time line, or where not all fit, as many as do.
+function filmOf(S, width) {
+  const { steps } = S.header;
+  const cell = Math.min(Math.max(width / (steps + 1), FRAME.least), FRAME.most);
+  const gaps = Math.min(steps, Math.max(1, Math.floor((width - cell) / cell + 1e-6)));
+  const pitch = (width - cell) / Math.max(gaps, 1);
+  const frames = Array.from({ length: gaps + 1 }, (_, i) => ({ t: gaps && Math.round((i * steps) / gaps), x: cell / 2 + i * pitch }));
+  return { cell, pitch, frames };
+}
+
+// A row for the run and one for the untouched run beside it.
+function drawFilm(S, canvas, width) {
+  const { cell, frames } = S.film;
   const rows = S.header.curves.ghost ? ["run", "ghost"] : ["run"];
-  const inner = holder.querySelector(".film-inner");
-  let canvas = inner.querySelector("canvas");
-  if (!canvas) inner.append((canvas = document.createElement("canvas")));
-  const pitch = side + 2;
-  Object.assign(canvas, { width: pitch * frames, height: pitch * rows.length });
-  canvas.style.width = `${pitch * frames}px`;
+  const row = Math.round(cell);
+  Object.assign(canvas, { width, height: row * rows.length });
   const context = canvas.getContext("2d");
-  rows.forEach((entity, row) => {
-    for (let t = 0; t < frames; t++) blit(context, colours(S, entity, t), S.header.size, t * pitch, row * pitch, side);
+  rows.forEach((entity, i) => {
+    for (const { t, x } of frames)
+      blit(context, colours(S, entity, t), S.header.size, Math.round(x - cell / 2) + 1, i * row + 1, Math.floor(cell) - 2);
   });
-  S.pitch = pitch;
 }

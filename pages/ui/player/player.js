@@ -42,8 +42,9 @@ function wire(S) {
   $(".play").addEventListener("click", () => play(S, !S.playing));
   $(".time").addEventListener("input", (event) => goTo(S, +event.target.value));
   $(".film").addEventListener("click", (event) => {
-    const box = $(".film-inner").getBoundingClientRect();
-    goTo(S, Math.floor((event.clientX - box.left) / S.pitch));
+    const { cell, pitch, frames } = S.film;
+    const i = Math.round((event.clientX - $(".film").getBoundingClientRect().left - cell / 2) / pitch);
+    goTo(S, frames[Math.min(Math.max(i, 0), frames.length - 1)].t);
   });
   const sigma = (live) => (event) => {
     S.sigma = +event.target.value;

@@ -18,7 +18,7 @@ function draw(S) {
   $(".sigma-text").textContent = `${(+S.sigma).toFixed(2)} (paper σ ${((S.sigma * 512) / header.size[0]).toFixed(1)}, trained at ${short(header.trained)})`;
   for (const cursor of S.cursors) cursor(S.t);
   S.pixelCursors?.forEach((cursor) => cursor(S.t));
-  if (S.pitch) $(".here").style.transform = `translateX(${S.t * S.pitch}px)`;
+  filmCursor(S);
   const back = S.t === 0;
   $(".back").disabled = $(".reset").disabled = back;
   $(".step").disabled = S.t >= header.steps;
@@ -27,12 +27,7 @@ function draw(S) {
   $(".summary").setAttribute("aria-live", S.playing ? "off" : "polite");
   $(".summary").textContent = summary(S);
   $(".at").textContent = `At step ${S.t}:`;
-  if (!S.playing) {
-    if (S.actsAt !== S.t) buildActs(S);
-    const strip = $(".film");
-    const x = S.t * (S.pitch ?? 0);
-    if (x < strip.scrollLeft || x + S.pitch > strip.scrollLeft + strip.clientWidth) strip.scrollLeft = x - strip.clientWidth / 2;
-  }
+  if (!S.playing && S.actsAt !== S.t) buildActs(S);
   $(".player").dataset.t = S.t;
   $(".player").dataset.playing = S.playing;
 }
@@ -63,12 +58,28 @@ function summary(S) {
 }
 
 function film(S) {
-  drawFilm(S, S.$(".film"), S.$(".film").clientWidth);
-  S.$(".here").style.width = `${S.pitch}px`;
-  S.$(".here").style.transform = `translateX(${S.t * S.pitch}px)`;
+  const { $ } = S;
+  const width = $(".film").clientWidth;
+  if (!width) return;
+  S.film = filmOf(S, width);
+  const { cell, pitch, frames } = S.film;
+  drawFilm(S, $(".film canvas"), width);
+  $(".timeline").style.setProperty("--inset", `${cell / 2 - THUMB / 2}px`);
+  $(".film-note").hidden = frames.length > S.header.steps;
+  $(".film-note").textContent = `Film: ${frames.length} of ${S.header.steps + 1} steps.`;
   const stop = S.header.auto?.stop;
-  S.$(".beyond").hidden = stop == null; // what a run stopped by itself would not have come to
-  if (stop != null) S.$(".beyond").style.left = `${(stop + 1) * S.pitch}px`;
+  $(".beyond").hidden = stop == null; // what a run stopped by itself would not have come to
+  if (stop != null) $(".beyond").style.left = `${frameAt(S, stop).x + pitch / 2}px`;
+  filmCursor(S);
+}
+
+// The frame that stands for a step: its own, or the last before it.
+const frameAt = (S, t) => S.film.frames.findLast((frame) => frame.t <= t);
+
+function filmCursor(S) {
+  if (!S.film) return;
+  S.$(".here").style.width = `${S.film.cell}px`;
+  S.$(".here").style.transform = `translateX(${frameAt(S, S.t).x - S.film.cell / 2}px)`;
 }
 
 function legend(S) {
