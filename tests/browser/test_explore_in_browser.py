@@ -248,6 +248,22 @@ def test_every_curve_is_drawn(open_page):
     page.wait_for_function("location.search.includes('curve=norms')")
 
 
+def test_a_run_that_overflows_is_drawn_as_far_as_it_came(open_page):
+    page = open_page("?eigenvalue=2&T=60&tau=0.1&curve=norms")
+    assert summary(page).startswith("Step 4 of 4")
+    assert page.get_by_text("The run ended early").count() == 1
+    page.locator(".panel.run canvas").focus()
+    page.keyboard.press("ArrowDown")
+    page.locator("svg.pixel-state path").first.wait_for(state="attached")
+    for view in ("plane", "time"):
+        page.locator("select.view").select_option(view)
+        assert not re.search("NaN|Infinity", page.locator(".charts").inner_html())
+        ticks = page.locator("svg.plane .tick.end").all_text_contents()
+        assert len(set(ticks)) == len(ticks) > 2 and max(map(len, ticks)) < 6
+        assert ", in 1e" in page.locator("svg.plane").text_content()
+    assert page.faults == []
+
+
 # ---- noise --------------------------------------------------------------------------------------------
 
 
