@@ -23,6 +23,7 @@ SCREEN = session.Screen(
 )
 LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve")
 SIGMA = knobs(View)["sigma"]
+SIDEBAR = {"models", "image", "noise", "numbers", "switches"}  # parts whose controls stand in the sidebar
 
 
 def scene_for(view: View) -> Scene:
@@ -206,6 +207,11 @@ def show() -> None:
     session.calm()
 
 
+def reset(width: str = "stretch") -> None:
+    """The way back to the defaults."""
+    st.button("Reset everything", on_click=SCREEN.reset, width=width)
+
+
 def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
@@ -217,6 +223,7 @@ def page() -> None:
         key = SCREEN.bind("lesson", view.lesson if view.lesson in titles else "")
         menu.selectbox("Lesson", list(titles), format_func=titles.get, key=key, on_change=SCREEN.take_lesson)
     cards = cache.cards()
+    bare = set(view.hide) >= SIDEBAR  # then the way back stands on the page: one button makes no sidebar
     with st.sidebar:
         if "models" not in view.hide:
             choose_models(view)
@@ -226,8 +233,11 @@ def page() -> None:
             controls.toggle(SCREEN, "draws", f"{cache.DRAWS} noise draws", view.draws)
         if "switches" not in view.hide:
             choose_switches(view, cards[scene_for(view).models[0]])
-        st.button("Reset everything", on_click=SCREEN.reset, width="stretch")
+        if not bare:
+            reset()
     show()
+    if bare:
+        reset(width="content")
     st.caption(
         "One image, one noise draw, one trained model each: no interval can be given for these curves "
         "but the one over noise draws. A small update is not a satisfied model. Since E3 normalises δ, "

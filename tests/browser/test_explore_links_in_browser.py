@@ -52,6 +52,14 @@ def test_a_teacher_link_hides_what_it_says(open_page):
     page.get_by_role("button", name="Reset everything").click()
     page.wait_for_function("!location.search.includes('task')")
     assert "hide" in page.evaluate("location.search")  # a reset does not unhide
+    hidden = ["models", "image", "noise", "switches", "numbers", "lesson"]
+    page.set_viewport_size({"width": 1920, "height": 1100})
+    page.goto(f"{page.url.split('?')[0]}?hide={json.dumps(hidden)}")
+    page.locator("svg.plane circle.point").first.wait_for(state="attached")
+    settle(page)
+    assert page.locator("svg.plane").bounding_box()["width"] < 700
+    assert page.locator("[data-testid=stSidebar]").count() == 0
+    assert page.get_by_role("button", name="Reset everything").is_visible()
 
 
 def test_reset_brings_back_the_defaults_and_an_empty_link(open_page):
