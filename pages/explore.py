@@ -11,7 +11,7 @@ from pages.ui import cache, controls, costs, exports, figures, halt, session
 from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
-from pages.ui.scene import Scene, choices, ended_early, scene_of, tasks
+from pages.ui.scene import Scene, choices, cue_note, ended_early, scene_of, tasks
 from pages.ui.view import MOST_INTERVENTIONS, View
 
 KINDS = {"feedback": "feedback", "loop_cut": "loop cut", "feedforward": "feedforward"}
@@ -187,7 +187,8 @@ def show() -> None:
         bar.empty()
     with place:
         parts = {"fed": view.layer == "v_hat", "state": session.wants_state() and not session.hurried()}
-        told = header(view, scene) | {"auto": halt.header(run) if view.auto else None}
+        told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide)}
+        told["auto"] = halt.header(run) if view.auto else None
         player(pack(run, plain, plane, draws, header=told, **parts), take_wish)
     for sentence in (*ended_early(run, plain), *run.refused):
         st.warning(sentence)

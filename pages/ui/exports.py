@@ -17,7 +17,7 @@ from fbseg_core.interventions import AnyIntervention
 from fbseg_core.tasks import task_of
 from pages.ui import figures, own
 from pages.ui.halt import stop_of
-from pages.ui.scene import Run, Scene
+from pages.ui.scene import Run, Scene, cues_of
 from pages.ui.session import Screen
 from pages.ui.view import PARTS
 

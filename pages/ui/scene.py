@@ -159,6 +159,25 @@ def compute(scene: Scene, net: Model, other: Model) -> Run:
     )
 
 
+def cues_of(run: Run) -> list[tuple[int, int] | None] | None:
+    """The cue's (row, column) at each step, None where there is none; None for a task without cues."""
+    names = task_of(run.scene.task).channel_names(run.scene.task)
+    if "cue" not in names:
+        return None
+    cues = run.x[:, 0, names.index("cue")]
+    return [divmod(int(cue.argmax()), cue.shape[1]) if cue.any() else None for cue in cues]
+
+
+def cue_note(run: Run, drawable: bool) -> str:
+    """What a cue on background means for the first image, and what to do; "" where it stands on a region."""
+    cue = (cues_of(run) or [None])[0]
+    if cue is None or run.labels[0, 0][cue]:
+        return ""
+    told = "The cue stands on background, so no region is asked for and the truth is empty"
+    remedy = ": stop drawing and click a region of the input, or draw one under the cue" if drawable else ""
+    return f"{told}{remedy}."
+
+
 def ended_early(run: Run, plain: Run) -> list[str]:
     """One sentence for each run on show that has fewer steps than asked for; plain: the untouched run."""
     ended = [("The run", run.trajectory.stopped)]

@@ -147,6 +147,7 @@ def test_a_click_or_the_keyboard_moves_the_cue(open_page):
     another_run(page, before)
     asked = pixels(page, "truth")
     assert not (asked == truth).all() and (asked[5, 5] == LUT[255]).all()
+    assert page.locator(".cue-note").is_hidden()
     page.wait_for_function("location.search.includes('cue=')")
     page.mouse.move(5, 5)
     page.locator(".panel.input canvas").focus()
@@ -155,6 +156,8 @@ def test_a_click_or_the_keyboard_moves_the_cue(open_page):
     page.keyboard.press("Enter")
     another_run(page, before)
     page.wait_for_function("decodeURIComponent(location.search).includes('cue=[23,24]')")
+    # there it stands on background
+    assert "click a region of the input" in page.locator(".cue-note").inner_text()
     assert page.faults == []
 
 

@@ -205,6 +205,16 @@ def test_reset_brings_the_defaults_back_but_a_teacher_s_choice_stays():
     assert [e.label for e in at.expander] == ["Take it along: files, code, links"]
 
 
+def test_a_sidebar_with_nothing_of_use_is_not_shown_and_the_way_back_stays():
+    parts = ["models", "image", "noise", "switches", "numbers"]
+    assert len(app(hide=json.dumps(parts[:-1])).sidebar) > 1
+    at = app(hide=json.dumps(parts), task="grouping", image="2", cue="[0,0]")
+    assert len(at.sidebar) == 0
+    assert header(at)["cueNote"].startswith("The cue stands on background")
+    next(b for b in at.button if b.label == "Reset everything").click().run()
+    assert set(link(sound(at))) == {"v", "hide"}
+
+
 def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
     from pages.ui import cache
 

@@ -9,7 +9,7 @@ from fbseg_core.interventions import Swap
 from pages.ui import cache, exports
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
-from pages.ui.scene import scene_of
+from pages.ui.scene import cue_note, scene_of
 from pages.ui.view import View
 
 

@@ -11,6 +11,8 @@ function build(S) {
   buildActs(S);
   buildDrawTools(S);
   markStop(S);
+  $(".cue-note").textContent = header.cueNote;
+  $(".cue-note").hidden = !header.cueNote;
   looks(S);
 }
 

@@ -22,7 +22,7 @@ from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.analysis.ensemble import EnsembleStep
 from fbseg_core.metrics import chance, commit_time, entropy, f1_over_time
 from fbseg_core.tasks import task_of
-from pages.ui.scene import Run
+from pages.ui.scene import Run, cues_of
 
 NOISE_SPAN = 4.0  # the noise sent for live preview is cut at ± 4 σ; of a thousand pixels 0.06 are
 
@@ -119,7 +119,7 @@ def pack(
 def _images(blocks: Blocks, run: Run) -> list | None:
     """Distinct inputs and truths, which holds at which step, and clean image and noise for live preview.
 
-    Returns the cue's (row, column) in each of them, None where there is none; None for a task without cues.
+    Returns the cue in each of them, as in `cues_of`.
     """
     task, config = task_of(run.scene.task), run.scene.task
     kept, of_step = [], []
@@ -136,10 +136,8 @@ def _images(blocks: Blocks, run: Run) -> list | None:
     blocks.add_whole("of_step", torch.tensor(of_step))
     blocks.add("clean", run.content.clean[0, shown], 0, 1)
     blocks.add("noise", run.noise[0, shown], -NOISE_SPAN, NOISE_SPAN)
-    if "cue" not in names:
-        return None
-    cues = [x[0, names.index("cue")] for x, _ in kept]
-    return [divmod(int(cue.argmax()), cue.shape[1]) if cue.any() else None for cue in cues]
+    cues = cues_of(run)
+    return None if cues is None else [cues[of_step.index(i)] for i in range(len(kept))]
 
 
 def _entity(blocks: Blocks, name: str, trajectory: Trajectory, labels: Tensor) -> dict[str, list]:
