@@ -185,10 +185,12 @@ def test_commit_time_counts_up_and_hatches_what_flips_now(open_page):
     steady = (last != 5).numpy()
     assert near(pixels(page, "run"), last / 10)[steady].all()
     assert summary(page).endswith(f"{int((~steady).sum())} pixels still changing.")
-    canvas = page.locator(".panel.run canvas")
-    assert canvas.evaluate(PINK) > 0
+    canvas, beside = page.locator(".panel.run canvas"), page.locator(".panel.beside figcaption")
+    assert canvas.evaluate(PINK) > 0 and "so no pixel ever flips" in beside.inner_text()
     go(page, 0)
     assert canvas.evaluate(PINK) == 0
+    page.locator("select.layer").select_option("difference")
+    assert "so no difference" in beside.inner_text()
 
 
 def test_pointing_at_a_pixel_reads_it_off_in_all_panels(open_page):

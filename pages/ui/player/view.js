@@ -42,10 +42,16 @@ function captionOf(S, entity) {
   const layer = LAYERS[S.look.layer];
   if (entity === "input") return [header.drawn ? "Your drawing + noise" : "Input x", `${header.size.join("×")} px`];
   if (entity === "truth") return ["Truth", "the exact label"];
-  const shown = layerOf(S, entity) === S.look.layer ? "" : `${LAYERS.probability}: no ${layer} here. `;
+  const shown = layerOf(S, entity) === S.look.layer ? stillText(S, entity) : `${LAYERS.probability}: no ${layer} here. `;
   const name = { run: header.names[0], ghost: "untouched", beside: header.names[1] }[entity];
   const score = `F1 ${at(S, entity, "f1").toFixed(3)}`;
   return [name[0].toUpperCase() + name.slice(1) + (entity === "beside" && header.still ? "" : `, t = ${S.t}`), shown + score];
+}
+
+// Why a layer about change is blank for a model that has one answer at every step.
+function stillText(S, entity) {
+  if (S.blocks[`${entity}.mask`].shape[0] > 1) return "";
+  return { commit: "one answer at every step, so no pixel ever flips. ", difference: "one answer at every step, so no difference. " }[S.look.layer] ?? "";
 }
 
 function summary(S) {
