@@ -7,7 +7,7 @@ import streamlit as st
 from fbseg_core import Card, CheckpointError, ConfigError
 from fbseg_core.interventions import parse_intervention
 from fbseg_core.knobs import knobs
-from pages.ui import cache, controls, costs, exports, figures, halt, session
+from pages.ui import cache, controls, costs, exports, figures, halt, marks, session
 from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
@@ -150,6 +150,7 @@ def header(view: View, scene: Scene) -> dict:
         "cue": view.cue,
         "do": [item.model_dump(mode="json") for item in view.do],
         "most": MOST_INTERVENTIONS,
+        "marks": marks.header(view.do),
         "switches": {
             "loop": view.loop,
             "softmax": view.softmax and model.projection == "softmax",

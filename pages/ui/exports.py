@@ -15,7 +15,7 @@ from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.halting import AUTO
 from fbseg_core.interventions import AnyIntervention
 from fbseg_core.tasks import task_of
-from pages.ui import figures, own
+from pages.ui import figures, marks, own
 from pages.ui.halt import stop_of
 from pages.ui.scene import Run, Scene, cues_of
 from pages.ui.session import Screen
@@ -31,7 +31,10 @@ NAMES = {
 
 
 def table(run: Run, plain: Run) -> str:
-    """The curves as CSV, one row a step; the untouched run's too where there were interventions."""
+    """The curves as CSV, one row a step; the untouched run's too where there were interventions.
+
+    Where there are any: interventions, by name in the row of their step; cue_row and cue_column.
+    """
     columns: dict[str, np.ndarray] = {"t": np.arange(len(run.labels))}
     runs = {"model": run} if plain is run else {"model": run, "untouched": plain}
     for name, one in runs.items():
@@ -40,17 +43,26 @@ def table(run: Run, plain: Run) -> str:
     columns |= {f"beside_{key}": values for key, values in answer_curves(run.beside, run.labels).items()}
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(columns)
+    named = [
+        [marks.name_of(item) for item in run.scene.do if item.t == row] for row in range(len(run.labels))
+    ]
+    cues = cues_of(run)
+    writer.writerow(
+        [*columns, *["interventions"] * bool(run.scene.do), *["cue_row", "cue_column"] * bool(cues)]
+    )
     for row in range(len(run.labels)):
         values = [column[row] if row < len(column) else np.nan for column in columns.values()]
-        writer.writerow([f"{value:.9g}" if np.isfinite(value) else "" for value in values])
+        texts = [f"{value:.9g}" if np.isfinite(value) else "" for value in values]
+        texts += ["; ".join(named[row])] * bool(run.scene.do)
+        writer.writerow([*texts, *(cues[row] or ("", "") if cues else ())])
     return out.getvalue()
 
 
 def arrays(run: Run, auto: bool = False) -> bytes:
     """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat if any; and the code.
 
-    auto: as in `snippet`.
+    cue (T+1, 2): row and column at each step, −1 where there is none; left out for a task without cues.
+    interventions: what was done, as "t = 3: cut the loop". auto: as in `snippet`.
     """
     trajectory = run.trajectory
     named = {name: getattr(trajectory, name) for name in ("h", "logits", "delta", "applied")}
@@ -59,14 +71,19 @@ def arrays(run: Run, auto: bool = False) -> bytes:
         named["v_hat"] = trajectory.v_hat
     out = io.BytesIO()
     told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene, auto)}))
-    np.savez_compressed(out, scene=told, **{name: tensor.numpy() for name, tensor in named.items()})
+    made = {name: tensor.numpy() for name, tensor in named.items()}
+    made["interventions"] = np.array([f"t = {item.t}: {marks.name_of(item)}" for item in run.scene.do], str)
+    cues = cues_of(run)
+    if cues is not None:
+        made["cue"] = np.array([cue or (-1, -1) for cue in cues])
+    np.savez_compressed(out, scene=told, **made)
     return out.getvalue()
 
 
 def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = None) -> bytes:
     """The run as an animated PNG: input, model, the untouched run if there is one, the other model, truth.
 
-    stop: the last step to be shown, all if None.
+    Below them stands the line of time with its marks. stop: the last step to be shown, all if None.
     """
     frames = []
     font = ImageFont.load_default(14)
@@ -84,12 +101,15 @@ def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = Non
             )
         panels.append((names[1], figures.probability_image(1 - beside[min(t, len(beside) - 1), 0, 0])))
         panels.append(("truth", figures.probability_image(run.labels[t, 0] > 0)))
-        frame = Image.new("RGB", (len(panels) * (SIDE + 8) + 8, SIDE + 36), "white")
+        frame = Image.new("RGB", (len(panels) * (SIDE + 8) + 8, SIDE + 76), "white")
         pen = ImageDraw.Draw(frame)
         for i, (title, picture) in enumerate(panels):
             left = 8 + i * (SIDE + 8)
             pen.text((left, 6), title, "black", font)
-            frame.paste(picture.resize((SIDE, SIDE), Image.Resampling.NEAREST), (left, 28))
+            # each pixel is a square of whole pixels in both sizes: BOX smooths nothing but the marks
+            frame.paste(picture.resize((SIDE, SIDE), Image.Resampling.BOX), (left, 28))
+        box = (16, frame.width - 16, SIDE + 32)
+        marks.draw_time_line(pen, box, len(run.labels) - 1, t, run.scene.do, font)
         frames.append(frame)
     out = io.BytesIO()
     frames[0].save(out, "PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)

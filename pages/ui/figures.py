@@ -7,6 +7,8 @@ from PIL import Image
 from plotly.colors import convert_colors_to_same_type, sample_colorscale, unlabel_rgb
 from torch import Tensor
 
+from pages.ui import marks
+
 FEEDBACK, FEEDFORWARD, NEUTRAL = "#0072B2", "#D55E00", "#7f8c99"  # Okabe-Ito: safe for colour-blind eyes
 UPSCALED = 384  # px: images are enlarged without smoothing, so that a pixel stays a pixel
 SCALE = "Cividis"
@@ -22,17 +24,15 @@ def probability_image(values: Tensor | np.ndarray) -> Image.Image:
 
 
 def input_image(x: Tensor, cue: Tensor | None = None) -> Image.Image:
-    """An image (C, H, W) as grey (1 channel) or colour (3), stretched to its own range; the cue in red."""
+    """An image (C, H, W) as grey (1 channel) or colour (3), stretched to its own range; the cue is marked."""
     x = x if len(x) in (1, 3) else x[:1]
     lo, hi = float(x.min()), float(x.max())
     grey = ((x - lo) / max(hi - lo, 1e-6) * 255).round().byte().permute(1, 2, 0).numpy()
     colour = np.repeat(grey, 3 // grey.shape[2], 2)
-    if cue is not None:
-        row, column = np.unravel_index(int(cue.argmax()), cue.shape)
-        for r, c in ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)):
-            if 0 <= row + r < cue.shape[0] and 0 <= column + c < cue.shape[1]:
-                colour[row + r, column + c] = (230, 30, 60)
-    return _enlarge(colour)
+    picture = _enlarge(colour)
+    if cue is not None and cue.any():
+        marks.draw_cue(picture, divmod(int(cue.argmax()), cue.shape[1]), picture.width // cue.shape[1])
+    return picture
 
 
 def colour_scale() -> bytes:

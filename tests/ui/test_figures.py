@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from PIL import ImageColor
 
-from pages.ui import figures
+from pages.ui import figures, marks
 
 SCALE = np.frombuffer(figures.colour_scale(), np.uint8).reshape(256, 3)
 
@@ -30,5 +31,9 @@ def test_inputs_are_stretched_to_the_full_range(channels):
 def test_the_cue_is_marked_where_it_is():
     cue = torch.zeros(16, 16)
     cue[3, 5] = 1
-    image = np.asarray(figures.input_image(torch.zeros(2, 16, 16), cue))[::24, ::24]
-    assert {tuple(p) for p in np.argwhere(image[..., 0] > 200)} == {(3, 5), (2, 5), (4, 5), (3, 4), (3, 6)}
+    image = np.asarray(figures.input_image(torch.zeros(2, 16, 16), cue))
+    dot = np.argwhere((image == ImageColor.getrgb(marks.COLOUR)).all(-1))
+    assert dot.mean(0) == pytest.approx([3.5 * 24, 5.5 * 24], abs=1) and np.ptp(dot[:, 0]) < 2 * 24
+    assert not (image == 255).all(-1)[: 2 * 24].any() and (image == 255).all(-1).any()  # its rim
+    bare = np.asarray(figures.input_image(torch.zeros(2, 16, 16), torch.zeros(16, 16)))
+    assert not bare.any()  # no cue, no mark

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from fbseg_core.interventions import Swap
-from pages.ui import cache, exports
+from fbseg_core.interventions import Flip, Kick, Swap, pack_mask
+from pages.ui import cache, exports, marks
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
 from pages.ui.scene import cue_note, scene_of
@@ -97,6 +97,49 @@ def test_curves_as_csv_are_those_of_the_screen():
     assert table["model_delta"][0] == "" and float(table["model_norm"][3]) == pytest.approx(
         float(run.trajectory.h[3].norm()), rel=1e-5
     )
+
+
+def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
+    from PIL import Image, ImageColor
+
+    do = (Flip(t=2, switch="loop"), Swap(t=4, seed=9), Kick(t=4, size=3.0), Kick(t=99))
+    scene = scene_of(View(task="grouping", cue=(5, 5), T=6, do=do), cache.cards())
+    run, plain = cache.run(scene), cache.run(scene.untouched())
+    sent = marks.header(do)
+    assert sent["names"][:3] == ["cut the loop", "image 9", "kick 3"]
+    rows = [line.split(",") for line in exports.table(run, plain).splitlines()]
+    at = {name: rows[0].index(name) for name in ("interventions", "cue_row", "cue_column")}
+    assert [row[at["interventions"]] for row in rows[1:6]] == ["", "", "cut the loop", "", "image 9; kick 3"]
+    assert rows[1][at["cue_row"] :] == ["5", "5"] != rows[5][at["cue_row"] :]
+    path = tmp_path / "run"
+    path.write_bytes(exports.arrays(run))
+    loaded = np.load(path)
+    assert loaded["interventions"][0] == "t = 2: cut the loop" and loaded["cue"][:4].tolist() == [[5, 5]] * 4
+    path.write_bytes(exports.animation(run, plain, ["feedback", "feedforward"]))
+    image, pink = Image.open(path), ImageColor.getrgb(sent["colour"])
+    frame = np.asarray(image.convert("RGB"))
+    found = (frame == pink).all(-1)
+    place = int(exports.SIDE / 48 * 5.5)
+    assert found[28 + place, 8 + place]  # the cue's dot
+    below = found[exports.SIDE + 32 :]
+    assert below[:24].any() and not below[26:].any()  # two triangles, and no word before step 2
+    image.seek(2)
+    assert (np.asarray(image.convert("RGB"))[exports.SIDE + 58 :] == pink).all(-1).any()
+
+
+def test_a_cue_on_background_is_told_and_on_a_region_it_is_not():
+    cards = cache.cards()
+    for view, told in (
+        (View(task="grouping"), False),
+        (View(), False),  # a task without cues
+        (View(task="grouping", image=2, cue=(0, 0)), True),
+        (View(task="grouping", image=2, drawing=pack_mask(np.zeros((48, 48), bool))), True),
+        (View(task="grouping", image=2, drawing=pack_mask(np.ones((48, 48), bool))), False),
+    ):
+        run = cache.run(scene_of(view.replace(T=1), cards))
+        assert bool(cue_note(run, True)) == told == (not run.labels.any()), view
+        if told:
+            assert "click a region" in cue_note(run, True) and "click" not in cue_note(run, False)
 
 
 def test_the_archive_holds_the_trajectory_bit_for_bit(tmp_path):

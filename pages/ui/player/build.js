@@ -10,6 +10,7 @@ function build(S) {
   Object.assign($(".sigma"), { min: header.sigmas[0], max: header.sigmas[1], step: header.sigmas[2] });
   buildActs(S);
   buildDrawTools(S);
+  $(".player").style.setProperty("--mark", header.marks.colour);
   markStop(S);
   $(".cue-note").textContent = header.cueNote;
   $(".cue-note").hidden = !header.cueNote;
@@ -152,15 +153,14 @@ function buildActs(S) {
   for (const item of items) if (item.tagName === "BUTTON") item.disabled = full && !item.hasAttribute("aria-pressed");
   refill($(".acts"), [title, ...items]);
   refill($(".chips"), [
-    ...header.do.map((item, i) => button(`t = ${item.t}: ${nameOf(item)} ✕`, `Take back: ${nameOf(item)} at step ${item.t}`, () => S.act(header.do.filter((_, j) => j !== i)))),
+    ...header.do.map((item, i) => button(`t = ${item.t}: ${header.marks.names[i]} ✕`, `Take back: ${header.marks.names[i]} at step ${item.t}`, () => S.act(header.do.filter((_, j) => j !== i)))),
     ...(header.do.length ? [button("Clear all", "Take back every intervention", () => S.act([]))] : []),
     ...(full ? [Object.assign(document.createElement("span"), { textContent: `At most ${header.most} interventions.` })] : []),
   ]);
-  const marks = header.do.filter((item) => item.t <= header.steps);
   $(".marks").replaceChildren(
-    ...marks.map((item) => {
-      const mark = Object.assign(document.createElement("span"), { textContent: "▲", title: `step ${item.t}: ${nameOf(item)}` });
-      mark.style.left = along(S, item.t);
+    ...marksOf(S).map(({ t, name }) => {
+      const mark = Object.assign(document.createElement("span"), { textContent: "▲", title: `step ${t}: ${name}` });
+      mark.style.left = along(S, t);
       return mark;
     }),
   );
@@ -173,12 +173,9 @@ function overrides(item, other) {
   return (other.t === undefined || other.t === item.t) && (item.kind !== "flip" || other.switch === item.switch);
 }
 
-function nameOf(item) {
-  if (item.kind === "flip") return item.switch === "loop" ? (item.on ? "close the loop" : "cut the loop") : `${item.switch} ${item.on ? "on" : "off"}`;
-  if (item.kind === "freeze") return item.on ? "freeze the clock" : "run the clock";
-  if (item.kind === "swap") return `image ${item.seed}`;
-  if (item.kind === "kick") return `kick ${short(item.size)}`;
-  return item.target === "v" ? "paint v" : "erase";
+// The interventions that fall within the run, as their marks name them.
+function marksOf(S) {
+  return S.header.do.map(({ t }, i) => ({ t, name: S.header.marks.names[i] })).filter(({ t }) => t <= S.header.steps);
 }
 
 function useTool(S, tool) {

@@ -131,7 +131,7 @@ function drawPanel(S, panel) {
 // Pixels that flipped in this very step.
 function hatch(context, S, entity, times) {
   const commit = frameOf(S.blocks[`${entity}.commit`], S.t);
-  context.strokeStyle = "#e6007e";
+  context.strokeStyle = S.header.marks.colour;
   context.lineWidth = Math.max(1, times / 5);
   context.beginPath();
   commit.forEach((at, i) => {
@@ -148,8 +148,9 @@ function drawCue(context, S, times) {
   const at = S.cuePreview ?? S.header.cues[S.blocks.of_step.data[S.t]];
   if (!at) return;
   context.beginPath();
-  context.arc((at[1] + 0.5) * times, (at[0] + 0.5) * times, Math.max(times * 0.9, 5), 0, 7);
-  context.fillStyle = "#e6007e";
+  const [share, least] = S.header.marks.cue;
+  context.arc((at[1] + 0.5) * times, (at[0] + 0.5) * times, Math.max(times * share, least), 0, 7);
+  context.fillStyle = S.header.marks.colour;
   context.fill();
   context.lineWidth = 2;
   context.strokeStyle = "white";

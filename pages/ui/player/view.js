@@ -114,12 +114,12 @@ function legend(S) {
   holder.replaceChildren(text(short(ends[0])), bar, text(short(ends[1]) + note + missing));
 }
 
-// The panels side by side with their captions, as a PNG.
+// The panels side by side with their captions, and the line of time with its marks, as a PNG.
 function save(S) {
   const side = PANEL;
   const gap = 16;
   const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width: S.panels.length * (side + gap) + gap, height: side + 84 });
+  Object.assign(canvas, { width: S.panels.length * (side + gap) + gap, height: side + 136 });
   const context = canvas.getContext("2d");
   context.fillStyle = "white";
   context.fillRect(0, 0, canvas.width, canvas.height);
@@ -135,9 +135,31 @@ function save(S) {
     context.drawImage(panel.canvas, x, 62, side, side);
   });
   context.fillText(`${summary(S)} ${S.header.told}`, gap, side + 79, canvas.width - 2 * gap);
+  saveTimeLine(context, S, gap, canvas.width - gap, side + 98);
   canvas.toBlob((blob) => {
     const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `frame-${S.t}.png` });
     link.click();
     URL.revokeObjectURL(link.href);
   });
+}
+
+// As draw_time_line of marks.py draws it.
+function saveTimeLine(context, S, left, right, y) {
+  const { colour, thumb } = S.header.marks;
+  const x = (t) => left + ((right - left) * t) / Math.max(S.header.steps, 1);
+  context.fillStyle = "#7f8c99";
+  context.fillRect(left, y - 1, right - left, 2);
+  context.fillStyle = thumb;
+  context.beginPath();
+  context.arc(x(S.t), y, 6, 0, 7);
+  context.fill();
+  context.fillStyle = colour;
+  const marks = marksOf(S);
+  for (const { t } of marks) {
+    context.beginPath();
+    for (const [dx, dy] of [[0, 6], [-5, 15], [5, 15]]) context.lineTo(x(t) + dx, y + dy);
+    context.fill();
+  }
+  const done = marks.filter(({ t }) => t <= S.t).map(({ t, name }) => `t = ${t}: ${name}`);
+  context.fillText(done.join("; "), left, y + 32, right - left);
 }
