@@ -1,6 +1,6 @@
 """The command line: python -m fbseg_core train | eval | info | bench | experiment.
 
-Every flag of the first is a knob of config.py.
+Every flag of `train` is a knob of config.py.
 """
 
 from __future__ import annotations
@@ -111,12 +111,12 @@ class Train:
 
 @dataclass
 class Eval:
-    """Score checkpoints on fresh images: pooled F1 at t = 1, T and 3T, with an interval over images."""
+    """Score checkpoints on fresh images, at t = 1, T and 3T."""
 
     names: tyro.conf.Positional[tuple[str, ...]] = ()
     """Checkpoints by name or path; all that ship if none is given."""
     images: int = 200
-    """Fresh images."""
+    """Fresh images; pooled F1 has an interval over them."""
     seed: int = EVAL_SEED
     """Seed of the images."""
     sigma: float | None = None
@@ -158,7 +158,7 @@ class Info:
 
 @dataclass
 class Bench:
-    """Measure speed and memory as ratios taken in one run."""
+    """Measure speed and memory, as ratios of one run."""
 
     side: int = 64
     """Image side in px."""
@@ -177,7 +177,7 @@ class Bench:
 
 @dataclass
 class RunExperiment:
-    """Measure an experiment's grid; finished cells are kept, so a stopped run goes on where it was."""
+    """Measure an experiment's grid, or what is left of it."""
 
     name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"Which one: {', '.join(EXPERIMENTS)}.")]
     profile: Literal["tiny", "quick", "full"] = "quick"
@@ -189,7 +189,7 @@ class RunExperiment:
     address: str | None = None
     """Address of the Dask scheduler."""
     folder: Path = RESULTS
-    """Where results are kept."""
+    """Where results are kept: finished cells stay, so a stopped run goes on where it was."""
 
     def run(self) -> None:
         if self.name not in EXPERIMENTS:
@@ -241,7 +241,7 @@ RUN_EXPERIMENT = Annotated[RunExperiment, tyro.conf.subcommand("experiment")]
 
 
 def commands() -> Any:
-    """The union of all subcommands: train once for every task and protocol, then the others."""
+    """The union of all subcommands; `train` has one of its own for every task and protocol."""
     trains = [
         Annotated[
             Train,
@@ -260,19 +260,19 @@ def commands() -> Any:
         for task, kind in TASKS.items()
         for protocol, train in PROTOCOLS.items()
     ]
-    return functools.reduce(operator.or_, trains), Eval | Info | Bench | RUN_EXPERIMENT
+    train = Annotated[
+        functools.reduce(operator.or_, trains),
+        tyro.conf.subcommand("train", description="Train a model and save it with its score."),
+    ]
+    return train | Eval | Info | Bench | RUN_EXPERIMENT
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit status. A refused setting is one sentence, not a traceback."""
     arguments = sys.argv[1:] if arguments is None else arguments
     keep_freed_memory()
-    trains, others = commands()
     try:
-        if arguments[:1] == ["train"]:
-            tyro.cli(trains, args=arguments[1:], prog="python -m fbseg_core train").run()
-        else:
-            tyro.cli(others, args=arguments, prog="python -m fbseg_core", description=__doc__).run()
+        tyro.cli(commands(), args=arguments, prog="python -m fbseg_core", description=__doc__).run()
     except (ConfigError, CheckpointError) as error:
         print(error, file=sys.stderr)
         return 2

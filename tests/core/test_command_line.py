@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -68,6 +69,20 @@ def test_refusals_are_one_sentence(arguments, word, capsys):
     assert main(arguments) == 2
     error = capsys.readouterr().err.strip()
     assert word in error and "\n" not in error
+
+
+def test_help_lists_every_command_with_a_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out.replace("│", " ")
+    # a sentence that needs no second line
+    listed = re.findall(r"^ *• (\w+) +([A-Z].*\.) *$", text, re.MULTILINE)
+    assert [name for name, _ in listed] == ["train", "eval", "info", "bench", "experiment"]
+    for name, _ in listed:
+        with pytest.raises(SystemExit) as ended:
+            main([name, "--help"])
+        assert ended.value.code == 0 and f"fbseg_core {name}" in capsys.readouterr().out
 
 
 def test_help_tells_every_knob_with_its_range(capsys):
