@@ -21,7 +21,7 @@ SCREEN = session.Screen(
     {key: lesson.view for key, lesson in LESSONS.items()},
     lambda view: scene_of(view, cache.cards()),
 )
-LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve")
+LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve", "scale")
 SIGMA = knobs(View)["sigma"]
 SIDEBAR = {"models", "image", "noise", "numbers", "switches"}  # parts whose controls stand in the sidebar
 

@@ -67,6 +67,7 @@ class View(Linked):
     points: Literal["image", "regions"] = knob("image", "Whole state, or means over shape and background.")
     chart: Literal["plane", "time"] = knob("plane", "PC1 against PC2, or PC1 over t.")
     curve: Literal["f1", "iou", "update", "entropy", "norms"] = knob("f1", "Curve over time.")
+    scale: Literal["log", "linear"] = knob("log", "Axis of the norms and of the relative update.")
     draws: bool = knob(
         False, "Run 16 noise draws of the image, untouched: a cloud in the plane, bands on the curves."
     )

@@ -15,6 +15,7 @@ from explorer import (
 
 from fbseg_core import load, make_batch, rollout
 from fbseg_core.interventions import Flip, Freeze, Kick, Swap
+from fbseg_core.metrics import f1_over_time
 from fbseg_core.tasks import draw
 
 pytestmark = pytest.mark.browser
@@ -31,6 +32,10 @@ ACTS = {
     "Add noise to every neuron": Kick(t=3),
     "Cut the loop": Flip(t=3),
 }
+
+
+def f1_at(result, truth, t=7):
+    return float(f1_over_time(result.trajectory.logits[t][None], truth)[0, 0])
 
 
 def test_each_intervention_acts_at_the_step_on_show(open_page):
@@ -51,6 +56,25 @@ def test_each_intervention_acts_at_the_step_on_show(open_page):
         assert shows(page, "run", shape(want, t)) and shows(page, "ghost", shape(plain, t))
         assert shows(page, "truth", want.labels[t, 0] > 0)
     assert page.locator(".chips button").filter(has_text="t = 3").count() == len(ACTS)
+    first, new = plain.labels[7], want.labels[7]
+    scores = {
+        "run": f"F1 {f1_at(want, new):.3f}, first image {f1_at(want, first):.3f}",
+        "ghost": f"F1 {f1_at(plain, first):.3f}, first image",
+        "truth": "new image",
+    }
+    for panel, said in scores.items():  # which image a score is of
+        assert said in page.locator(f".panel.{panel} figcaption").inner_text(), panel
+    names = page.locator("svg.over-time")
+    assert {"untouched, first image", "feedback, first image"} <= set(
+        names.locator("text").all_text_contents()
+    )
+    right = names.bounding_box()["x"] + names.bounding_box()["width"]
+    for name in names.locator("text").all():
+        assert name.bounding_box()["x"] + name.bounding_box()["width"] <= right + 1, name.text_content()
+    page.locator("select.layer").select_option("error")
+    hits = (pixels(page, "ghost") == (240, 228, 66)).all(-1).sum()  # against the image it still sees
+    assert hits == int(((plain.trajectory.logits[7, 0].argmax(0) > 0) & (first[0] > 0)).sum())
+    page.locator("select.layer").select_option("probability")
     chip = page.locator(".chips button").filter(has_text="t = 3").last
     before = run_id(page)
     chip.click()

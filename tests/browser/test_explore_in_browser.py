@@ -191,6 +191,8 @@ def test_commit_time_counts_up_and_hatches_what_flips_now(open_page):
     assert canvas.evaluate(PINK) == 0
     page.locator("select.layer").select_option("difference")
     assert "so no difference" in beside.inner_text()
+    tops = page.locator(".panel canvas").evaluate_all("all => all.map(c => c.getBoundingClientRect().top)")
+    assert np.ptp(tops) < 1  # side by side, however long their captions
 
 
 def test_pointing_at_a_pixel_reads_it_off_in_all_panels(open_page):
@@ -248,6 +250,17 @@ def test_every_curve_is_drawn(open_page):
         drawn.add(paths.evaluate_all("paths => paths.map(path => path.getAttribute('d')).join()"))
     assert len(drawn) == 5
     page.wait_for_function("location.search.includes('curve=norms')")
+    for scale, said, even in (("log", "norm, logarithmic", np.log), ("linear", "norm, linear", np.asarray)):
+        page.locator("select.scale").select_option(scale)
+        assert page.locator("svg.over-time").get_by_text(said).count() == 1
+        ticks = page.locator("svg.over-time .tick.end").evaluate_all(
+            "ticks => ticks.map(tick => [+tick.textContent, +tick.getAttribute('y')])"
+        )
+        values, heights = np.array(ticks).T
+        assert len(ticks) > 2 and np.ptp(np.diff(heights) / np.diff(even(values))) < 0.01
+    page.wait_for_function("location.search.includes('scale=linear')")
+    page.locator("select.curve").select_option("f1")
+    assert not page.locator("select.scale").is_visible()
 
 
 def test_a_run_that_overflows_is_drawn_as_far_as_it_came(open_page):

@@ -65,6 +65,7 @@ function buildChoices(S) {
   $(".points").value = look.points;
   $(".view").value = look.chart;
   $(".curve").value = look.curve;
+  $(".scale").value = look.scale;
 }
 
 // Panels that stay are left where they are, so that none loses its focus when another comes or goes.

@@ -3,6 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 360;
 const AREA = { left: 44, right: 10, top: 26, bottom: 34 };
+const LEGEND_ROW = 16;
 
 function node(parent, name, attributes, text) {
   const element = document.createElementNS(SVG, name);
@@ -23,8 +24,11 @@ function ticksOf(lo, hi, log) {
   if (log) {
     const [from, to] = [Math.ceil(Math.log10(lo)), Math.floor(Math.log10(hi))];
     const by = Math.max(1, Math.ceil((to - from) / 4));
-    if (to - from < 1) return ticksOf(lo, hi).filter((v) => v > 0); // hardly a power of ten lies between
-    return Array.from({ length: Math.max(0, Math.floor((to - from) / by) + 1) }, (_, i) => 10 ** (from + i * by));
+    const decades = Array.from({ length: Math.max(0, Math.floor((to - from) / by) + 1) }, (_, i) => 10 ** (from + i * by));
+    if (decades.length > 2) return decades;
+    const all = Array.from({ length: to - from + 3 }, (_, i) => [1, 2, 5].map((m) => m * 10 ** (from - 1 + i))).flat();
+    const between = all.filter((v) => v >= lo && v <= hi);
+    return between.length > 1 ? between : ticksOf(lo, hi).filter((v) => v > 0); // hardly a digit lies between
   }
   const raw = (hi - lo) / 4.5 || 1;
   const power = 10 ** Math.floor(Math.log10(raw));
@@ -40,14 +44,32 @@ function factorOf(ticks) {
   return most >= 1e4 || (most > 0 && most < 1e-2) ? Math.floor(Math.log10(most)) : 0;
 }
 
-// Axes, title and legend; returns the scales.
-function frame(svg, { height, x, y, xLabel, yLabel, legend, log, wholeX }) {
+// A row of names above the chart, and another where they do not fit; returns the height of the further rows.
+function drawLegend(svg, items) {
+  let [left, down] = [AREA.left, 0];
+  for (const item of items) {
+    const line = node(svg, "line", { stroke: item.colour, "stroke-width": 3, "stroke-dasharray": item.dash ?? "" });
+    const text = node(svg, "text", { class: "tick" }, item.name);
+    const width = 22 + (text.getComputedTextLength?.() || item.name.length * 6);
+    if (left + width > WIDTH && left > AREA.left) [left, down] = [AREA.left, down + LEGEND_ROW];
+    for (const [key, value] of Object.entries({ x1: left, x2: left + 18, y1: down + 10, y2: down + 10 })) line.setAttribute(key, value);
+    text.setAttribute("x", left + 22);
+    text.setAttribute("y", down + 14);
+    left += width + 12;
+  }
+  return down;
+}
+
+// Axes, title and legend; returns the scales, and where the area of the chart begins and ends.
+function frame(svg, { height: least, x, y, xLabel, yLabel, legend, log, wholeX }) {
   svg.replaceChildren();
+  const more = drawLegend(svg, legend.filter((entry) => entry.name));
+  const [top, height] = [AREA.top + more, least + more];
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
   const px = (v) => AREA.left + ((v - x[0]) / (x[1] - x[0] || 1)) * (WIDTH - AREA.left - AREA.right);
   const at = log ? (v) => Math.log10(v) : (v) => v;
   const py = (v) =>
-    height - AREA.bottom - ((at(v) - at(y[0])) / (at(y[1]) - at(y[0]) || 1)) * (height - AREA.top - AREA.bottom);
+    height - AREA.bottom - ((at(v) - at(y[0])) / (at(y[1]) - at(y[0]) || 1)) * (height - top - AREA.bottom);
   const yTicks = ticksOf(...y, log);
   const xTicks = ticksOf(...x).filter((v) => !wholeX || Number.isInteger(v));
   const [xPower, yPower] = [factorOf(xTicks), log ? 0 : factorOf(yTicks)];
@@ -61,13 +83,7 @@ function frame(svg, { height, x, y, xLabel, yLabel, legend, log, wholeX }) {
     node(svg, "text", { x: px(v), y: height - AREA.bottom + 15, class: "tick middle" }, text(v, xPower));
   node(svg, "text", { x: (WIDTH + AREA.left) / 2, y: height - 4, class: "label middle" }, named(xLabel, xPower));
   node(svg, "text", { x: -(height - 8) / 2, y: 11, class: "label middle", transform: "rotate(-90)" }, named(yLabel, yPower));
-  let left = AREA.left;
-  for (const item of legend.filter((entry) => entry.name)) {
-    node(svg, "line", { x1: left, x2: left + 18, y1: 10, y2: 10, stroke: item.colour, "stroke-width": 3, "stroke-dasharray": item.dash ?? "" });
-    const text = node(svg, "text", { x: left + 22, y: 14, class: "tick" }, item.name);
-    left += 34 + (text.getComputedTextLength?.() || item.name.length * 6);
-  }
-  return { px, py };
+  return { px, py, top, bottom: height - AREA.bottom };
 }
 
 function pathOf(values, px, py, log) {
@@ -94,7 +110,7 @@ function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabe
     const room = (hi - lo) * 0.06 || Math.abs(hi) * 0.1 || 0.5;
     bounds = log ? [lo / 1.3, hi * 1.3] : [lo - room, hi + room];
   }
-  const { px, py } = frame(svg, { height, x: [0, last], y: bounds, xLabel: "step t", yLabel, legend: series, log, wholeX: true });
+  const { px, py, top, bottom } = frame(svg, { height, x: [0, last], y: bounds, xLabel: "step t", yLabel, legend: series, log, wholeX: true });
   svg.setAttribute("aria-label", label);
   const inside = (v) => Math.min(Math.max(v, bounds[0]), bounds[1]);
   for (const { low, high, colour } of bands) {
@@ -107,10 +123,10 @@ function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabe
   series.forEach((s) =>
     node(svg, "path", { d: pathOf(s.values, px, py, log), fill: "none", stroke: s.colour, "stroke-width": s.width ?? 2.5, "stroke-dasharray": s.dash ?? "" }),
   );
-  if (stop != null) node(svg, "line", { x1: px(stop), x2: px(stop), y1: AREA.top, y2: height - AREA.bottom, class: "stop" });
-  const cursor = node(svg, "line", { y1: AREA.top, y2: height - AREA.bottom, class: "cursor" });
+  if (stop != null) node(svg, "line", { x1: px(stop), x2: px(stop), y1: top, y2: bottom, class: "stop" });
+  const cursor = node(svg, "line", { y1: top, y2: bottom, class: "cursor" });
   const dots = series.map((s) => node(svg, "circle", { r: (s.width ?? 2.5) > 1.5 ? 4 : 2.5, fill: s.colour }));
-  const hit = node(svg, "rect", { x: AREA.left, y: 0, width: WIDTH - AREA.left - AREA.right, height, fill: "transparent", class: "hit" });
+  const hit = node(svg, "rect", { x: AREA.left, y: 0, width: WIDTH - AREA.left - AREA.right, height: bottom + AREA.bottom, fill: "transparent", class: "hit" });
   hit.addEventListener("click", (event) => {
     const box = svg.getBoundingClientRect();
     const x = ((event.clientX - box.left) / box.width) * WIDTH;

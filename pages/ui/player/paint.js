@@ -17,6 +17,7 @@ const LAYERS = {
   difference: "difference of two steps",
 };
 const RECURRENT_ONLY = ["v_hat", "delta", "applied"];
+const OVER_TIME = ["commit", "difference"];
 
 function lutOf(header) {
   const raw = atob(header.lut);
@@ -38,7 +39,7 @@ function colours(S, entity, t) {
   const shade = (i, q) => ((out[4 * i] = lut[3 * q]), (out[4 * i + 1] = lut[3 * q + 1]), (out[4 * i + 2] = lut[3 * q + 2]));
   if (layer === "error") {
     const mask = frameOf(blocks[`${entity}.mask`], t);
-    const truth = truthAt(S, t);
+    const truth = truthAt(S, entity === "ghost" ? 0 : t); // an untouched run goes on with the first image
     for (let i = 0; i < pixels; i++)
       set(i, mask[i] && mask[i] === truth[i] ? HIT : mask[i] ? FALSE_ALARM : truth[i] ? MISS : REJECTION);
   } else if (layer === "difference") {
@@ -55,9 +56,11 @@ function colours(S, entity, t) {
   return out;
 }
 
-// What an entity can show: a model that feeds nothing back has no v̂ and no δ of its own here.
+// What an entity can show: a model that feeds nothing back has no v̂ and no δ of its own here, and an answer
+// that holds at every step has no history.
 function layerOf(S, entity) {
   const layer = S.look.layer;
+  if (OVER_TIME.includes(layer) && S.blocks[`${entity}.mask`].shape[0] === 1 && S.header.steps) return "probability";
   if (layer === "v_hat") return S.blocks[`run.v_hat.${S.look.channel}`] && entity === "run" ? layer : "probability";
   return S.blocks[`${entity}.${layer}`] || !RECURRENT_ONLY.includes(layer) ? layer : "probability";
 }

@@ -100,7 +100,7 @@ def pack(
         "cues": cues,
         "classes": run.trajectory.logits.shape[2],
         "curves": curves,
-        "chance": chance(run.labels[0], run.trajectory.logits.shape[2]),
+        "chance": _list(_chances(run.labels, run.trajectory.logits.shape[2])),
         "channels": {"u": run.trajectory.u.shape[2], "v": run.trajectory.v.shape[2]},
         "plane": None if plane is None else _plane(run, ghost, plane, draws),
         "bands": _bands(draws),
@@ -138,6 +138,14 @@ def _images(blocks: Blocks, run: Run) -> list | None:
     blocks.add("noise", run.noise[0, shown], -NOISE_SPAN, NOISE_SPAN)
     cues = cues_of(run)
     return None if cues is None else [cues[of_step.index(i)] for i in range(len(kept))]
+
+
+def _chances(labels: Tensor, classes: int) -> list[float]:
+    """Chance at each step, from the truth in force there (T+1, 1, H, W)."""
+    values = [chance(labels[0], classes)]
+    for before, truth in pairwise(labels):
+        values.append(values[-1] if torch.equal(truth, before) else chance(truth, classes))
+    return values
 
 
 def _entity(blocks: Blocks, name: str, trajectory: Trajectory, labels: Tensor) -> dict[str, list]:

@@ -69,6 +69,7 @@ function wire(S) {
   choose(".points", "points", (e) => e.value, true);
   choose(".view", "chart");
   choose(".curve", "curve");
+  choose(".scale", "scale");
   $(".save").addEventListener("click", () => save(S));
 }
 

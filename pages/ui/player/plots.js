@@ -55,10 +55,11 @@ function curvesOf(S) {
   const key = S.look.curve;
   const svg = S.$(".over-time");
   const line = (entity, values, name, more) => ({ name, values, colour: COLOURS[entity], dash: DASHES[entity], ...more });
-  const flat = (value) => curves.run.f1.map(() => value);
-  let series, y, log, yLabel;
+  const eitherScale = key === "norms" || key === "update";
+  const log = eitherScale && S.look.scale === "log";
+  S.$(".scale").hidden = !eitherScale;
+  let series, y, yLabel;
   if (key === "norms") {
-    log = true;
     yLabel = "norm";
     series = [
       line("run", curves.run.delta, "‖δ‖"), line("run", curves.run.applied, "‖δ̃‖ applied", { dash: "2 3" }),
@@ -66,20 +67,20 @@ function curvesOf(S) {
       ...(curves.ghost ? [line("ghost", curves.ghost.norm, "‖h‖ untouched", { width: 1.5 })] : []),
     ];
   } else {
-    log = key === "update";
     yLabel = { f1: "F1 of this image", iou: "IoU of this image", update: "‖Δh‖/‖h‖", entropy: "bits a pixel" }[key];
     if (key === "f1" || key === "iou") y = [-0.03, 1.03];
     series = [
       line("run", curves.run[key], names[0]),
-      ...(curves.ghost ? [line("ghost", curves.ghost[key], "untouched", { width: 1.5 })] : []),
+      ...(curves.ghost ? [line("ghost", curves.ghost[key], curves.run.old ? "untouched, first image" : "untouched", { width: 1.5 })] : []),
       ...(curves.beside[key] ? [line("beside", curves.beside[key], names[1])] : []),
-      ...(key === "f1" ? [line("chance", flat(chance), "chance", { width: 1.5 })] : []),
-      ...(key === "f1" && curves.run.old ? [line("old", curves.run.old, "old image")] : []),
+      ...(key === "f1" ? [line("chance", chance, "chance", { width: 1.5 })] : []),
+      ...(key === "f1" && curves.run.old ? [line("old", curves.run.old, `${names[0]}, first image`)] : []),
     ];
   }
   const band = bands?.[key];
   const drawn = band ? [{ low: band[1], high: band[2], colour: COLOURS.run }] : [];
   S.$(".contraction").textContent = contractionText(S);
+  if (eitherScale) yLabel += log ? ", logarithmic" : ", linear";
   const label = `${yLabel} over ${S.header.steps} steps`;
   return lineChart(svg, { series, bands: drawn, y, log, yLabel, label, at: (t) => goTo(S, t), stop: S.header.auto?.stop });
 }

@@ -40,11 +40,15 @@ const at = (S, entity, curve) => {
 function captionOf(S, entity) {
   const { header } = S;
   const layer = LAYERS[S.look.layer];
-  if (entity === "input") return [header.drawn ? "Your drawing + noise" : "Input x", `${header.size.join("×")} px`];
-  if (entity === "truth") return ["Truth", "the exact label"];
+  const old = S.blocks.of_step.data[S.t] ? header.curves.run.old : undefined; // another truth than at the start
+  const image = old ? ", new image" : "";
+  if (entity === "input") return [header.drawn ? "Your drawing + noise" : "Input x", `${header.size.join("×")} px${image}`];
+  if (entity === "truth") return ["Truth", `the exact label${image}`];
   const shown = layerOf(S, entity) === S.look.layer ? stillText(S, entity) : `${LAYERS.probability}: no ${layer} here. `;
   const name = { run: header.names[0], ghost: "untouched", beside: header.names[1] }[entity];
-  const score = `F1 ${at(S, entity, "f1").toFixed(3)}`;
+  let score = `F1 ${at(S, entity, "f1").toFixed(3)}`;
+  if (old && entity === "run") score += `, first image ${old[S.t].toFixed(3)}`;
+  if (old && entity === "ghost") score += ", first image";
   return [name[0].toUpperCase() + name.slice(1) + (entity === "beside" && header.still ? "" : `, t = ${S.t}`), shown + score];
 }
 
