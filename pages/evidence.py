@@ -8,7 +8,7 @@ import streamlit as st
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS, Experiment
 from fbseg_core.experiments.report import table
-from pages.ui import cache, evidence_figures, session
+from pages.ui import cache, evidence_figures, plotly_style, session
 from pages.ui.cache import Measured
 from pages.ui.evidence_view import WAYS, EvidenceView, check
 
@@ -77,9 +77,7 @@ def chart(name: str, experiment: Experiment, measured: Measured) -> None:
     else:
         st.markdown(f"**{panel.title}**")
     st.html(evidence_figures.legend(panel))
-    st.plotly_chart(
-        evidence_figures.panel_figure(panel), key=f"evidence-{name}-{number}", config={"displaylogo": False}
-    )
+    plotly_style.chart(evidence_figures.panel_figure(panel), key=f"evidence-{name}-{number}")
     k = max(y.k for series in panel.series for y in series.y)
     st.caption(
         f"Means over {k} {experiment.over}; bars and bands are 95 % intervals over them, by bootstrap. "

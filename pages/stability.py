@@ -13,6 +13,7 @@ from fbseg_core.analysis.verdicts import Verdict
 from fbseg_core.tasks import task_of
 from pages.ui import cache, controls, figures, session, stability_exports, stability_figures
 from pages.ui import stability_sections as sections
+from pages.ui.plotly_style import chart
 from pages.ui.stability_presets import PRESETS
 from pages.ui.stability_view import MODES, NAMES, TRAINED, LabView, Variant, checkpoints, variants_of
 
@@ -128,7 +129,7 @@ def show_four_ways(view: LabView, variants: dict[str, Variant], walks: dict[str,
     with left:
         controls.toggle(SCREEN, "log", "Logarithmic axes", view.log)
         curves = stability_figures.curves_figure(legs, t, view.log)
-        sections.chart("curves", curves)
+        chart(curves, key="chart-curves")
     with right:
         planes = {"all": "all four runs", "first": f"“{NAMES[0]}” alone"}
         st.radio(
@@ -136,7 +137,7 @@ def show_four_ways(view: LabView, variants: dict[str, Variant], walks: dict[str,
             key=SCREEN.bind("plane", view.plane), on_change=SCREEN.take, args=("plane",),
         )  # fmt: skip
         path = stability_figures.plane_figure(plane_of(view, variants), legs, t)
-        sections.chart("plane", path)
+        chart(path, key="chart-plane")
     return [("Four variants in lock-step", curves), ("Paths of the state", path)]
 
 
@@ -188,7 +189,7 @@ def show_clock(view: LabView, walks: dict[str, Walk]) -> sections.Figures:
     walk = walks[view.focus]
     st.markdown(f"**{view.focus}**, judged from step {walk.clock} on.  \n{walk.state}  \n{walk.mask}")
     figure = stability_figures.clock_figure(view.focus, walk)
-    sections.chart("clock", figure)
+    chart(figure, key="chart-clock")
     st.caption(
         "Since E3 normalises δ, ‖δ‖ is pinned near a constant whatever F finds, so no state can settle: it "
         "can only be switched off, or go on. Only the mask can settle."

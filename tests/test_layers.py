@@ -40,6 +40,13 @@ def test_figures_import_no_streamlit():
     assert "streamlit" not in imports(ROOT / "pages/ui/figures.py")
 
 
+def test_every_chart_of_the_app_is_drawn_in_one_place():
+    found = [
+        file.name for file in (ROOT / "pages").rglob("*.py") if ".plotly_chart(" in file.read_text("utf-8")
+    ]
+    assert found == ["plotly_style.py"]
+
+
 def test_readme_points_at_the_lines_that_carry_each_equation():
     rows = re.findall(r"^\| (E\d) \|.*\[`(.+?)`\]\((.+?)#L(\d+)\)", (ROOT / "README.md").read_text(), re.M)
     assert [tag for tag, *_ in rows] == [f"E{i}" for i in range(1, 8)]

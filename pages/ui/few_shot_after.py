@@ -15,6 +15,7 @@ from pages.ui import cache, controls, few_shot_figures, few_shot_scores, session
 from pages.ui.evidence_view import evidence_link
 from pages.ui.few_shot_runs import IMAGES, Attempt, Followed
 from pages.ui.few_shot_view import luck_of, rung_of
+from pages.ui.plotly_style import chart
 from pages.ui.session import Screen
 
 POLL = 1.5
@@ -128,7 +129,7 @@ def show_seeds(screen: Screen, name: str, state: str) -> None:
     first = luck.spec.runs[0].train.seed
     chance = cache.held_out(luck.spec.task)[1]
     figure = few_shot_figures.luck_figure(feedback, plain, first, chance)
-    st.plotly_chart(figure, key="chart-luck", width="stretch", config={"displayModeBar": False})
+    chart(figure, key="chart-luck")
     try:
         st.markdown(few_shot_figures.verdict(paired_difference(feedback, plain)))
     except ConfigError as error:

@@ -16,11 +16,11 @@ from pages.ui import cache, few_shot_figures, live, session
 from pages.ui.few_shot_runs import Attempt, Followed, shown
 from pages.ui.jobs import Spec, View
 from pages.ui.jobs.spec import SHOWN, WATCHED
+from pages.ui.plotly_style import chart
 from pages.ui.session import Screen
 
 FIRST, POLL = 0.5, 1.2  # seconds between two looks at a run: until its first masks, and from then on
 FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
-PLAIN = {"displayModeBar": False}
 STATES = {
     "queued": "Waiting in line", "running": "Training", "paused": "Paused", "done": "Done",
     "stopped": "Stopped", "interrupted": "Interrupted", "failed": "Ended by a fault",
@@ -122,7 +122,8 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
         live.charts(figures, key="live")
     else:
         for column, name, figure in zip(st.columns(3), ("loss", "f1", "gradient"), figures):
-            column.plotly_chart(figure, key=f"chart-{name}", width="stretch", config=PLAIN)
+            with column:
+                chart(figure, key=f"chart-{name}")
     masks = [(job, index) for job in jobs for index in range(len(job.spec.runs))]
     found = [cache.pool().masks(job.job, session.owner(), index) for job, index in masks]
     cues = cues_of(main.spec.task, batch)

@@ -21,6 +21,7 @@ from pages.ui.few_shot_runs import (
     curves_csv,
     shown,
 )
+from pages.ui.plotly_style import chart
 from pages.ui.session import Screen
 from pages.ui.stability_view import LabView as StabilityView
 from pages.ui.view import View
@@ -34,10 +35,11 @@ def show_scores(
         results = [cache.result(one, i, session.owner()) for one, i in rested]
     lines = [shown(one, i, rungs.index(one) if one is not job else None) for one, i in rested]
     limit = show_limit(screen, job)
-    chart, table = st.columns([2, 3])
+    picture, table = st.columns([2, 3])
     scores = [(line, one.score) for line, one in zip(lines, results)]
     figure = few_shot_figures.score_figure(scores, limit.f1[0] if limit else None)
-    chart.plotly_chart(figure, key="chart-score", width="stretch", config={"displayModeBar": False})
+    with picture:
+        chart(figure, key="chart-score")
     rows = [_row(line, one) for line, one in zip(lines, results)]
     if limit:
         own_line = f"{limit.f1[0]:.3f} [{limit.low[0]:.3f}, {limit.high[0]:.3f}]"

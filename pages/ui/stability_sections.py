@@ -15,17 +15,13 @@ from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.probes import Kick
 from pages.ui import cache, controls, stability_probes
 from pages.ui import stability_figures as figures
+from pages.ui.plotly_style import chart
 from pages.ui.session import Screen
 from pages.ui.stability_probes import Local, Tell
 from pages.ui.stability_view import LabView, Variant
 
 T = TypeVar("T")
 Figures = list[tuple[str, go.Figure]]  # title and figure, for the export
-
-
-def chart(key: str, figure: go.Figure) -> None:
-    """A figure on the page, by the theme in force."""
-    st.plotly_chart(figure, key=f"chart-{key}", width="stretch", config={"displayModeBar": False})
 
 
 def certificate(view: LabView, variant: Variant, walk: Walk) -> tuple[Figures, dict[str, np.ndarray]]:
@@ -50,7 +46,7 @@ def certificate(view: LabView, variant: Variant, walk: Walk) -> tuple[Figures, d
         st.warning(f"**Withdrawn.** {proof.reason} Nothing is proved of this run; only what it did is drawn.")
     st.caption("Conditions: the decay is on and its clock runs, δ is normalised (E3), and q = e^(λ/τ) < 1.")
     figure = figures.certificate_figure(view.focus, distance, envelope, forever)
-    chart("certificate", figure)
+    chart(figure, key="chart-certificate")
     return [(f"Certificate: {view.focus}", figure)], bounds
 
 
@@ -106,7 +102,7 @@ def local_stability(screen: Screen[LabView], variant: Variant) -> tuple[Figures,
             f"Leading: {values}. {check.capitalize()}: largest relative residual {worst:.1e}, "
             f"{spectrum.products} products."
         )
-        chart("circle", circle)
+        chart(circle, key="chart-circle")
         st.caption(
             f"Another {spectrum.neutral:,} directions, those of u, have eigenvalue 1 exactly. Outside the "
             "circle small changes at this state grow while the clock is held; nothing is said of large ones."
@@ -120,7 +116,7 @@ def local_stability(screen: Screen[LabView], variant: Variant) -> tuple[Figures,
             f"first half {first:+.3g}, second {second:+.3g}."
             + (f" It ended early: {growth.stopped}." if growth.stopped else "")
         )
-        chart("growth", rates)
+        chart(rates, key="chart-growth")
         st.caption("With the clock going it tends to 0 in the end, by the clock's doing and not by F's.")
     return [("Leading eigenvalues", circle), ("Growth of small changes", rates)], found
 
@@ -149,5 +145,5 @@ def kick_test(screen: Screen[LabView], variant: Variant) -> tuple[Figures, Kick 
         told.append(f"{how}, {share} of the kick is there after {len(apart) - 1} steps")
     st.markdown("; ".join(told).capitalize() + ".")
     figure = figures.kick_figure(view.focus, found, view.at)
-    chart("kick", figure)
+    chart(figure, key="chart-kick")
     return [(f"Kick at t = {view.at}: {view.focus}", figure)], found

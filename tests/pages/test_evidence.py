@@ -38,7 +38,9 @@ def test_the_table_names_every_claim_with_the_verdict_that_its_rows_give():
         assert verdict == finding.verdict and finding.because in [m.value for m in at.markdown]
         assert int(seeds.split()[0]) == len({row.settings["seed"] for row in rows}) >= 8
         assert any(head["command"] in code.value for code in at.code)
-    assert len(at.get("plotly_chart")) == len(SHIPPED)
+    charts = at.get("plotly_chart")
+    assert len(charts) == len(SHIPPED)
+    assert all(json.loads(chart.proto.config) == {"displayModeBar": False} for chart in charts)
 
 
 def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monkeypatch, tmp_path):
