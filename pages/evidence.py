@@ -129,7 +129,8 @@ def page() -> None:
         "Verdicts are worked out from the result files that ship with the app, by the rule in each "
         "experiment's code. *Explained by*: the effect is there as the paper trains, and gone once what is "
         "named is made equal. *Measured*: the paper claims nothing that could be tested. [a, b] is a 95 % "
-        "interval; F1 is of the foreground, pooled over fresh images."
+        "interval; F1 is of the foreground, pooled over fresh images. Differences are paired by seed "
+        "and taken before rounding."
     )
     for name, measured in found.items():
         if SCREEN.view.claim in ("", name):

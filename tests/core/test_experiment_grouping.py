@@ -54,6 +54,16 @@ def rows(seeds=8, **changed):
     [
         ("reproduced", {"feedback": 0.9}),
         ("partly", {"normalised_output": 0.1, "feedback": 0.7}),  # group norm gains 0.5, the loop 0.1
+        (
+            "partly",  # more updates gain 0.2, the loop 0.1, the others 0.05 each
+            {
+                "more_updates": 0.8,
+                "normalised_output": 0.65,
+                "+_group_norm": 0.7,
+                "loop_cut": 0.75,
+                "feedback": 0.85,
+            },
+        ),
         ("not reproduced", {"feedback": 0.6}),
         ("not reproduced", {"feedback": 0.5}),
         ("explained by more updates", {"feedback": 0.9, "more_updates": 0.9}),
@@ -61,6 +71,11 @@ def rows(seeds=8, **changed):
 )
 def test_each_word_has_its_rows(word, scores):
     assert EXPERIMENT.conclude(rows(**scores)).verdict == word
+
+
+def test_no_change_that_a_chart_shows_is_larger_than_the_largest_that_is_named():
+    because = EXPERIMENT.conclude(rows(feedback=0.9, more_updates=0.65)).because
+    assert "any other change but depth at most +0.05 (more updates)" in because
 
 
 def test_too_few_seeds_reproduce_nothing():
