@@ -81,7 +81,7 @@ def chart(name: str, experiment: Experiment, measured: Measured) -> None:
     k = max(y.k for series in panel.series for y in series.y)
     st.caption(
         f"Means over {k} {experiment.over}; bars and bands are 95 % intervals over them, by bootstrap. "
-        "Lines without them have no spread over seeds."
+        "What has neither is drawn without its interval, or has none."
     )
 
 

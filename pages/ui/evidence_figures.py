@@ -21,6 +21,8 @@ STYLES = {  # kind -> colour, dash, symbol; "other" takes the next of OTHERS
 }
 OTHER_DASHES, OTHER_SYMBOLS = ("dashdot", "longdashdot", "dot"), ("cross", "x", "triangle-up")
 CSS_DASHES = {"solid": "solid", "dot": "dotted"}  # all others are dashed
+GLYPHS = {"circle": "●", "diamond": "◆", "square": "■", "cross": "✚", "x": "✖", "triangle-up": "▲"}
+LEVELS = ("chance", "limit")  # kinds that have no points of their own
 MOST_BARS = 12  # points of a line up to which each has a bar of its own; more get a band
 HEIGHT = 340
 COLOURS = {  # verdict -> its colour, which the word stands beside
@@ -46,17 +48,26 @@ def styles(panel: Panel) -> list[tuple[str, str, str]]:
     return found
 
 
+def connected(panel: Panel, series: Series) -> bool:
+    """Whether its points are joined by a line. Between conditions that are named there is nothing to read
+    off; a level is a line wherever it stands."""
+    return series.kind in LEVELS or not any(_is_name(x) for each in panel.series for x in each.x)
+
+
+def _is_name(x: float | str) -> bool:
+    return isinstance(x, str) and not x.replace(".", "", 1).isdigit()
+
+
 def legend(panel: Panel) -> str:
-    """The names of a panel's lines, as HTML."""
-    return (
-        '<div class="legend">'
-        + "".join(
-            f"<span><i style='border-top: 3px {CSS_DASHES.get(dash, 'dashed')} {colour}'></i>"
-            f"{html.escape(series.name)}</span>"
-            for series, (colour, dash, _) in zip(panel.series, styles(panel))
-        )
-        + "</div>"
-    )
+    """The names of a panel's lines and points, as HTML."""
+    parts = []
+    for series, (colour, dash, symbol) in zip(panel.series, styles(panel)):
+        if connected(panel, series):
+            mark = f"<i style='border-top: 3px {CSS_DASHES.get(dash, 'dashed')} {colour}'></i>"
+        else:
+            mark = f"<b style='color: {colour}'>{GLYPHS[symbol]}</b>"
+        parts.append(f"<span>{mark}{html.escape(series.name)}</span>")
+    return f'<div class="legend">{"".join(parts)}</div>'
 
 
 def badge(finding: Finding | None) -> str:
@@ -75,6 +86,8 @@ def panel_figure(panel: Panel) -> go.Figure:
     labels = [x for series in panel.series for x in series.x]
     if any(isinstance(x, str) for x in labels):
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(dict.fromkeys(labels)))
+    if any(_is_name(x) for x in labels):  # points of one condition that are level would cover one another
+        figure.update_layout(scattermode="group", scattergap=0.6)
     figure.update_layout(
         height=HEIGHT,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
@@ -109,14 +122,15 @@ def _add(figure: go.Figure, panel: Panel, series: Series, style: tuple[str, str,
             x=[*x, *x[::-1]], y=[*high, *low[::-1]], mode="lines", fill="toself", fillcolor=colour,
             opacity=0.2, line={"width": 0}, hoverinfo="skip", name=f"{series.name}, interval",
         )  # fmt: skip
-    many = len(kept) > MOST_BARS
+    drawn = "lines+markers" if connected(panel, series) else "markers"
+    if series.kind in LEVELS or len(kept) > MOST_BARS:
+        drawn = "lines"
     bars = {
         "type": "data", "symmetric": False, "thickness": 1.5, "width": 4,
         "array": [b - m for b, m in zip(high, mean)], "arrayminus": [m - a for a, m in zip(low, mean)],
     }  # fmt: skip
     figure.add_scatter(
-        x=x, y=mean, mode="lines" if many or series.kind in ("chance", "limit") else "lines+markers",
-        name=series.name, line={"color": colour, "dash": dash, "width": 2.5},
+        x=x, y=mean, mode=drawn, name=series.name, line={"color": colour, "dash": dash, "width": 2.5},
         marker={"symbol": symbol, "size": 8}, error_y=bars if spread and not band else None,
         customdata=[_interval(one) for one in y], hovertemplate="%{y:.3g} %{customdata}",
     )  # fmt: skip

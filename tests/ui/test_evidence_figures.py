@@ -42,6 +42,17 @@ def test_words_on_an_axis_keep_their_order():
     assert figure.layout.xaxis.categoryarray == ("z", "a")
 
 
+def test_no_line_joins_named_conditions_and_their_legend_shows_points():
+    some = Series("a", "other", ("none", "both"), (exact(0.5),) * 2)
+    level = Series("chance", "chance", ("none", "one", "both"), (exact(0.1),) * 3)
+    named = panel(some, level)
+    assert [trace.mode for trace in panel_figure(named).data] == ["markers", "lines"]
+    assert panel_figure(named).layout.scattermode == "group"  # else what is level covers one another
+    assert legend(named).count("<i ") == 1 and "✚" in legend(named)
+    numbers = panel(Series("a", "other", ("1", "2"), (exact(0.5),) * 2))
+    assert panel_figure(numbers).data[0].mode == "lines+markers" and "<i " in legend(numbers)
+
+
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*-full.jsonl")), ids=lambda path: path.stem)
 def test_no_two_lines_of_a_shipped_chart_look_alike(path):
     head, rows = read(path)
