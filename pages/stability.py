@@ -1,6 +1,5 @@
 """Stability lab: what each mechanism does, whether a run settled or was switched off, and what is proved."""
 
-import html
 import time
 from functools import partial
 from typing import Any
@@ -9,9 +8,16 @@ import streamlit as st
 
 from fbseg_core import CheckpointError, ConfigError, Projection
 from fbseg_core.analysis.lockstep import Leg, Walk
-from fbseg_core.analysis.verdicts import Verdict
 from fbseg_core.tasks import task_of
-from pages.ui import cache, controls, figures, session, stability_exports, stability_figures
+from pages.ui import (
+    cache,
+    controls,
+    figures,
+    session,
+    stability_exports,
+    stability_figures,
+    stability_verdicts,
+)
 from pages.ui import stability_sections as sections
 from pages.ui.plotly_style import chart
 from pages.ui.stability_presets import PRESETS
@@ -94,37 +100,21 @@ def compute(variants: dict[str, Variant]) -> dict[str, Walk]:
     return walks
 
 
-def show_verdicts(walks: dict[str, Walk], t: int, frozen: bool) -> None:
-    """The legend of all charts, which says what each run comes to."""
-    rows = []
-    for name, walk in walks.items():
-        leg = walk.leg(frozen)
-        mark = f'<span class="mark" style="background-image: {stability_figures.swatch(name)}"></span>'
-        now = min(t, len(leg))
-        score = f"{leg.curves['f1'][now]:.3f}" + f" (at its end, {now})" * (now < t)
-        cells = (name, _verdict(walk.state), _verdict(walk.mask), score)
-        rows.append(
-            f"<tr><td>{mark}</td>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells) + "</tr>"
-        )
-    heads = "".join(f"<th>{head}</th>" for head in ("", "variant", "state", "mask", f"F1 at t = {t}"))
-    st.html(f'<table class="verdicts"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>')
-
-
-def _verdict(found: Verdict) -> str:
-    held = f" (clock held: {found.beneath})" if found.beneath else ""
-    period = f", period {found.period:.3g}" if found.name == "oscillating" else ""
-    return found.name + period + held
-
-
 def show_four_ways(view: LabView, variants: dict[str, Variant], walks: dict[str, Walk]) -> sections.Figures:
     """Curves, plane and masks of the four variants in lock-step."""
     legs = {name: walk.leg(view.frozen) for name, walk in walks.items()}
     last = max(1, *(len(leg) for leg in legs.values()))
     t = last if view.t is None else min(view.t, last)
-    show_verdicts(walks, t, view.frozen)
+    run = next(iter(legs.values())).name
+    hold, since = st.columns([2, 3], vertical_alignment="bottom")
+    with hold:
+        controls.toggle(SCREEN, "frozen", "Show all panels with the clock held", view.frozen)
+    with since:
+        controls.slider(SCREEN, "clock", "Hold the clock from t", view.clock)
+    stability_verdicts.table(legs, t)
     key = SCREEN.bind("t", t, among=last)
     st.slider("Step t on show", 0, last, key=key, on_change=SCREEN.take, args=("t", last))
-    show_masks(variants, legs, t)
+    show_masks(variants, legs, t, run)
     left, right = st.columns([3, 2])
     with left:
         controls.toggle(SCREEN, "log", "Logarithmic axes", view.log)
@@ -138,7 +128,7 @@ def show_four_ways(view: LabView, variants: dict[str, Variant], walks: dict[str,
         )  # fmt: skip
         path = stability_figures.plane_figure(plane_of(view, variants), legs, t)
         chart(path, key="chart-plane")
-    return [("Four variants in lock-step", curves), ("Paths of the state", path)]
+    return [(f"Four variants in lock-step, {run}", curves), (f"Paths of the state, {run}", path)]
 
 
 def plane_of(view: LabView, variants: dict[str, Variant]) -> Projection:
@@ -146,8 +136,8 @@ def plane_of(view: LabView, variants: dict[str, Variant]) -> Projection:
     return cache.plane_of(list(variants.values()) if view.plane == "all" else [variants[NAMES[0]]])
 
 
-def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int) -> None:
-    """Input, truth, and the four answers at step t."""
+def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int, run: str) -> None:
+    """Input, truth, and the four answers of the runs on show at step t."""
     batch = cache.batch_of(variants[NAMES[0]])
     task = variants[NAMES[0]].task
     channels = task_of(task).channel_names(task)
@@ -163,7 +153,9 @@ def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int) -> No
         for title, picture in shown:
             with st.container(width=150):
                 st.image(picture, caption=title, width="stretch", output_format="PNG")
-    st.caption("Brightness: probability that a pixel belongs to the shape.")
+    st.caption(
+        f"Masks, curves and paths: **{run}**. Brightness: probability that a pixel belongs to the shape."
+    )
 
 
 def show_overflow(variants: dict[str, Variant], walks: dict[str, Walk], frozen: bool) -> None:
@@ -176,25 +168,6 @@ def show_overflow(variants: dict[str, Variant], walks: dict[str, Walk], frozen: 
             "gain e^{λt/τ} multiplies every step, and 32-bit numbers end at about 3·10³⁸, "
             "the squares inside the normalisation at a root of that: the state diverges."
         )
-
-
-def show_clock(view: LabView, walks: dict[str, Walk]) -> sections.Figures:
-    """Hold the clock, and read the verdicts on the run in focus."""
-    st.subheader("Clock: settled, or switched off?", anchor=False)
-    hold, since = st.columns([2, 3], vertical_alignment="bottom")
-    with hold:
-        controls.toggle(SCREEN, "frozen", "Show all panels with the clock held", view.frozen)
-    with since:
-        controls.slider(SCREEN, "clock", "Hold the clock from t", view.clock)
-    walk = walks[view.focus]
-    st.markdown(f"**{view.focus}**, judged from step {walk.clock} on.  \n{walk.state}  \n{walk.mask}")
-    figure = stability_figures.clock_figure(view.focus, walk)
-    chart(figure, key="chart-clock")
-    st.caption(
-        "Since E3 normalises δ, ‖δ‖ is pinned near a constant whatever F finds, so no state can settle: it "
-        "can only be switched off, or go on. Only the mask can settle."
-    )
-    return [(f"Clock: {view.focus}", figure)]
 
 
 # ---- the screen ----------------------------------------------------------------------------------------
@@ -226,16 +199,16 @@ def show() -> None:
         "The sections below look at", NAMES, horizontal=True, key=SCREEN.bind("focus", view.focus),
         on_change=SCREEN.take, args=("focus",),
     )  # fmt: skip
-    drawn += show_clock(view, walks)
+    drawn += stability_verdicts.clock(view.focus, walks[view.focus])
     more, bounds = sections.certificate(view, variants[view.focus], walks[view.focus])
     SCREEN.write_link()
     probes, local = sections.local_stability(SCREEN, variants[view.focus])
     kicks, kicked = sections.kick_test(SCREEN, variants[view.focus])
     drawn += more + probes + kicks
-    plane = plane_of(view, variants)
+    plane, told = plane_of(view, variants), stability_verdicts.told(walks, view.frozen)
     files = [
         ("Curves (CSV)", "curves.csv", lambda: stability_exports.table(walks, plane, bounds)),
-        ("Figures (HTML)", "figures.html", lambda: stability_exports.page_of(drawn, address)),
+        ("Figures (HTML)", "figures.html", lambda: stability_exports.page_of(drawn, address, told)),
     ]
     if local is not None:
         make = partial(stability_exports.local_table, local, view.at)

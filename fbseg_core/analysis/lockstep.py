@@ -14,8 +14,9 @@ from torch import Tensor
 
 from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.analysis.pca import Projection, fit_plane
-from fbseg_core.analysis.stability import gains, judge
+from fbseg_core.analysis.stability import Conclusion, gains, judge
 from fbseg_core.analysis.verdicts import SHORTEST, Verdict
+from fbseg_core.analysis.words import clock_name, sentence, with_clock
 from fbseg_core.config import Switches
 from fbseg_core.dynamics import AS_BUILT, Model
 from fbseg_core.knobs import ConfigError
@@ -28,13 +29,14 @@ SAMPLED = 16  # pixels of h kept along each side, for the plane
 
 @dataclass(frozen=True)
 class Leg:
-    """One image's run over T steps.
+    """One image's run over T steps, and the verdicts on it.
 
     curves, each (T+1,): norm ‖h‖, delta ‖δ‖ undamped, applied ‖δ̃‖, update ‖Δh‖/‖h‖, gain (the largest that
     A allows), f1, iou, to_end ‖h(T) − h(t)‖. delta, applied, update and gain belong to the step that led to
     their entry; the first is NaN. masks (T+1, H, W) uint8 class indices; shape (T+1, H, W) uint8,
     255 times the probability that a pixel is not background; sample (T+1, U+V, 16, 16), h on a coarse grid.
-    stopped: why the run ended early, or None.
+    stopped: why the run ended early, or None. held: the step its clock is held from, None where it runs.
+    state, mask: what the run comes to.
     """
 
     curves: dict[str, np.ndarray]
@@ -42,23 +44,37 @@ class Leg:
     shape: np.ndarray
     sample: Tensor
     stopped: str | None
+    held: int | None
+    state: Verdict
+    mask: Verdict
 
     def __len__(self) -> int:
         return len(self.masks) - 1
+
+    @property
+    def name(self) -> str:
+        """Which run it is, by its clock."""
+        return clock_name(self.held)
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """Its verdicts in words that name the run."""
+        where = with_clock(self.held)
+        return sentence(self.state, where), sentence(self.mask, where)
 
 
 @dataclass(frozen=True)
 class Walk:
     """One variant: with its clock running, and with the clock held from step `clock` on.
 
-    state, mask: the verdicts of `judge` on what follows that step.
+    state, mask: what the two legs come to together. All verdicts are `judge`'s, on what follows that step.
     """
 
     clocked: Leg
     frozen: Leg
     clock: int
-    state: Verdict
-    mask: Verdict
+    state: Conclusion
+    mask: Conclusion
 
     def leg(self, frozen: bool) -> Leg:
         return self.frozen if frozen else self.clocked
@@ -77,11 +93,16 @@ def walk(model: Model, batch: Batch, steps: int = 60, clock: int = 0, switches: 
     x, labels = batch.x[:1], batch.labels[:1]
     before = rollout(model, x, clock, None, switches)
     found = judge(model, x, before.state(-1), steps_judged(steps, clock), switches)
+    state, mask = found.state, found.mask
+    ways = (
+        (found.clocked, None, state.running, mask.running),
+        (found.frozen, found.clock, state.held, mask.held),
+    )
     legs = [
-        _leg(model, join([before, after]), labels, switches, held)
-        for after, held in ((found.clocked, None), (found.frozen, found.clock))
+        _leg(model, join([before, after]), labels, switches, held, verdicts)
+        for after, held, *verdicts in ways
     ]
-    return Walk(*legs, found.clock, found.state, found.mask)
+    return Walk(*legs, found.clock, state, mask)
 
 
 @torch.no_grad()
@@ -101,7 +122,14 @@ def shared_plane(legs: Sequence[Leg]) -> Projection:
     return fit_plane(torch.cat([leg.sample for leg in legs]), 2)
 
 
-def _leg(model: Model, run: Trajectory, labels: Tensor, switches: Switches, held: int | None) -> Leg:
+def _leg(
+    model: Model,
+    run: Trajectory,
+    labels: Tensor,
+    switches: Switches,
+    held: int | None,
+    verdicts: Sequence[Verdict],
+) -> Leg:
     frames = len(run.h)
     answer = answer_curves(run.logits, labels.expand(frames, *labels.shape))
     curves = state_curves(run) | {key: answer[key] for key in ("f1", "iou")}
@@ -118,4 +146,6 @@ def _leg(model: Model, run: Trajectory, labels: Tensor, switches: Switches, held
         ((1 - run.probs[:, 0, 0]) * 255).round().byte().numpy(),
         run.h[:, 0][:, :, side[0]][..., side[1]].clone(),
         run.stopped,
+        held,
+        *verdicts,
     )

@@ -1,19 +1,21 @@
 """Has a model settled on its answer, or was it merely switched off by its clock?
 
-Under E4 every run comes to rest, because its gain does; that says nothing of F. So a run is judged by
-what an undamped step would still do, and by going on from the same state with the clock frozen. With δ
-instance-normalised (E3) the frozen map has no fixed point, whatever F is: ‖δ‖ cannot vanish, so the
-state drifts for ever, while v̂ and the mask may well stand still. Hence two verdicts, state and mask.
+Under E4 every run comes to rest, because its gain does; that says nothing of F. So two runs go on from one
+state, with the clock running and with the clock held. Each has its own verdicts; only the two together tell
+what has settled from what was switched off. With δ instance-normalised (E3) the held map has no fixed point,
+whatever F is: ‖δ‖ cannot vanish, so the state drifts for ever, while v̂ and the mask may well stand still.
+Hence verdicts on both, state and mask.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from fbseg_core.analysis.verdicts import SHORTEST, TOLERANCE, Verdict, mask_verdict, verdict
+from fbseg_core.analysis.verdicts import SHORTEST, TOLERANCE, Name, Verdict, mask_verdict, verdict
+from fbseg_core.analysis.words import conclusion, sentence, with_clock
 from fbseg_core.config import Switches
 from fbseg_core.dynamics import AS_BUILT, Model
 from fbseg_core.knobs import ConfigError
@@ -22,34 +24,60 @@ from fbseg_core.rollout import State, Trajectory, rollout
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """A model's run from one state, continued twice: as it is, and with the clock frozen there.
+class Conclusion:
+    """What a state or mask with the clock running comes to, once it is compared with the clock held.
 
-    clocked, frozen: the two trajectories. state and mask are the verdicts to show: of the frozen run, or
-    "switched off" where only the clock keeps the run still. The four they come from are beside them.
+    running, held: the verdicts on the two runs, the same object where the clock makes no difference. clock:
+    the step it is held from. apart: how far apart the two runs end, as a share of the larger run's largest
+    ‖h‖, or of the pixels. tolerance: how far apart they may end and still be at the same place.
+    """
+
+    running: Verdict
+    held: Verdict
+    clock: int
+    apart: float
+    tolerance: float = TOLERANCE
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the held run ends at another state or mask."""
+        return self.apart > self.tolerance
+
+    @property
+    def name(self) -> Name:
+        """What moves with the clock running is called by that run; what stands still must do so held, too."""
+        if not self.running.quiet:
+            return self.running.name
+        return "switched off" if not self.held.quiet or self.elsewhere else self.held.name
+
+    def __str__(self) -> str:
+        """The name and what it rests on, in a sentence or two."""
+        return conclusion(self)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A model's run from one state, continued twice: as it is, and with the clock held at `clock`.
+
+    clocked, frozen: the two trajectories. state, mask: what they come to together; the verdicts on each run
+    are in them.
     """
 
     clocked: Trajectory
     frozen: Trajectory
     clock: int
-    clocked_state: Verdict
-    clocked_mask: Verdict
-    frozen_state: Verdict
-    frozen_mask: Verdict
-
-    @property
-    def state(self) -> Verdict:
-        return _combine(self.clocked_state, self.frozen_state)
-
-    @property
-    def mask(self) -> Verdict:
-        return _combine(self.clocked_mask, self.frozen_mask)
+    state: Conclusion
+    mask: Conclusion
 
     def __str__(self) -> str:
-        """All of it in words."""
-        return (
-            f"Clock running: {self.clocked_state} {self.clocked_mask} "
-            f"Clock frozen at t = {self.clock}: {self.frozen_state} {self.frozen_mask}"
+        """The verdicts on both runs in words."""
+        return " ".join(
+            sentence(verdict, with_clock(clock))
+            for clock, pair in (
+                (None, (self.state.running, self.mask.running)),
+                (self.clock, (self.state.held, self.mask.held)),
+            )
+            for verdict in pair
         )
 
 
@@ -79,12 +107,11 @@ def judge(
     running, held = switches.replace(clock=None), switches.replace(clock=clock)
     clocked = rollout(model, x, steps, start, running)
     frozen = clocked if _timeless(model, clocked, switches, clock) else rollout(model, x, steps, start, held)
+    found = _judge_run(model, clocked, running, image, tolerance)
+    kept = found if frozen is clocked else _judge_run(model, frozen, held, image, tolerance)
+    ways = zip(found, kept, _apart(clocked, frozen, image))
     return Judgement(
-        clocked,
-        frozen,
-        clock,
-        *_judge_run(model, clocked, running, image, tolerance),
-        *_judge_run(model, frozen, held, image, tolerance),
+        clocked, frozen, clock, *(Conclusion(one, other, clock, gap, tolerance) for one, other, gap in ways)
     )
 
 
@@ -114,10 +141,10 @@ def _judge_run(
     )
 
 
-def _combine(clocked: Verdict, frozen: Verdict) -> Verdict:
-    """The frozen run decides, unless only the clock keeps the run still, or drives it."""
-    if clocked.name in ("diverging", "oscillating"):
-        return clocked
-    if clocked.quiet and not frozen.quiet:
-        return replace(clocked, name="switched off", beneath=frozen.name)
-    return frozen
+def _apart(one: Trajectory, other: Trajectory, image: int) -> tuple[float, float]:
+    """How far apart two runs of one image end: states by the largest ‖h‖, masks by their pixels."""
+    states = [run.h[:, image].flatten(1) for run in (one, other)]
+    scale = max(float(torch.linalg.vector_norm(h, dim=1, dtype=torch.float64).max()) for h in states) or 1.0
+    masks = [mask_of(run.logits[-1, image]) for run in (one, other)]
+    gap = float(torch.dist(states[0][-1].double(), states[1][-1].double()))
+    return gap / scale, float((masks[0] != masks[1]).double().mean())

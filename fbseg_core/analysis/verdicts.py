@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fbseg_core.analysis.words import sentence
+from fbseg_core.analysis.words import label, sentence
 
 Name = Literal["settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"]
 Subject = Literal["state", "mask"]
@@ -30,13 +30,13 @@ class Verdict:
     """What a run comes to, and the numbers it rests on. The last `judged` steps, half of them, were judged.
 
     Sizes are shares: of the largest ‖h‖ of the run for a state, of all pixels for a mask.
-    step: the last step. spread: the farthest that any judged state lies from the last.
+    step: the last step, of a state as a share of the ‖h‖ it led to, as in its curve.
+    spread: the farthest that any judged state lies from the last.
     undamped: the last step per unit of gain, what it would be with the gain at 1 (NaN for a mask, and
     where the gain is too small to divide by). gain: of the last step. let_through: sum of the judged
     steps' gains, the number of whole corrections that were let in. growth: rate at which step sizes grow,
     per step, negative where they shrink (NaN where some step is zero). period: in steps, None without one;
     beside "drifting", of the motion about the drift. reason: why the run ended early, or None.
-    beneath: for a run that only the clock keeps still, what it does with the clock frozen.
     """
 
     name: Name
@@ -50,12 +50,16 @@ class Verdict:
     growth: float
     period: float | None = None
     reason: str | None = None
-    beneath: Name | None = None
 
     @property
     def quiet(self) -> bool:
         """Whether it stands still, for whatever reason."""
         return self.name in ("settled", "switched off", "over-smoothed")
+
+    @property
+    def label(self) -> str:
+        """The verdict in a word or two, as it stands in a table."""
+        return label(self)
 
     def __str__(self) -> str:
         """The verdict in a sentence, with its numbers."""
@@ -93,7 +97,8 @@ def verdict(
         rest = found.step / found.gain
     else:  # the states' own rounding would drown the quotient
         rest = math.nan
-    found = replace(found, undamped=rest)
+    # as in the curve of ‖Δh‖ / ‖h‖: where a state grows, its largest size is no measure of its last step
+    found = replace(found, undamped=rest, step=found.step * scale / (float(sizes[-1]) or 1.0))
     if stopped or (found.spread > tolerance and _diverges(moves.cpu().numpy(), found)):
         return replace(found, name="diverging")
     if even:

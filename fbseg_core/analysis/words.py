@@ -1,4 +1,4 @@
-"""The words of a verdict."""
+"""The words of verdicts: on one run, which they name, and on two runs compared."""
 
 from __future__ import annotations
 
@@ -6,28 +6,107 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fbseg_core.analysis.stability import Conclusion
     from fbseg_core.analysis.verdicts import Verdict
 
+SLOWING = 0.01  # a drift whose steps shrink by this share a step is called ever slower
 
-def sentence(found: Verdict) -> str:
-    """A verdict in one sentence, fit for a visitor."""
-    return _mask_words(found) if found.subject == "mask" else _state_words(found)
+# label of a verdict -> what it means
+MEANINGS = {
+    "settled": "updates still get through, and move nothing",
+    "switched off": "only the damping keeps it still",
+    "stands still": "too little gets through to tell whether it has settled",
+    "drifting": "moves on without coming back",
+    "drifting, ever slower": "moves on, by less at every step",
+    "oscillating": "comes back to where it was, again and again",
+    "diverging": "its steps grow exponentially, or its numbers overflow",
+    "over-smoothed": "the same at every pixel: a mask of one class",
+}
+
+
+def clock_name(held: int | None) -> str:
+    """How a run is named by its clock: held from that step on, or running (None)."""
+    return "clock running" if held is None else f"clock held from t = {held}"
+
+
+def with_clock(held: int | None) -> str:
+    """The same, to begin a sentence with."""
+    return f"With the {clock_name(held)}"
+
+
+def label(found: Verdict) -> str:
+    """A verdict in a word or two. Of one run's mask that stands still undriven, no more can be said."""
+    if found.name == "oscillating":
+        return f"oscillating, period {found.period:.3g}"
+    if found.name == "drifting" and found.subject == "state" and math.expm1(found.growth) <= -SLOWING:
+        return "drifting, ever slower"
+    return "stands still" if (found.name, found.subject) == ("switched off", "mask") else found.name
+
+
+def meaning(label: str) -> str:
+    """What a verdict's label means, in a few words."""
+    return MEANINGS[label if label in MEANINGS else label.split(",")[0]]
+
+
+def sentence(found: Verdict, where: str = "") -> str:
+    """A verdict in one sentence, fit for a visitor. where: which run it is about, as `with_clock` says it."""
+    words = _mask_words(found) if found.subject == "mask" else _state_words(found)
+    return f"{where}, {words[0].lower()}{words[1:]}" if where else words
+
+
+def conclusion(found: Conclusion) -> str:
+    """What two runs come to together, and what that rests on."""
+    running, held = found.running, found.held
+    name, where = found.name, _lower(with_clock(found.clock))
+    unit = "the pixels" if held.subject == "mask" else "its largest size"
+    if running is held:
+        why = "The clock makes no difference here: the gain is the same at every step."
+    elif not running.quiet:
+        name = running.label
+        why = f"With the clock running it has not come to rest; {where} it {_does(held)}."
+    elif not held.quiet:
+        why = f"Only the clock keeps it still: {where} it {_does(held)}."
+    elif found.elsewhere:
+        why = f"Only the clock keeps it where it is: {where} it comes to rest elsewhere ({held.label}), "
+        why += f"{_share(found.apart)} of {unit} away."
+    elif name == "switched off":
+        why = f"It stands still in both runs, but even {where} too little gets through to tell whether it "
+        why += "has settled."
+    else:
+        why = f"It stands still in both runs, which end {_share(found.apart)} of {unit} apart; {where} "
+        why += f"{held.let_through:.3g} whole corrections got through."
+    return f"{held.subject.capitalize()}: {name}. {why}"
+
+
+def _does(found: Verdict) -> str:
+    said = {"settled": "has settled", "stands still": "stands still"}
+    return said.get(found.label, f"is {found.label}")
+
+
+def _lower(words: str) -> str:
+    return words[0].lower() + words[1:]
+
+
+def _share(value: float) -> str:
+    """A share to three digits, however small."""
+    return f"{100 * value:.3g}%"
 
 
 def _state_words(found: Verdict) -> str:
-    undamped = "" if math.isnan(found.undamped) else f"an undamped step would move it by {found.undamped:.2%}"
-    pace = f"{found.step:.2%} of its size in the last step"
+    undamped = ""
+    if not math.isnan(found.undamped):
+        undamped = f"an undamped step would move it by {_share(found.undamped)} of its largest size"
+    pace = f"{_share(found.step)} of its size in the last step"
     rate = math.expm1(found.growth)
     if abs(rate) >= 0.001 or found.name == "diverging":  # False for NaN
         pace += f", {'growing' if rate > 0 else 'shrinking'} by {abs(rate):.2%} a step"
     match found.name:
         case "settled":
-            return f"The state has settled: {undamped} of its size."
+            return f"The state has settled: {undamped}."
         case "switched off":
             return (
                 f"The state is switched off: it stands still only because the gain is {found.gain:.2g}"
-                + f"; {undamped} of its size" * bool(undamped)
-                + f", and with the clock frozen it is {found.beneath}" * bool(found.beneath)
+                + f"; {undamped}" * bool(undamped)
                 + "."
             )
         case "oscillating":
@@ -46,27 +125,22 @@ def _mask_words(found: Verdict) -> str:
     match found.name:
         case "settled":
             return (
-                f"The mask stands still: at most {found.spread:.2%} of its pixels differ {over}, "
+                f"The mask has settled: at most {_share(found.spread)} of its pixels differ {over}, "
                 f"which let {found.let_through:.3g} whole corrections through."
             )
         case "switched off":
-            told = (
-                f"but with the clock frozen it is {found.beneath}"
-                if found.beneath
-                else "which is too little to tell whether it has settled"
-            )
             return (
-                f"The mask is switched off: it stands still while the gain is {found.gain:.2g} and "
-                f"{found.let_through:.2g} of a correction was let through, {told}."
+                f"The mask stands still, but the gain is {found.gain:.2g} and only {found.let_through:.2g} "
+                f"of a correction was let through {over}: too little to tell whether it has settled."
             )
         case "oscillating":
             return (
-                f"The mask oscillates with a period of {found.period:.3g} steps: up to {found.spread:.2%} "
-                "of its pixels come and go."
+                f"The mask oscillates with a period of {found.period:.3g} steps: up to "
+                f"{_share(found.spread)} of its pixels come and go."
             )
         case "drifting":
             about = "" if found.period is None else f"; about its drift it has a period of {found.period:.3g}"
-            return f"The mask drifts: up to {found.spread:.2%} of its pixels differ {over}{about}."
+            return f"The mask drifts: up to {_share(found.spread)} of its pixels differ {over}{about}."
         case "diverging":
             return f"The mask ends with the run: {found.reason}."
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -21,16 +22,17 @@ from pages.ui.stability_view import LabView, Variant
 
 
 def table(walks: Mapping[str, Walk], plane: Projection, bounds: Mapping[str, np.ndarray]) -> str:
-    """Every curve over time as CSV, a row for each variant, clock and step.
+    """Every curve over time as CSV, a row for each variant, clock and step, with the verdicts on its run.
 
     The focused variant's clocked rows also hold `bounds`, what its certificate proves.
     """
     rows = []
     for name, walk in walks.items():
-        for told, leg in (("going", walk.clocked), (f"held at {walk.clock}", walk.frozen)):
+        for leg in (walk.clocked, walk.frozen):
             path = plane.place(leg.sample)
+            verdicts = {"state": leg.state.label, "mask": leg.mask.label}
             for t in range(len(leg) + 1):
-                row = {"variant": name, "clock": told, "t": t}
+                row = {"variant": name, "clock": leg.name.removeprefix("clock ")} | verdicts | {"t": t}
                 row |= {key: float(values[t]) for key, values in leg.curves.items()}
                 row |= {"pc1": path[t, 0], "pc2": path[t, 1]}
                 if leg is walk.clocked:
@@ -81,8 +83,8 @@ def _cell(value: object) -> object:
     return value
 
 
-def page_of(figures: Sequence[tuple[str, go.Figure]], address: str) -> str:
-    """All figures on one HTML page that needs no network."""
+def page_of(figures: Sequence[tuple[str, go.Figure]], address: str, told: Sequence[str] = ()) -> str:
+    """All figures on one HTML page that needs no network, below the paragraphs of `told`."""
     parts = [
         f"<h2>{title}</h2>"
         + go.Figure(figure)
@@ -91,10 +93,11 @@ def page_of(figures: Sequence[tuple[str, go.Figure]], address: str) -> str:
         for i, (title, figure) in enumerate(figures)
     ]
     link = f'<p><a href="{address.replace("&", "&amp;")}">This view in the explorer</a></p>'
+    words = "".join(f"<p>{html.escape(paragraph)}</p>" for paragraph in told)
     return (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Stability lab</title>"
         f"<body style='font-family:sans-serif;max-width:60rem;margin:auto'>"
-        f"{link}{''.join(parts)}</body></html>"
+        f"{link}{words}{''.join(parts)}</body></html>"
     )
 
 
@@ -125,7 +128,7 @@ def snippet(view: LabView, variants: Mapping[str, Variant]) -> str:
         f"    run = found.{'frozen' if view.frozen else 'clocked'}",
         '    last = {key: float(f"{values[-1]:.6g}") for key, values in run.curves.items()}',
         "    print(name, len(run), last)",
-        "    print(found.state, found.mask)",
+        '    print(*run.sentences, found.state, found.mask, sep="\\n")',
     ]
     if probes:
         lines += [

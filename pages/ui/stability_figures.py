@@ -88,9 +88,9 @@ def plane_figure(plane: Projection, legs: Mapping[str, Leg], t: int) -> go.Figur
 
 
 def clock_figure(name: str, walk: Walk) -> go.Figure:
-    """What the clock allows, and what really changes: with the clock going, and held."""
+    """What the clock allows, and what really changes: with the clock running, and held."""
     figure = go.Figure()
-    for leg, dash, told in ((walk.clocked, "solid", "clock going"), (walk.frozen, "dash", "clock held")):
+    for leg, dash, told in ((walk.clocked, "solid", "clock running"), (walk.frozen, "dash", "clock held")):
         t = np.arange(len(leg) + 1)
         figure.add_scatter(
             x=t, y=_gaps(leg.curves["gain"], True), mode="lines", name=f"allowed gain, {told}",
@@ -169,7 +169,7 @@ def kick_figure(name: str, kick: Kick, start: int) -> go.Figure:
         subplot_titles=("‖h kicked − h‖", "share of pixels whose class differs"),
     )  # fmt: skip
     for row, pair in enumerate(((kick.clocked, kick.frozen), (kick.clocked_mask, kick.frozen_mask)), 1):
-        for values, told, dash in zip(pair, ("clock going", "clock held at the kick"), ("solid", "dash")):
+        for values, told, dash in zip(pair, ("clock running", "clock held at the kick"), ("solid", "dash")):
             figure.add_scatter(
                 x=start + np.arange(len(values)), y=_gaps(values[:, 0].numpy(), False), mode="lines",
                 name=told,

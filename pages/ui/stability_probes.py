@@ -67,7 +67,7 @@ def kick_of(variant: Variant, at: int, size: float, leading: bool, tell: Tell | 
 
     def make() -> Kick:
         direction = eigenvalues_of(variant, at, tell).direction if leading else None
-        tell(1.0, "Four runs: kicked and not, clock going and held")
+        tell(1.0, "Four runs: kicked and not, clock running and held")
         net, batch, state = _at(variant, at)
         length = size * float(state.h.norm())
         return kick(net, batch.x, state, length, variant.steps, variant.switches, direction=direction)

@@ -39,15 +39,35 @@ def certificate(view: LabView, variant: Variant, walk: Walk) -> tuple[Figures, d
             f"{view.focus}: bound on to_end": envelope,
             f"{view.focus}: bound on distance to h(∞)": forever,
         }
-        st.success(f"**It holds.** {proof.reason} R = {proof.radius:.4g}.")
+        st.success(f"**It holds, {leg.name}.** {proof.reason} R = {proof.radius:.4g}.")
         st.markdown(f"**Proves:** {proof.proves}  \n**Does not prove:** {proof.does_not_prove}")
+        if "drifting" in (walk.clocked.state.name, walk.frozen.state.name):
+            st.markdown(beside_drifting(walk, forever[-1]))
     else:
         envelope = forever = None
-        st.warning(f"**Withdrawn.** {proof.reason} Nothing is proved of this run; only what it did is drawn.")
+        st.warning(
+            f"**Withdrawn, {leg.name}.** {proof.reason} Nothing is proved of this run; only what it did is "
+            "drawn."
+        )
     st.caption("Conditions: the decay is on and its clock runs, δ is normalised (E3), and q = e^(λ/τ) < 1.")
     figure = figures.certificate_figure(view.focus, distance, envelope, forever)
     chart(figure, key="chart-certificate")
-    return [(f"Certificate: {view.focus}", figure)], bounds
+    return [(f"Certificate: {view.focus}, {leg.name}", figure)], bounds
+
+
+def beside_drifting(walk: Walk, left: float) -> str:
+    """Why a state may be called drifting beside a proof that it converges. left: its bound at the end."""
+    if walk.clocked.state.name == "drifting":
+        return (
+            f"“{walk.clocked.state.label.capitalize()}” is said of this run's judged steps, in which "
+            f"it still moved. The proof is about all steps to come: past t = {len(walk.clocked)} they move "
+            f"it by {left:.3g} at most, beside a length ‖h‖ of {walk.clocked.curves['norm'][-1]:.4g}. "
+            f"Nothing is proved of the run with the {walk.frozen.name}."
+        )
+    return (
+        "“Drifting” above is said of another run: the proof is about the run with the clock running, and the "
+        f"state drifts with the {walk.frozen.name}, of which nothing is proved."
+    )
 
 
 def with_progress(
@@ -111,13 +131,13 @@ def local_stability(screen: Screen[LabView], variant: Variant) -> tuple[Figures,
         first, second = growth.halves
         check = "Converged" if growth.converged else "Not converged: directions or halves disagree"
         st.markdown(
-            f"**Finite-time Lyapunov exponent of the clocked run**, {growth.rates.shape[1]} steps from "
+            f"**Finite-time Lyapunov exponent, clock running**, {growth.rates.shape[1]} steps from "
             f"t = {view.at}: {growth.exponent:+.4g} a step. {check}; "
             f"first half {first:+.3g}, second {second:+.3g}."
             + (f" It ended early: {growth.stopped}." if growth.stopped else "")
         )
         chart(rates, key="chart-growth")
-        st.caption("With the clock going it tends to 0 in the end, by the clock's doing and not by F's.")
+        st.caption("With the clock running it tends to 0 in the end, by the clock's doing and not by F's.")
     return [("Leading eigenvalues", circle), ("Growth of small changes", rates)], found
 
 
@@ -134,12 +154,12 @@ def kick_test(screen: Screen[LabView], variant: Variant) -> tuple[Figures, Kick 
     found = with_progress(
         screen, "kick", f"Kick at t = {view.at}",
         lambda tell: stability_probes.kick_of(variant, view.at, view.size, leading, tell),
-        "Runs the variant in focus four times: kicked and not, clock going and held.",
+        "Runs the variant in focus four times: kicked and not, clock running and held.",
     )  # fmt: skip
     if found is None:
         return [], None
     told = []
-    for apart, how in ((found.clocked, "clock going"), (found.frozen, "clock held at the kick")):
+    for apart, how in ((found.clocked, "clock running"), (found.frozen, "clock held at the kick")):
         left_over = float(apart[-1, 0] / apart[0, 0])
         share = f"{left_over:.1%}" if left_over < 10 else f"{left_over:.3g} times the length"
         told.append(f"{how}, {share} of the kick is there after {len(apart) - 1} steps")

@@ -1,11 +1,13 @@
 """Verdicts on systems whose answer is known."""
 
 import math
+import re
 
 import pytest
 import torch
 
 from fbseg_core.analysis.verdicts import mask_verdict, verdict
+from fbseg_core.analysis.words import sentence, with_clock
 
 SEED = torch.Generator().manual_seed(0)
 H0 = torch.randn(24, generator=SEED, dtype=torch.float64)
@@ -228,3 +230,18 @@ def test_every_verdict_has_its_sentence(found):
     words = str(found)
     assert words.startswith(f"The {found.subject} ") and words.endswith(".") and len(words) < 250
     assert "nan" not in words and "None" not in words
+
+
+def test_a_small_last_step_is_told_to_its_digits_and_as_a_share_of_the_state_it_led_to():
+    found = verdict(run(lambda h: torch.ones_like(h), gains=clock(tau=8.0)), clock(tau=8.0))
+    assert found.label == "drifting, ever slower"
+    told = float(re.search(r"([\d.e-]+)% of its size in the last step", str(found))[1])
+    assert told == pytest.approx(100 * found.step, rel=5e-3) and 0 < told < 0.1
+    doubling = verdict(run(lambda h: h))
+    assert doubling.step == pytest.approx(0.5) and "50% of its size" in str(doubling)
+
+
+def test_a_sentence_names_the_run_that_it_is_told():
+    found = verdict(run(lambda h: torch.ones_like(h)))
+    assert sentence(found, with_clock(None)).startswith("With the clock running, the state ")
+    assert sentence(found, with_clock(3)).startswith("With the clock held from t = 3, the state ")

@@ -45,6 +45,17 @@ def texts(at):
     return [m.value for m in at.markdown]
 
 
+def said(at, run):
+    """The two sentences that the Clock section says of a run."""
+    return next(text for text in texts(at) if text.startswith(f"With the {run}")).split("  \n")
+
+
+def together(at):
+    """What it says of both runs together: state and mask."""
+    found = next(text for text in texts(at) if text.startswith("**Both runs together"))
+    return re.findall(r"\*\*(?:State|Mask): (.*?)\.\*\*", found)
+
+
 def chart(at, key):
     """name -> values of the traces of a chart, the first of each name."""
     found = next(c for c in at.get("plotly_chart") if c.proto.id.endswith(f"chart-{key}"))
@@ -65,7 +76,8 @@ def link(at):
 
 
 def test_every_failure_signature_has_a_preset():
-    assert {verdict for p in PRESETS.values() for verdict in (p.state, p.mask)} == SIGNATURES
+    named = {verdict.split(",")[0] for preset in PRESETS.values() for verdict in preset.together}
+    assert named == SIGNATURES
     assert all(key == preset.view.lesson for key, preset in PRESETS.items())
 
 
@@ -73,20 +85,96 @@ def test_every_failure_signature_has_a_preset():
 def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
     preset = PRESETS[key]
     at = opened(key)
-    state, mask, _ = table(at)[preset.view.focus]
-    assert (state + ",").startswith(preset.state) and mask.startswith(preset.mask), (state, mask)
+    labels = table(at)[preset.view.focus][:2]
+    assert tuple(label.split(", period")[0] for label in labels) == preset.running
+    assert tuple(label.split(", period")[0] for label in together(at)) == preset.together
+    walk = cache.walk_of(variants_of(preset.view, cache.cards())[preset.view.focus])
+    assert (walk.frozen.state.label, walk.frozen.mask.label) == preset.held
     assert at.info[0].value == f"**{preset.title}.** {preset.look}"
     assert link(at) == {"lesson": key, "v": "1"} or link(at) == {"lesson": key}
-    told = next(text for text in texts(at) if text.startswith(f"**{preset.view.focus}**, judged from"))
-    assert "The state" in told and "The mask" in told
+    captions = [image.proto.imgs[0].caption for image in at.get("image")]
+    for leg in (walk.clocked, walk.frozen):
+        assert tuple(said(at, leg.name)) == leg.sentences
+        assert f"{leg.name}, t = {len(leg)}, F1 {leg.curves['f1'][-1]:.3f}" in captions
+
+
+def percent(pattern, words):
+    """A share told in words, or None where none is."""
+    found = re.search(rf"([\d.e+-]+)% {pattern}", words)
+    return found and float(found[1]) / 100
+
+
+@pytest.mark.parametrize("key", PRESETS)
+def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
+    for variant in variants_of(PRESETS[key].view, cache.cards()).values():
+        walk = cache.walk_of(variant)
+        for leg, run in (
+            (walk.clocked, "clock running"),
+            (walk.frozen, f"clock held from t = {variant.clock}"),
+        ):
+            assert all(words.startswith(f"With the {run}, the ") for words in leg.sentences)
+            (state, mask), curves, masks = leg.sentences, leg.curves, leg.masks
+            judged = masks[-1 - (len(leg) - variant.clock + 1) // 2 :]
+            changes = (judged != judged[-1]).mean((1, 2))
+            last = percent("of its size in the last step", state)
+            assert last is None or last == pytest.approx(curves["update"][-1], rel=5e-3)
+            undamped, largest = percent("of its largest size", state), curves["norm"][variant.clock :].max()
+            assert undamped is None or undamped == pytest.approx(curves["delta"][-1] / largest, rel=5e-3)
+            gain = re.search(r"the gain is ([\d.e+-]+\d)", state)
+            assert gain is None or float(gain[1]) == pytest.approx(curves["gain"][-1], rel=0.05)
+            apart = percent("of its pixels", mask)
+            assert apart is None or apart == pytest.approx(changes.max(), rel=5e-3)
+            assert ("stands still" in mask or "has settled:" in mask) <= (changes.max() <= 1e-3)
+            assert ("one class everywhere" in mask) == (len(np.unique(masks[-1])) == 1 and not leg.stopped)
+            assert ("ends with the run" in mask) <= bool(leg.stopped)
+            if period := re.search(r"mask oscillates with a period of ([\d.]+)", mask):
+                lags = [(masks[-20:] != masks[-20 - lag : -lag]).mean() for lag in range(1, 6)]
+                assert 1 + int(np.argmin(lags)) == round(float(period[1]))
+        if walk.state.running is not walk.state.held:
+            gap = float((walk.clocked.masks[-1] != walk.frozen.masks[-1]).mean())
+            told = percent("of the pixels", str(walk.mask))
+            assert told is None or told == pytest.approx(gap, rel=5e-3)
+            assert (walk.mask.name == "settled") <= (gap <= 1e-3)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_table_masks_and_files_are_of_the_run_on_show(frozen):
+    at = app(lesson="over-smoothed", frozen=str(frozen).lower())
+    variants = variants_of(PRESETS["over-smoothed"].view, cache.cards())
+    legs = {name: cache.walk_of(variant).leg(frozen) for name, variant in variants.items()}
+    for name, leg in legs.items():
+        assert table(at)[name] == (leg.state.label, leg.mask.label, f"{leg.curves['f1'][-1]:.3f}")
+    body = next(e.proto.body for e in at.get("html") if 'class="verdicts"' in e.proto.body)
+    run = legs["neither"].name
+    assert f"<b>{run}</b>" in body and any(
+        f"Masks, curves and paths: **{run}**" in c.value for c in at.caption
+    )
+    drawn = chart(at, "curves")["decay only"]
+    assert drawn[1:] == pytest.approx(legs["decay only"].curves["norm"][1:])
+    mask = table(at)["decay only"][1]
+    assert mask == ("over-smoothed" if frozen else "stands still")
+
+
+def test_drifting_and_converges_are_explained_where_both_stand():
+    shown = " ".join(texts(opened("settled")))
+    assert "“Drifting” above is said of another run" in shown and "clock held from t = 0" in shown
+    slower = " ".join(texts(opened("grouping")))
+    assert "“Drifting, ever slower” is said of this run" in slower
+    walk = cache.walk_of(variants_of(PRESETS["grouping"].view, cache.cards())["softmax, decay"])
+    left = float(re.search(r"they move it by ([\d.e+-]+) at most", slower)[1])
+    assert left < 0.01 * walk.clocked.curves["norm"][-1]
+    for key, preset in PRESETS.items():
+        at = opened(key)
+        both = at.success and "drifting" in (preset.running[0].split(",")[0], preset.held[0])
+        assert ("rifting" in " ".join(t for t in texts(at) if t.startswith("“"))) == bool(both)
 
 
 def test_the_words_of_presets_are_borne_out_by_the_numbers():
     at = opened("would-move-on")
-    assert table(at)["decay only"][:2] == ("switched off (clock held: drifting)",) * 2
+    assert table(at)["decay only"][:2] == ("switched off", "stands still")
     assert table(opened("oscillating"))["decay only"][1] == "oscillating, period 2"
     assert table(opened("over-smoothed"))["neither"][1] == "over-smoothed"
-    late = chart(opened("late-kick"), "kick")["clock going"]
+    late = chart(opened("late-kick"), "kick")["clock running"]
     assert 0.99 < late[-1] / late[0] < 1.01
     over = opened("overflow")
     assert (
@@ -145,7 +233,7 @@ def test_spectrum_sliders_reach_through_zero_and_the_second_follows_the_first():
     assert link(at) | {"v": "1"} == {"v": "1", "T": "12", "eigenvalue": "0.5", "eigenvalue_v": "-1.0"}
     at.slider(key="stability-eigenvalue").set_value(0.0).run()
     at.slider(key="stability-eigenvalue_v").set_value(0.0).run()
-    applied = chart(at, "clock")["allowed gain, clock going"]
+    applied = chart(at, "clock")["allowed gain, clock running"]
     assert applied[1:] == [1.0] * 12
 
 
@@ -185,7 +273,7 @@ def test_the_certificate_s_envelope_is_above_what_was_measured():
 )
 def test_the_certificate_is_withdrawn_with_its_reason(query, reason):
     at = app(**SMALL, **query)
-    assert not at.success and any(f"**Withdrawn.** {reason}" in w.value for w in at.warning)
+    assert not at.success and any(f". {reason}" in w.value.replace("**", "") for w in at.warning)
     assert list(chart(at, "certificate")) == ["measured: ‖h(T) − h(t)‖"]
 
 
@@ -283,9 +371,11 @@ def test_every_curve_is_in_the_table():
     assert len(rows) == 4 * 2 * 13
     assert set(walks["neither"].clocked.curves) | {"variant", "clock", "t", "pc1", "pc2"} < set(rows[0])
     row = next(
-        r for r in rows if r["variant"] == "decay only" and r["clock"] == "held at 2" and r["t"] == "9"
+        r for r in rows if r["variant"] == "decay only" and r["clock"] == "held from t = 2" and r["t"] == "9"
     )
-    for key, values in walks["decay only"].frozen.curves.items():
+    held = walks["decay only"].frozen
+    assert (row["state"], row["mask"]) == (held.state.label, held.mask.label)
+    for key, values in held.curves.items():
         assert float(row[key]) == pytest.approx(values[9], rel=1e-8)
     assert [float(r["softmax, decay: bound"]) for r in rows[:13]] == list(range(13))
     assert rows[13]["softmax, decay: bound"] == rows[0]["delta"] == ""
@@ -295,8 +385,11 @@ def test_the_figures_page_needs_no_network():
     leg = cache.walk_of(variants_of(LabView(T=12), cache.cards())["neither"]).clocked
     figure = stability_figures.curves_figure({"neither": leg}, 3, True)
     page = stability_exports.page_of(
-        [("One & two", figure), ("Two", figure)], "http://localhost/stability?v=1&T=12"
+        [("One & two", figure), ("Two", figure)],
+        "http://localhost/stability?v=1&T=12",
+        ["With the clock < 3"],
     )
+    assert "<p>With the clock &lt; 3</p>" in page
     assert page.count("Plotly.newPlot(") == 2 and 'src="http' not in page and "v=1&amp;T=12" in page
 
 
@@ -311,15 +404,14 @@ def test_the_snippet_alone_gives_the_page_s_numbers():
     for name, (_, _, f1) in table(at).items():
         printed = re.search(rf"^{name} 12 .*'f1': ([\d.]+)", output, re.M)
         assert float(printed[1]) == pytest.approx(float(f1), abs=6e-4)
-    told = next(text for text in texts(at) if text.startswith("**decay only**, judged"))
-    for sentence in told.split("  \n")[1:]:
-        assert sentence in output
+    assert all(sentence in output for sentence in said(at, "clock running"))
+    assert all(f"{what}: {name}." in output for what, name in zip(("State", "Mask"), together(at)))
     kicked, spectrum = output.strip().splitlines()[-1], output[output.rindex("[") :]
     leading = re.search(r"Leading: ([-+.\d]+)", " ".join(texts(at)))[1]
     assert f"{complex(re.search(r'[-.0-9e]+[+-][.0-9e+-]+j', spectrum)[0]).real:.4g}" == leading
     drawn = chart(at, "kick")
     assert [float(n) for n in kicked.split()] == pytest.approx(
-        [drawn["clock going"][-1], drawn["clock held at the kick"][-1]], rel=1e-4
+        [drawn["clock running"][-1], drawn["clock held at the kick"][-1]], rel=1e-4
     )
 
 
