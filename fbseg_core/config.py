@@ -20,21 +20,50 @@ class Switches(Config):
     the first is a value of this class, the second a `ModelConfig`.
     """
 
-    softmax: bool | None = knob(None, "Project v onto the simplex before it is fed back (E2).")
-    decay: bool | None = knob(None, "Damp the updates over time (E4).")
-    loop: bool | None = knob(None, "Feed v back; off sets v̂ := 0, so F sees the image alone.")
-    tau: float | None = knob(None, "Time constant of the decay.", unit="steps", lo=0.05, hi=1000.0, step=0.1)
+    softmax: bool | None = knob(
+        None,
+        "Project each pixel's v onto the simplex before it is fed back (E2). Off, v is only normalised; "
+        "compare how steady the mask stays.",
+    )
+    decay: bool | None = knob(
+        None,
+        "Damp every update by the running clock (E4). Off, late updates count in full; watch whether "
+        "‖h‖ and the mask come to rest.",
+    )
+    loop: bool | None = knob(
+        None, "Feed v back into F. Off, v̂ := 0: F sees the image alone, and every step adds the same δ."
+    )
+    tau: float | None = knob(
+        None,
+        "Time constant of the decay: after so many steps an update counts 1/e as much (A = −1). Small, the "
+        "answer freezes early; large, late steps still correct it.",
+        unit="steps",
+        lo=0.05,
+        hi=1000.0,
+        step=0.1,
+    )
     clock: int | None = knob(
-        None, "Freeze the decay's clock at this step and keep iterating.", unit="step", lo=0, hi=1000
+        None,
+        "Keep the decay's gain of this step and go on iterating. A mask that then still stands has settled; "
+        "one that moves was only damped.",
+        unit="step",
+        lo=0,
+        hi=1000,
     )
     spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] | None = knob(
-        None, "Eigenvalues of A: one for all neurons, or one per neuron (U+V of them)."
+        None,
+        "Eigenvalues of A, one for all neurons or U+V of them: negative damps updates, 0 leaves them whole, "
+        "positive lets them grow until numbers overflow.",
     )
     kernel: Literal["none", "fractional"] | None = knob(
-        None, "Extra weight on the updates: none, or the authors' fractional-order kernel."
+        None,
+        "Weigh updates once more, by the authors' fractional-order kernel: it falls to 0 at step T and has "
+        "no value past it.",
     )
     batch_statistics: bool = knob(
-        False, "Batch norm only: normalise by this batch's statistics, not by the running ones."
+        False,
+        "Batch norm only: normalise by this batch's statistics. Try it after few updates, when the running "
+        "ones are stale.",
     )
 
     @model_validator(mode="after")
@@ -50,24 +79,42 @@ class ModelConfig(Config):
     kind: Literal["feedback", "loop_cut", "feedforward"] = knob(
         "feedback", "The loop closed; the same network with v̂ := 0; or one plain pass."
     )
-    in_channels: int = knob(3, "Image channels C.", lo=1, hi=16)
-    classes: int = knob(2, "Classes K, background included.", lo=2, hi=16)
+    in_channels: int = knob(
+        3, "Channels C that an image must have; in training, those of the task.", lo=1, hi=16
+    )
+    classes: int = knob(2, "How many classes K a pixel may be of, background included.", lo=2, hi=16)
     width: int = knob(8, "Channels of the first level of the U-Net.", lo=1, hi=128)
     depth: int = knob(3, "Times the U-Net halves the image.", lo=0, hi=4)
-    norm: Literal["group", "batch", "none"] = knob("group", "Normalisation inside the U-Net.")
+    norm: Literal["group", "batch", "none"] = knob(
+        "group", "How the U-Net normalises. Batch statistics are stale after few updates; group has none."
+    )
     delta_norm: bool = knob(True, "Instance-normalise F's output (E3); without it δ is unbounded.")
-    u: int = knob(8, "Segmentation neurons U per pixel.", lo=1, hi=64)
-    v: int = knob(4, "Feedback neurons V per pixel.", lo=1, hi=64)
+    u: int = knob(8, "Neurons U at each pixel that the answer is read from.", lo=1, hi=64)
+    v: int = knob(4, "Neurons V at each pixel that are fed back to F.", lo=1, hi=64)
     projection: str = knob("softmax", "What v passes through before it is fed back (E2).")
     decay: str = knob("exponential", "How updates are damped over time (E4).")
-    tau: float = knob(2.0, "Time constant of the decay.", unit="steps", lo=0.05, hi=1000.0, step=0.1)
+    tau: float = knob(
+        2.0,
+        "Time constant of the decay: after so many steps an update counts 1/e as much (A = −1). Small, the "
+        "answer freezes early; large, late steps still correct it.",
+        unit="steps",
+        lo=0.05,
+        hi=1000.0,
+        step=0.1,
+    )
     spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] = knob(
-        (-1.0,), "Eigenvalues of A: one for all neurons, or one per neuron (U+V of them)."
+        (-1.0,),
+        "Eigenvalues of A, one for all neurons or U+V of them: negative damps updates, 0 leaves them whole, "
+        "positive lets them grow.",
     )
     kernel: Literal["none", "fractional"] = knob(
-        "none", "Extra weight on the updates: none, or the authors' fractional-order kernel."
+        "none",
+        "Weigh updates once more, by the authors' fractional-order kernel: it falls to 0 at step T and has "
+        "no value past it.",
     )
-    alpha: float = knob(1.5, "Order of the fractional kernel.", lo=1.0, hi=3.0, step=0.1)
+    alpha: float = knob(
+        1.5, "Order of the fractional kernel: the larger, the sooner it falls.", lo=1.0, hi=3.0, step=0.1
+    )
     steps: int = knob(10, "Steps T the model is run for by default.", unit="steps", lo=1, hi=200)
 
     @model_validator(mode="after")
@@ -87,7 +134,7 @@ class ModelConfig(Config):
 class TaskConfig(Config):
     """What every task shares. `name` is the task's key in `fbseg_core.tasks.TASKS`."""
 
-    name: str = knob("", "Task.")
+    name: str = knob("", "Which task's images are drawn.")
     side: int = knob(64, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
     sigma: float = knob(
         0.5, "Standard deviation of the noise at each pixel.", unit="grey levels", lo=0.0, hi=4.0, step=0.05
@@ -164,16 +211,22 @@ class TrainConfig(Config):
     """One training run. The number of updates is epochs·⌈examples/batch⌉, or `updates` without epochs."""
 
     examples: int = knob(0, "Training examples; 0 draws fresh ones for every update.", lo=0, hi=100_000)
-    batch: int = knob(8, "Examples in an update.", lo=1, hi=256)
-    updates: int = knob(600, "Updates of the weights.", lo=1, hi=1_000_000)
+    batch: int = knob(8, "Examples whose gradients are averaged in an update.", lo=1, hi=256)
+    updates: int = knob(
+        600, "How often the weights are changed, unless epochs are given.", lo=1, hi=1_000_000
+    )
     epochs: int = knob(0, "Passes over the examples; 0 counts updates instead.", lo=0, hi=100_000)
-    optimiser: Literal["adam", "adamw"] = knob("adam", "Optimiser.")
-    lr: float = knob(0.003, "Largest learning rate.", lo=0.0, hi=1e9)
+    optimiser: Literal["adam", "adamw"] = knob(
+        "adam", "Update rule of the weights; adamw takes weight decay apart from the gradient."
+    )
+    lr: float = knob(
+        0.003, "Largest learning rate: too large and the loss jumps, too small and it crawls.", lo=0.0, hi=1e9
+    )
     schedule: Literal["constant", "cosine"] = knob(
         "cosine", "Learning rate over time: constant, or warm-up then a cosine to zero."
     )
     warmup: int = knob(20, "Updates over which a cosine schedule rises.", lo=0, hi=100_000)
-    weight_decay: float = knob(0.0, "Weight decay.", lo=0.0, hi=1.0)
+    weight_decay: float = knob(0.0, "Pull of every weight towards zero at each update.", lo=0.0, hi=1.0)
     clip: float = knob(1.0, "Largest gradient norm; 0 does not clip.", lo=0.0, hi=1e6)
     steps_min: int = knob(5, "Shortest training trajectory.", unit="steps", lo=1, hi=100)
     steps_max: int = knob(5, "Longest training trajectory.", unit="steps", lo=1, hi=100)
@@ -209,15 +262,49 @@ class TrainConfig(Config):
 class FewShotConfig(Config):
     """What a few-shot comparison asks for; `fbseg_core.fewshot` makes the two runs of it."""
 
-    examples: int = knob(2, "Training examples.", lo=1, hi=32)
+    examples: int = knob(
+        2,
+        "How many images both models learn from. Try 1 or 2: with few of them luck decides much, so repeat "
+        "over seeds.",
+        lo=1,
+        hi=32,
+    )
     protocol: Literal["paper", "matched"] = knob(
-        "matched", "As the paper trains, or with the same help for both models."
+        "matched",
+        "paper trains the two as the paper does, with different normalisation; matched gives both the same "
+        "help. Compare the gap in each.",
     )
-    steps: int = knob(5, "Steps T in training; twice as many in test.", unit="steps", lo=1, hi=50)
+    steps: int = knob(
+        5,
+        "Steps that the loop runs for in training; its test runs on to twice as many. More cost more time, "
+        "and let the mask spread farther.",
+        unit="steps",
+        lo=1,
+        hi=50,
+    )
     tau: float | None = knob(
-        None, "Time constant of the decay; the protocol's own if not given.", unit="steps", lo=0.05, hi=1000.0
+        None,
+        "Time constant of the decay in training: small, only the first steps count; large, all do. The "
+        "protocol's own if not given.",
+        unit="steps",
+        lo=0.05,
+        hi=1000.0,
     )
-    softmax: bool = knob(True, "Train with v projected onto the simplex (E2).")
-    decay: bool = knob(True, "Train with updates damped over time (E4).")
-    updates: int = knob(0, "Updates of each model; 0 is the protocol's own number.", lo=0, hi=100_000)
+    softmax: bool = knob(
+        True,
+        "Train the feedback model with v projected onto the simplex (E2). Off, it learns to do without: see "
+        "whether its F1 needs it.",
+    )
+    decay: bool = knob(
+        True,
+        "Train the feedback model with updates damped over time (E4). Off, every step counts in full: "
+        "compare F1 at T and at 2T.",
+    )
+    updates: int = knob(
+        0,
+        "How often the weights of each model are changed; 0 is the protocol's own number. More of them help "
+        "where a model has not yet learned.",
+        lo=0,
+        hi=100_000,
+    )
     seed: int = knob(0, "Seed of weights, examples, noise and order.", lo=0, hi=2**31 - 1)

@@ -75,11 +75,23 @@ def take_wish() -> None:
 
 def choose_models(view: View) -> None:
     """Task, and which two of its checkpoints run side by side."""
-    st.selectbox("Task", tasks(cache.cards()), key=SCREEN.bind("task", view.task), on_change=take_task)
+    st.selectbox(
+        "Task", tasks(cache.cards()), key=SCREEN.bind("task", view.task), on_change=take_task,
+        help="A shape shows at a glance; in grouping the mask must spread from a cue. Compare what the loop "
+        "does in each.",
+    )  # fmt: skip
     lists = choices(cache.cards(), view.task, view.model, view.beside)
-    for field, label, names in zip(("model", "beside"), ("Model", "Beside it"), lists):
+    menus = (
+        (
+            "model",
+            "Model",
+            "The checkpoint that switches and interventions act on. Try one trained another way.",
+        ),
+        ("beside", "Beside it", "Runs on the same image and noise. Try the loop cut, or one plain pass."),
+    )
+    for (field, label, told), names in zip(menus, lists):
         key = SCREEN.bind(field, getattr(view, field) or names[0])
-        st.selectbox(label, names, key=key, on_change=SCREEN.take, args=(field, names[0]))
+        st.selectbox(label, names, key=key, help=told, on_change=SCREEN.take, args=(field, names[0]))
 
 
 def choose_image(view: View) -> None:
@@ -110,7 +122,7 @@ def choose_switches(view: View, card: Card) -> None:
     controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", eigenvalue, model.spectrum[0], disabled=still)
     frozen = st.toggle(
         "Freeze the clock", key=SCREEN.bind("frozen", view.clock is not None), on_change=take_clock,
-        help="Hold the decay's clock at one step from the start.",
+        help="Updates then keep one gain for the whole run. A mask that then moves on was only damped.",
     )  # fmt: skip
     controls.slider(SCREEN, "clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
     kernels = ("none", "fractional")

@@ -85,7 +85,11 @@ def show_job() -> None:
 def choose(view: LabView) -> None:
     """The knobs of the next run."""
     task, feedback, _ = setting(view)
-    st.selectbox("Task", list(TASKS), key=SCREEN.bind("task", view.task), on_change=take_task)
+    st.selectbox(
+        "Task", list(TASKS), key=SCREEN.bind("task", view.task), on_change=take_task,
+        help="What both models learn to find. A shape shows at a glance; in grouping the mask must "
+        "spread from a cue.",
+    )  # fmt: skip
     controls.choice(SCREEN, "protocol", "Protocol", view.protocol, ("matched", "paper"))
     controls.slider(SCREEN, "examples", "Examples", view.examples)
     built = TASKS[view.task].config().sigma

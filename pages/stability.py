@@ -57,6 +57,7 @@ def choose_run(view: LabView) -> None:
         key=key,
         on_change=SCREEN.take,
         args=("mode",),
+        help=controls.help_of(SCREEN, "mode"),
     )
     names = checkpoints(cards, view.model)
     if view.mode == "inference":
@@ -113,7 +114,8 @@ def show_four_ways(view: LabView, variants: dict[str, Variant], walks: dict[str,
         controls.slider(SCREEN, "clock", "Hold the clock from t", view.clock)
     stability_verdicts.table(legs, t)
     key = SCREEN.bind("t", t, among=last)
-    st.slider("Step t on show", 0, last, key=key, on_change=SCREEN.take, args=("t", last))
+    told = controls.help_of(SCREEN, "t")
+    st.slider("Step t on show", 0, last, key=key, help=told, on_change=SCREEN.take, args=("t", last))
     show_masks(variants, legs, t, run)
     left, right = st.columns([3, 2])
     with left:
@@ -125,6 +127,7 @@ def show_four_ways(view: LabView, variants: dict[str, Variant], walks: dict[str,
         st.radio(
             "Plane of principal axes, fitted to", planes, format_func=planes.get, horizontal=True,
             key=SCREEN.bind("plane", view.plane), on_change=SCREEN.take, args=("plane",),
+            help=controls.help_of(SCREEN, "plane"),
         )  # fmt: skip
         path = stability_figures.plane_figure(plane_of(view, variants), legs, t)
         chart(path, key="chart-plane")
@@ -197,7 +200,7 @@ def show() -> None:
     )
     st.radio(
         "The sections below look at", NAMES, horizontal=True, key=SCREEN.bind("focus", view.focus),
-        on_change=SCREEN.take, args=("focus",),
+        on_change=SCREEN.take, args=("focus",), help=controls.help_of(SCREEN, "focus"),
     )  # fmt: skip
     drawn += stability_verdicts.clock(view.focus, walks[view.focus])
     more, bounds = sections.certificate(view, variants[view.focus], walks[view.focus])

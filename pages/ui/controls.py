@@ -43,8 +43,13 @@ def choice(
     """A menu for a text of the view."""
     key = screen.bind(field, value)
     st.selectbox(
-        label, options, key=key, help=_knob(screen, field).help, on_change=screen.take, args=(field, built)
+        label, options, key=key, help=help_of(screen, field), on_change=screen.take, args=(field, built)
     )
+
+
+def help_of(screen: Screen, field: str) -> str:
+    """The help of a knob of the view, for a widget of another kind."""
+    return _knob(screen, field).help
 
 
 def _knob(screen: Screen, field: str) -> Knob:

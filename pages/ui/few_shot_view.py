@@ -14,7 +14,7 @@ from fbseg_core.config import FewShotConfig, TaskConfig
 from fbseg_core.examples import training_examples
 from fbseg_core.fewshot import Run, climb, few_shot, replace_example, seeds
 from fbseg_core.interventions import unpack_mask
-from fbseg_core.knobs import knob
+from fbseg_core.knobs import knob, knobs
 from fbseg_core.tasks import Content, task_of
 from pages.ui.jobs import Spec
 from pages.ui.link import LARGEST_SEED, Linked
@@ -23,6 +23,7 @@ REDRAWS = 1000  # of one example, before they start over
 FIRST_REDRAW = 1_000_000  # seeds of redrawn examples, apart from those of every held-out image
 LONGEST_OWN = 6000  # characters of all examples of one's own: what the link still takes
 JOB = r"^[0-9a-f]{0,32}$"
+HELP = {name: item.help for name, item in knobs(FewShotConfig).items()}
 
 _OWN = re.compile(
     r"([0-9]{1,2})\.(?:r\.([0-9]{1,3})|d\.([A-Za-z0-9_-]{1,3000})(?:\.([0-9]{1,3})-([0-9]{1,3}))?"
@@ -50,19 +51,44 @@ class LabView(Linked, FewShotConfig):
     """
 
     task: str = Field("shapes", max_length=40)
-    sigma: float | None = knob(None, "Noise σ at each pixel.", unit="grey levels", lo=0.0, hi=2.0, step=0.05)
-    # Narrower than the core's, so that a slider can be set by hand and Explore can show the result.
-    steps: int = knob(5, "Steps T in training; twice as many in test.", unit="steps", lo=1, hi=30)
-    tau: float | None = knob(
-        None, "Time constant of the decay; the protocol's own if not given.", unit="steps", lo=0.05, hi=40.0,
+    sigma: float | None = knob(
+        None,
+        "How noisy the training and test images are. Raise it until both models fail, and see which fails "
+        "first.",
+        unit="grey levels",
+        lo=0.0,
+        hi=2.0,
         step=0.05,
-    )  # fmt: skip
-    updates: int = knob(0, "Updates of each model; 0 is the protocol's own number.", lo=0, hi=2000, step=10)
-    seed: int = knob(0, "Seed of weights, examples, noise and order.", lo=0, hi=LARGEST_SEED)
-    seconds: int = knob(
-        0, "End the run after so many seconds; 0 is the longest allowed.", unit="s", lo=0, hi=600, step=5
     )
-    k: int = knob(5, "Seeds to repeat the run over.", unit="seeds", lo=2, hi=12)
+    # Narrower than the core's, so that a slider can be set by hand and Explore can show the result.
+    steps: int = knob(5, HELP["steps"], unit="steps", lo=1, hi=30)
+    tau: float | None = knob(
+        None, HELP["tau"], unit="steps", lo=0.05, hi=40.0, step=0.05,
+    )  # fmt: skip
+    updates: int = knob(0, HELP["updates"], lo=0, hi=2000, step=10)
+    seed: int = knob(
+        0,
+        "Draws other weights, examples, noise and order for both models. Try several before you "
+        "believe a gap.",
+        lo=0,
+        hi=LARGEST_SEED,
+    )
+    seconds: int = knob(
+        0,
+        "Ends the run after so long and keeps what was learned. 0 lets it take the longest allowed.",
+        unit="s",
+        lo=0,
+        hi=600,
+        step=5,
+    )
+    k: int = knob(
+        5,
+        "How often both models are trained anew. The more, the narrower the interval of their difference, "
+        "and the longer it takes.",
+        unit="seeds",
+        lo=2,
+        hi=12,
+    )
     own: tuple[Annotated[str, Field(max_length=3020)], ...] = Field((), max_length=32)
     job: str = Field("", pattern=JOB)
     rungs: tuple[Annotated[str, Field(pattern=JOB)], ...] = Field((), max_length=4)

@@ -25,40 +25,122 @@ class LabView(Linked):
     """The whole state of the screen. None and "" stand for 'as the checkpoint was made'."""
 
     mode: Literal["inference", "trained"] = knob(
-        "inference", "One model whose mechanisms are switched off, or four models trained with and without."
+        "inference",
+        "Switched off: one model, which never learned to do without. Trained without: four models, each "
+        "run as it was trained. The two need not agree.",
     )
-    model: str = Field("", max_length=80)
-    sigma: float | None = knob(None, "Noise σ at each pixel.", unit="grey levels", lo=0.0, hi=2.0, step=0.05)
-    image: int = knob(7, "Which image is drawn.", lo=0, hi=LARGEST_SEED)
-    noise: int = knob(0, "Which noise is drawn on it.", lo=0, hi=LARGEST_SEED)
-    T: int = knob(60, "Steps of the run.", unit="steps", lo=8, hi=120)
-    tau: float | None = knob(None, "Time constant of the decay.", unit="steps", lo=0.05, hi=40.0, step=0.05)
+    model: str = Field(
+        "",
+        max_length=80,
+        json_schema_extra={
+            "help": "A checkpoint whose loop is closed: it is run in all four ways. Try one that was trained "
+            "without a mechanism."
+        },
+    )
+    sigma: float | None = knob(
+        None,
+        "How noisy the image is: a shape has grey level 1 on 0. Raise it, and see which variant loses the "
+        "mask first.",
+        unit="grey levels",
+        lo=0.0,
+        hi=2.0,
+        step=0.05,
+    )
+    image: int = knob(
+        7,
+        "Draws another image for all four. A verdict may hold on one and not on the next.",
+        lo=0,
+        hi=LARGEST_SEED,
+    )
+    noise: int = knob(
+        0, "Draws other noise on the same image: see which verdicts stay.", lo=0, hi=LARGEST_SEED
+    )
+    T: int = knob(
+        60,
+        "How long all four run; the later half is judged. Go far past the training length to tell rest from "
+        "slow drift.",
+        unit="steps",
+        lo=8,
+        hi=120,
+    )
+    tau: float | None = knob(
+        None,
+        "After so many steps an update counts 1/e as much. Make it large, and the clock stops hiding what "
+        "still moves.",
+        unit="steps",
+        lo=0.05,
+        hi=40.0,
+        step=0.05,
+    )
     eigenvalue: float | None = knob(
-        None, "Negative damps, 0 leaves the gain at 1, positive lets it grow.", lo=-2.0, hi=2.0, step=0.1
+        None,
+        "Negative damps every update, 0 leaves the gain at 1, positive makes it grow. Pull it above 0: the "
+        "proof is withdrawn, and the state diverges.",
+        lo=-2.0,
+        hi=2.0,
+        step=0.1,
     )
     eigenvalue_v: float | None = knob(
         None,
-        "The feedback neurons' own eigenvalue, if it differs from the others'.",
+        "Gives what is fed back a gain of its own. Leave the other negative and set this to 0: the answer is "
+        "damped, the feedback is not.",
         lo=-2.0,
         hi=2.0,
         step=0.1,
     )
     focus: Literal["softmax, decay", "softmax only", "decay only", "neither"] = knob(
-        NAMES[0], "Which of the four the sections below look at."
+        NAMES[0],
+        "Clock, certificate, local stability and kick are about this one variant. Compare “softmax, decay” "
+        "with “neither”.",
     )
-    t: int | None = knob(None, "Step on show, the last by default.", lo=0, hi=128)
-    log: bool = knob(True, "Logarithmic axes for all but F1.")
-    plane: Literal["all", "first"] = knob("all", "Plane of all four runs, or of the run with everything on.")
-    frozen: bool = knob(False, "Draw the runs whose clock is held, in all panels.")
+    t: int | None = knob(
+        None, "Masks, paths and F1 are shown at this step. Pull it back to watch the four part.", lo=0, hi=128
+    )
+    log: bool = knob(
+        True,
+        "Powers of ten for all curves but F1: what decays exponentially becomes a straight line. Off, see "
+        "how little the late steps add.",
+    )
+    plane: Literal["all", "first"] = knob(
+        "all",
+        "All four share one plane that shows where they part; that of “softmax, decay” alone shows its own "
+        "path best. Fitted with the clock running.",
+    )
+    frozen: bool = knob(
+        False,
+        "Table, masks, curves and paths then show the runs that keep the gain of one step. Turn it on to "
+        "see which masks still move once nothing damps them.",
+    )
     clock: int = knob(
-        0, "Hold the clock from this step on and keep iterating; the verdicts judge from there.",
+        0,
+        "The held runs keep this step's gain from there on, and all verdicts judge what follows it. At 0 "
+        "nothing is damped; try a late step, where too little gets through to tell.",
         unit="step", lo=0, hi=100,
     )  # fmt: skip
-    at: int = knob(5, "Take the state of the run, clock going, at this step.", unit="step", lo=1, hi=100)
+    at: int = knob(
+        5,
+        "Examines and kicks the state that the run, clock running, has at this step. Try an early and a late "
+        "one: late updates are too small to undo a kick.",
+        unit="step",
+        lo=1,
+        hi=100,
+    )
     local: bool = False
     kick: bool = False
-    size: float = knob(0.1, "Length of the kick.", unit="of ‖h‖", lo=0.01, hi=2.0, step=0.01)
-    direction: Literal["random", "leading eigenvector"] = knob("random", "Where the kick points.")
+    size: float = knob(
+        0.1,
+        "How far the state is pushed. Start small, where the eigenvalues hold, then raise it until the mask "
+        "changes.",
+        unit="of ‖h‖",
+        lo=0.01,
+        hi=2.0,
+        step=0.01,
+    )
+    direction: Literal["random", "leading eigenvector"] = knob(
+        "random",
+        "Which way the state is pushed: any way, or along the change that grows most while the clock is "
+        "held. Compare how much of each is left.",
+    )
 
 
 @dataclass(frozen=True)

@@ -38,23 +38,73 @@ class View(Linked):
     task: str = Field("shapes", max_length=40)
     model: str = Field("", max_length=80)
     beside: str = Field("", max_length=80)
-    sigma: float | None = knob(None, "Noise σ at each pixel.", unit="grey levels", lo=0.0, hi=2.0, step=0.05)
-    image: int = knob(0, "Which image is drawn.", lo=0, hi=LARGEST_SEED)
-    noise: int = knob(0, "Which noise is drawn on it.", lo=0, hi=LARGEST_SEED)
-    T: int | None = knob(None, "Steps of the run.", unit="steps", lo=1, hi=60)
-    auto: bool = knob(
-        False, f"Stop where {AUTO.reason}, after T steps at the latest. Later steps can still be looked at."
+    sigma: float | None = knob(
+        None,
+        "How noisy the image is: a shape has grey level 1 on 0. Raise it past what the model was trained at, "
+        "and compare the two models.",
+        unit="grey levels",
+        lo=0.0,
+        hi=2.0,
+        step=0.05,
     )
-    loop: bool = knob(True, "Feed v back; off sets v̂ := 0, so F sees the image alone.")
-    softmax: bool = knob(True, "Project v onto the simplex before it is fed back (E2).")
-    decay: bool = knob(True, "Damp the updates over time (E4).")
-    tau: float | None = knob(None, "Time constant of the decay.", unit="steps", lo=0.05, hi=40.0, step=0.05)
-    eigenvalue: float | None = knob(None, "Eigenvalue of A, for all neurons.", lo=-2.0, hi=2.0, step=0.1)
+    image: int = knob(0, "Draws another image. Try several: one may be an exception.", lo=0, hi=LARGEST_SEED)
+    noise: int = knob(
+        0, "Draws other noise on the same image: see how much of the mask was luck.", lo=0, hi=LARGEST_SEED
+    )
+    T: int | None = knob(
+        None,
+        "How long the loop runs. Go past its training length to see whether the mask holds.",
+        unit="steps",
+        lo=1,
+        hi=60,
+    )
+    auto: bool = knob(
+        False, f"Stops where {AUTO.reason}, after T steps at the latest. Later steps can still be looked at."
+    )
+    loop: bool = knob(
+        True,
+        "Feeds v back into F. Off, v̂ := 0 and F sees the image alone: watch what the mask loses, on "
+        "grouping above all.",
+    )
+    softmax: bool = knob(
+        True,
+        "Puts each pixel's v̂ on the simplex before it is fed back (E2). Off, v is only normalised: see "
+        "whether the mask stays steady.",
+    )
+    decay: bool = knob(
+        True,
+        "Damps every update more than the one before (E4). Off, all count in full: watch ‖h‖ grow while the "
+        "mask may stay.",
+    )
+    tau: float | None = knob(
+        None,
+        "After so many steps an update counts 1/e as much. Make it small and the answer freezes early; "
+        "large, and late steps still correct it.",
+        unit="steps",
+        lo=0.05,
+        hi=40.0,
+        step=0.05,
+    )
+    eigenvalue: float | None = knob(
+        None,
+        "Negative damps every update, 0 leaves it whole, positive makes each larger than the last. Pull it "
+        "above 0 to see the state run away.",
+        lo=-2.0,
+        hi=2.0,
+        step=0.1,
+    )
     clock: int | None = knob(
-        None, "Freeze the decay's clock at this step from the start.", unit="step", lo=0, hi=60
+        None,
+        "Every update gets the gain of this step: 1 at 0, next to nothing late. Try 0, and see whether the "
+        "mask comes to rest undamped.",
+        unit="step",
+        lo=0,
+        hi=60,
     )
     kernel: Literal["", "none", "fractional"] = knob(
-        "", "Extra weight on the updates, as in the authors' code."
+        "",
+        "fractional weighs the updates once more as the authors' code does, by a factor that falls to 0 at "
+        "step T. Compare F1 at the end.",
     )
     drawing: str = Field("", max_length=3000)
     cue: tuple[Annotated[int, Field(ge=0, le=511)], Annotated[int, Field(ge=0, le=511)]] | None = None
@@ -69,7 +119,9 @@ class View(Linked):
     curve: Literal["f1", "iou", "update", "entropy", "norms"] = knob("f1", "Curve over time.")
     scale: Literal["log", "linear"] = knob("log", "Axis of the norms and of the relative update.")
     draws: bool = knob(
-        False, "Run 16 noise draws of the image, untouched: a cloud in the plane, bands on the curves."
+        False,
+        "Runs the same image under 16 other noises, with no intervention: a cloud in the plane, bands on the "
+        "curves. A difference inside the band may be luck.",
     )
     hide: tuple[Part, ...] = Field((), max_length=20)
 

@@ -89,4 +89,4 @@ def test_help_tells_every_knob_with_its_range(capsys):
     with pytest.raises(SystemExit):
         main(["train", "shapes-paper", "--help"])
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    assert "Time constant of the decay. [0.05 to 1000 steps]" in text
+    assert "late steps still correct it. [0.05 to 1000 steps]" in text

@@ -100,8 +100,24 @@ function refill(holder, items) {
   if (at >= 0) holder.children[Math.min(at, items.length - 1)]?.focus();
 }
 
+// What an intervention does to the run from the step on show, and what to look for.
+const HINTS = {
+  "Cut the loop": "From here v̂ := 0 and F sees the image alone. Cut it half-way, and watch what the mask loses.",
+  "Close the loop": "From here v is fed back to F again. See whether the mask takes up what it lost.",
+  "Softmax off": "From here v is only normalised before it is fed back. Compare the mask with the run left alone.",
+  "Softmax on": "From here each pixel's v̂ lies on the simplex again. See whether the mask grows steadier.",
+  "Decay off": "From here every update counts in full. Lift it late: does a mask that stood still move on?",
+  "Decay on": "From here updates are damped again as the clock says. See where the mask comes to rest.",
+  "Freeze the clock": "From here updates keep the gain they have now. A mask that then moves was only switched off.",
+  "Run the clock": "From here the gain falls again with every step. See where the mask comes to rest.",
+  "Swap the image": "From here the model sees another image, and the state stays. Does the old mask let go?",
+  "Kick h": "Adds noise of the size beside it to every neuron of h. Kick early and late, and compare what is left.",
+  "Paint v": "Paints into the feedback neurons what they hold where the model sees shape. Does the answer follow?",
+  "Erase mask": "Wipes the state to what it holds where the model sees background. Does the mask grow back?",
+};
+
 function button(text, label, act, pressed) {
-  const element = Object.assign(document.createElement("button"), { textContent: text, title: label });
+  const element = Object.assign(document.createElement("button"), { textContent: text, title: HINTS[text] ?? label });
   element.setAttribute("aria-label", label);
   if (pressed !== undefined) element.setAttribute("aria-pressed", pressed);
   element.addEventListener("click", act);
@@ -131,6 +147,7 @@ function buildActs(S) {
   const size = Object.assign(document.createElement("input"), { type: "number", min: 0.1, max: 100, step: 0.1, value: S.kick ?? 1 });
   size.className = "kick-size";
   size.setAttribute("aria-label", "Size of the kick: standard deviation at each neuron");
+  size.title = "How much noise the kick adds. Start small, and raise it until the mask no longer comes back.";
   size.addEventListener("change", () => {
     S.kick = Math.min(100, Math.max(0.1, +size.value || 1));
     size.value = S.kick;

@@ -1,0 +1,72 @@
+"""Help says more than the label it stands beside: what a control does to the run, and what to try."""
+
+import re
+from html.parser import HTMLParser
+
+import driven
+import pytest
+
+from fbseg_core.config import FewShotConfig, GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
+from fbseg_core.knobs import knobs
+from pages.ui import few_shot_view, player, stability_view, view
+
+SETTINGS = (Switches, ModelConfig, ShapesConfig, GroupingConfig, TrainConfig, FewShotConfig)
+OPENS = {"Lesson", "Preset", "Your runs"}  # menus of what is on show
+PAGES = {"pages/explore.py": {}, "pages/stability.py": {"T": "12"}, "pages/few_shot.py": {}}
+
+
+def words(text):
+    return set(re.findall(r"\w+", text.lower().replace("_", " ")))
+
+
+def tells(text, label):
+    """Whether it is at least a sentence, and not one made of the label."""
+    return text.endswith((".", "?")) and len(words(text) - words(label)) >= 6
+
+
+@pytest.mark.parametrize("config", SETTINGS)
+def test_no_setting_s_help_is_its_name_over_again(config):
+    for knob in knobs(config).values():
+        assert knob.name == "name" or words(knob.help) - words(knob.name), knob
+
+
+@pytest.mark.parametrize("screen", [view.View, stability_view.LabView, few_shot_view.LabView])
+def test_every_number_and_switch_of_a_screen_has_a_sentence_of_help(screen):
+    drawn = {"layer", "channel", "against", "plane", "points", "chart", "curve", "t"}  # by the player
+    for knob in knobs(screen).values():
+        if knob.help and not (screen is view.View and knob.name in drawn):
+            assert tells(knob.help, knob.name), (knob.name, knob.help)
+
+
+@pytest.mark.parametrize("file", PAGES)
+def test_every_slider_toggle_and_choice_on_a_screen_says_what_it_does(file):
+    at = driven.app(file, **PAGES[file])
+    shown = [*at.slider, *at.toggle, *at.radio, *(menu for menu in at.selectbox if menu.label not in OPENS)]
+    assert len(shown) > 5
+    for widget in shown:
+        assert tells(widget.proto.help, widget.label), (widget.label, widget.proto.help)
+
+
+class Titles(HTMLParser):
+    """Label and title of every menu and slider of the player."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag in ("select", "input"):
+            attrs = dict(attrs)
+            self.found.append((attrs["aria-label"], attrs.get("title", "")))
+
+
+def test_the_player_s_menus_sliders_and_interventions_say_what_they_do():
+    parser = Titles()
+    parser.feed((player.HERE / "player.html").read_text())
+    script = (player.HERE / "build.js").read_text()
+    hints = re.findall(r'^  "([^"]+)": "([^"]+)",$', script, re.M)
+    assert len(parser.found) == 10 and len(hints) == 12
+    for label, title in parser.found + hints:
+        assert tells(title, label), (label, title)
+    for text, _ in hints:  # each belongs to a button
+        assert script.count(f'"{text}"') >= 2
