@@ -128,9 +128,8 @@ def fit(
     first, best, stale = 0, -math.inf, 0
     if resume is not None:
         first, best, stale = resume.update, resume.best, resume.stale
-        shapes = {name: value.shape for name, value in model.state_dict().items()}
         try:
-            if shapes != {name: value.shape for name, value in resume.model.items()}:
+            if _kinds(model.state_dict()) != _kinds(resume.model):
                 raise ValueError
             model.load_state_dict(resume.model)
             _load_optimiser(optimiser, names, resume.optimiser)
@@ -155,7 +154,7 @@ def fit(
         fault = _fault(losses, 1 if model.config.kind == "feedforward" else steps, norm)
         if fault is None:
             optimiser.step()
-            finite = all(bool(torch.isfinite(weight).all()) for weight in model.parameters())
+            finite = all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
             fault = None if finite else "the weights are no longer finite numbers"
         model.eval()
         if fault is not None:
@@ -269,6 +268,7 @@ def _save_optimiser(optimiser: torch.optim.Optimizer, names: dict[int, str]) -> 
 def _load_optimiser(
     optimiser: torch.optim.Optimizer, names: dict[int, str], saved: dict[str, Tensor]
 ) -> None:
+    """Raises KeyError or ValueError for a state that is not one of Adam's on these weights."""
     weights: dict[str, Any] = {name: {} for name in names.values()}
     for full, value in saved.items():
         name, key = full.rsplit("/", 1)
@@ -276,4 +276,12 @@ def _load_optimiser(
     by_name = {names[id(w)]: w for group in optimiser.param_groups for w in group["params"]}
     for name, values in weights.items():
         if values:
+            moment = (by_name[name].shape, by_name[name].dtype)
+            kinds = {"step": (torch.Size(), torch.float32), "exp_avg": moment, "exp_avg_sq": moment}
+            if _kinds(values) != kinds or values["step"] < 0 or (values["exp_avg_sq"] < 0).any():
+                raise ValueError(name)
             optimiser.state[by_name[name]] = values
+
+
+def _kinds(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (value.shape, value.dtype) for name, value in tensors.items()}

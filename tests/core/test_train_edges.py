@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from fbseg_core.train import PROTOCOLS, fit, learning_rate, objective, trajector
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
 TASK = ShapesConfig(side=16, sigma=0.2)
+RESUMED = TrainConfig(batch=1, updates=2, steps_min=2, steps_max=2)
 SHORT = TrainConfig(batch=2, updates=4, steps_min=3, steps_max=3, schedule="constant", lr=0.01, clip=0.0)
 OBJECTIVES = [TrainConfig(), TrainConfig(loss="final"), TrainConfig(loss_from=0.5)]
 
@@ -263,3 +265,29 @@ def test_grouping_can_be_trained_too():
     model = build(SMALL.replace(in_channels=2))
     progress = list(fit(model, GroupingConfig(side=16, winding=0.2, scale=1.5), SHORT))
     assert len(progress) == 4 and all(p.stopped is None for p in progress)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"head.bias/step": torch.tensor(-1.0)},
+        {"head.bias/exp_avg": torch.ones(3)},
+        {"head.bias/exp_avg": torch.ones(2, dtype=torch.int64)},
+        {"head.bias/exp_avg_sq": -torch.ones(2)},
+        {"head.bias/more": torch.ones(2)},
+    ],
+)
+def test_a_state_of_another_optimiser_is_not_resumed(change):
+    model = build(SMALL)
+    state = next(fit(model, TASK, RESUMED)).snapshot()
+    with pytest.raises(ConfigError, match="resume"):
+        next(fit(model, TASK, RESUMED, replace(state, optimiser=state.optimiser | change)))
+
+
+def test_statistics_of_batch_norm_that_overflow_end_the_run_with_what_was_good():
+    model = build(SMALL.replace(norm="batch"))
+    first = next(weight for weight in model.parameters() if weight.dim() == 4)
+    first.data *= 1e25  # the activations are finite numbers, their variance is not
+    steps = list(fit(model, TASK, TrainConfig(batch=2, updates=2, steps_min=2, steps_max=2)))
+    assert "no longer" in steps[0].stopped and len(steps) == 1
+    assert all(value.isfinite().all() for value in model.state_dict().values())
