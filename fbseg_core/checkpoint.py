@@ -6,37 +6,34 @@ type and values. Pickled files are refused; there is no fallback. Files are repl
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-import math
-import os
 import platform
-import tempfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.dynamics import Model, build, count_weights
 from fbseg_core.knobs import ConfigError
 from fbseg_core.tasks import parse_task
+from fbseg_core.tensor_files import (
+    LONGEST_NAME,
+    CheckpointError,
+    check_finite,
+    metadata_of,
+    read_tensors,
+    write_tensors,
+)
 from fbseg_core.train import TrainingState, check_fit
 
 FORMAT = "fbseg-checkpoint/1"
 STATE_FORMAT = "fbseg-training-state/1"
 FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
-LARGEST = 64 * 2**20  # bytes; the checkpoints that ship are under 6 MB
-LONGEST_CARD = 2**20  # bytes of header
-
-
-class CheckpointError(ValueError):
-    """A file is not a checkpoint that this version can read. The message is fit for a visitor."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,16 @@ class Card:
 
 
 def save(model: Model, card: Card, path: str | Path) -> Card:
-    """Write model and card to `path`, atomically; returns the card as written, digest included."""
+    """Write model and card to `path`, atomically; returns the card as written, digest included.
+
+    Raises CheckpointError, and leaves `path` alone, for what `load` would refuse; OSError where it cannot
+    be written.
+    """
+    path = Path(path)
     tensors = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
-    _check_finite(tensors)
+    check_finite(tensors, path)
+    if card.model != model.config:
+        raise CheckpointError("the card is of another model than the weights.", path)
     settings = {"model": card.model, "task": card.task, "train": card.train}
     settings = {key: value.model_dump(mode="json") for key, value in settings.items()}
     written = Card(
@@ -76,8 +80,12 @@ def save(model: Model, card: Card, path: str | Path) -> Card:
         }
     )
     plain = {**{f.name: getattr(written, f.name) for f in fields(Card)}, **settings}
-    metadata = {"format": FORMAT, "card": json.dumps(plain, allow_nan=False)}
-    write_whole(Path(path), save_tensors(tensors, metadata))
+    try:
+        metadata = {"format": FORMAT, "card": json.dumps(plain, allow_nan=False)}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"its card cannot be written ({error}).", path) from None
+    _parse_card(path, metadata)
+    write_tensors(path, tensors, metadata)
     return written
 
 
@@ -87,20 +95,21 @@ def load(name_or_path: str | Path) -> tuple[Model, Card]:
     Raises CheckpointError, with one sentence, for any file that is not a sound checkpoint.
     """
     path = _find(name_or_path)
-    metadata, tensors = _read(path, FORMAT)
+    metadata, tensors = read_tensors(path, FORMAT)
     card = _parse_card(path, metadata)
     held = sum(value.numel() for value in tensors.values())
     if count_weights(card.model) > held:  # before anything of that size is made
         raise CheckpointError(
-            f"{path.name}: its card describes a model of {count_weights(card.model):,} weights, but the file "
-            f"holds {held:,} numbers."
+            f"its card describes a model of {count_weights(card.model):,} weights, but the file "
+            f"holds {held:,} numbers.",
+            path,
         )
     model = build(card.model)
     _check_against(path, tensors, model.state_dict())
-    _check_finite(tensors, path.name)
+    check_finite(tensors, path)
     settings = {k: getattr(card, k).model_dump(mode="json") for k in ("model", "task", "train")}
     if _digest(tensors, settings) != card.digest:
-        raise CheckpointError(f"{path.name}: its content does not match its digest; the file was altered.")
+        raise CheckpointError("its content does not match its digest; the file was altered.", path)
     model.load_state_dict(tensors)
     return model.eval(), card
 
@@ -108,7 +117,7 @@ def load(name_or_path: str | Path) -> tuple[Model, Card]:
 def read_card(name_or_path: str | Path) -> Card:
     """The card alone, without building a model. Raises CheckpointError."""
     path = _find(name_or_path)
-    return _parse_card(path, _header(path, FORMAT))
+    return _parse_card(path, metadata_of(path, FORMAT))
 
 
 def shipped() -> list[str]:
@@ -117,33 +126,42 @@ def shipped() -> list[str]:
 
 
 def save_training(state: TrainingState, path: str | Path) -> None:
-    """Write a run's state, atomically, so that `fit(…, resume=…)` can go on with it."""
+    """Write a run's state, atomically, so that `fit(…, resume=…)` can go on with it. Raises as `save`."""
+    path = Path(path)
     tensors = {f"model/{name}": value for name, value in state.model.items()}
     tensors |= {f"optimiser/{name}": value for name, value in state.optimiser.items()}
     numbers = {"update": state.update, "best": state.best, "stale": state.stale}
     metadata = {"format": STATE_FORMAT, "state": json.dumps(numbers)}
-    write_whole(Path(path), save_tensors({k: v.contiguous() for k, v in tensors.items()}, metadata))
+    _parse_training(path, metadata, tensors)
+    write_tensors(path, {name: value.contiguous() for name, value in tensors.items()}, metadata)
 
 
 def load_training(path: str | Path) -> TrainingState:
     """Read what `save_training` wrote. Raises CheckpointError."""
     path = _existing(Path(path))
-    metadata, tensors = _read(path, STATE_FORMAT)
+    return _parse_training(path, *read_tensors(path, STATE_FORMAT))
+
+
+def _parse_training(path: Path, metadata: dict[str, str], tensors: dict[str, Tensor]) -> TrainingState:
     try:
         numbers = json.loads(metadata.get("state", ""))
-        update, best, stale = numbers["update"], float(numbers["best"]), numbers["stale"]
-        if not all(type(n) is int and n >= 0 for n in (update, stale)) or math.isnan(best):
+        update, best, stale = numbers["update"], numbers["best"], numbers["stale"]
+        if not all(type(n) is int and n >= 0 for n in (update, stale)):
             raise ValueError
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
-        raise CheckpointError(f"{path.name}: its record of the run is unreadable.") from None
+        if type(best) not in (int, float) or not best <= 1:  # an F1, or −∞ before the first; NaN is neither
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CheckpointError("its record of the run is unreadable.", path) from None
     parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition("/")
         if part not in parts:
-            raise CheckpointError(f"{path.name}: has an unknown tensor {name!r:.60}.")
+            raise CheckpointError(f"has an unknown tensor {name!r}.", path)
+        if value.dtype not in (torch.float32, torch.int64):
+            raise CheckpointError(f"{name!r} is {value.dtype}, which no run has.", path)
         parts[part][rest] = value
-    _check_finite(parts["model"], path.name)
-    return TrainingState(update, parts["model"], parts["optimiser"], best, stale)
+    check_finite(tensors, path)
+    return TrainingState(update, parts["model"], parts["optimiser"], float(best), stale)
 
 
 def _find(name_or_path: str | Path) -> Path:
@@ -151,8 +169,9 @@ def _find(name_or_path: str | Path) -> Path:
     if not path.suffix and path.name == str(name_or_path):
         path = FOLDER / f"{name_or_path}.safetensors"
         if not _is_file(path):
-            known = ", ".join(shipped()) or "none"
-            raise CheckpointError(f"There is no checkpoint {str(name_or_path)!r:.60}; there are: {known}.")
+            near = difflib.get_close_matches(path.stem[:LONGEST_NAME], shipped(), cutoff=0.0)
+            known = f"the nearest are {', '.join(near)}" if near else "none ships"
+            raise CheckpointError(f"There is no checkpoint {str(name_or_path)!r:.60}; {known}.")
     return _existing(path)
 
 
@@ -169,40 +188,6 @@ def _existing(path: Path) -> Path:
     return path
 
 
-def _header(path: Path, expected: str) -> dict[str, str]:
-    """The metadata of a safetensors file, with its size and format checked first."""
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise CheckpointError(f"{path.name}: {size >> 20} MB is more than a checkpoint may have.")
-    with path.open("rb") as file:
-        start = file.read(8)
-        length = int.from_bytes(start, "little")
-        if len(start) < 8 or not 2 <= length <= min(LONGEST_CARD, size - 8):
-            raise CheckpointError(
-                f"{path.name}: this is not a safetensors file; pickled checkpoints are not accepted."
-            )
-        raw = file.read(length)
-    try:
-        metadata = json.loads(raw).get("__metadata__")
-    except (ValueError, AttributeError, RecursionError):
-        raise CheckpointError(
-            f"{path.name}: this is not a safetensors file; pickled checkpoints are not accepted."
-        ) from None
-    found = metadata.get("format") if isinstance(metadata, dict) else None
-    if found != expected:
-        raise CheckpointError(f"{path.name}: its format is {found!r:.60}; this version reads {expected!r}.")
-    return metadata
-
-
-def _read(path: Path, expected: str) -> tuple[dict[str, str], dict[str, Tensor]]:
-    metadata = _header(path, expected)
-    try:
-        tensors = load_tensors(path.read_bytes())
-    except (SafetensorError, ValueError, KeyError, RuntimeError, AttributeError) as error:
-        raise CheckpointError(f"{path.name}: the file is damaged ({error!s:.120}).") from None
-    return metadata, tensors
-
-
 def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
     try:
         plain = json.loads(metadata.get("card", ""))
@@ -217,34 +202,32 @@ def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
         in_range = all(type(value) in (int, float) and 0 <= value <= 1 for value in scores)
         whole = all(type(card[key]) is int and card[key] >= 0 for key in ("updates", "images", "eval_seed"))
         words = all(type(card[key]) is str for key in ("protocol", "digest"))
-        if not (in_range and whole and words and isinstance(card["versions"], dict)):
+        versions = isinstance(card["versions"], dict) and all(
+            type(v) is str for v in card["versions"].values()
+        )
+        if not (in_range and whole and words and versions):
             raise ConfigError("an entry is of the wrong type or out of range")
         check_fit(card["model"], card["task"])
     except ConfigError as error:
-        raise CheckpointError(f"{path.name}: its card is refused: {error}") from None
+        raise CheckpointError(f"its card is refused: {error}", path) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}"
-        raise CheckpointError(f"{path.name}: its card is unreadable ({reason:.120}).") from None
+        raise CheckpointError(f"its card is unreadable ({reason}).", path) from None
     return Card(**card)
 
 
 def _check_against(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     for name in expected.keys() - tensors.keys():
-        raise CheckpointError(f"{path.name}: the tensor {name!r} is missing.")
+        raise CheckpointError(f"the tensor {name!r} is missing.", path)
     for name in tensors.keys() - expected.keys():
-        raise CheckpointError(f"{path.name}: the tensor {name!r:.80} does not belong to this model.")
+        raise CheckpointError(f"the tensor {name!r:.80} does not belong to this model.", path)
     for name, value in tensors.items():
         if value.shape != expected[name].shape or value.dtype != expected[name].dtype:
             raise CheckpointError(
-                f"{path.name}: {name!r} is {value.dtype} {tuple(value.shape)}, the model needs "
-                f"{expected[name].dtype} {tuple(expected[name].shape)}."
+                f"{name!r} is {value.dtype} {tuple(value.shape)}, the model needs "
+                f"{expected[name].dtype} {tuple(expected[name].shape)}.",
+                path,
             )
-
-
-def _check_finite(tensors: dict[str, Tensor], where: str = "The model") -> None:
-    for name, value in tensors.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise CheckpointError(f"{where}: {name!r:.80} holds values that are not finite numbers.")
 
 
 def _digest(tensors: dict[str, Tensor], settings: dict[str, Any]) -> str:
@@ -254,19 +237,3 @@ def _digest(tensors: dict[str, Tensor], settings: dict[str, Any]) -> str:
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
         digest.update(value.numpy().tobytes())
     return digest.hexdigest()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace `path` by `content`, whole or not at all. Raises OSError where it cannot be written."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

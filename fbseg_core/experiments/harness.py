@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from fbseg_core.checkpoint import write_whole
 from fbseg_core.knobs import ConfigError
+from fbseg_core.tensor_files import write_whole
 
 if TYPE_CHECKING:
     from fbseg_core.experiments.report import Finding, Panel

@@ -10,8 +10,9 @@ import re
 import tempfile
 from pathlib import Path
 
-from fbseg_core.checkpoint import LARGEST, Card, CheckpointError, load, read_card, save
+from fbseg_core.checkpoint import Card, CheckpointError, load, read_card, save
 from fbseg_core.dynamics import Model, count_weights
+from fbseg_core.tensor_files import LARGEST
 from pages.ui.jobs import Limits
 from pages.ui.jobs.folder import default_root
 from pages.ui.view import View

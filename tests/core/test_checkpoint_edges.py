@@ -1,18 +1,20 @@
 import json
 import os
 import stat
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save, save_file
 
-from fbseg_core import checkpoint
+from fbseg_core import checkpoint, tensor_files
 from fbseg_core.checkpoint import Card, CheckpointError, load, load_training, read_card, save_training
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import build
 from fbseg_core.rollout import rollout
 from fbseg_core.tasks import make_batch
+from fbseg_core.tensor_files import LARGEST, LONGEST_MESSAGE
 from fbseg_core.train import TrainingState, fit
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2)
@@ -30,7 +32,7 @@ def path(tmp_path):
 def refused(path, read=load):
     with pytest.raises(CheckpointError) as error:
         read(path)
-    assert str(error.value) and "\n" not in str(error.value)
+    assert str(error.value).isprintable() and 0 < len(str(error.value)) <= LONGEST_MESSAGE
     return str(error.value)
 
 
@@ -168,13 +170,13 @@ def test_a_file_without_metadata_is_refused(path):
 
 def test_a_file_larger_than_any_checkpoint_is_refused_unread(path):
     with path.open("r+b") as file:
-        file.truncate(checkpoint.LARGEST + 1)
+        file.truncate(LARGEST + 1)
     assert "64 MB" in refused(path)
 
 
-def test_unknown_names_are_answered_with_the_known_ones():
-    message = refused("no-such-model")
-    assert checkpoint.shipped() and all(name in message for name in checkpoint.shipped())
+def test_unknown_names_are_answered_with_the_nearest_known_ones():
+    message = refused("shapes-feedbak")
+    assert "shapes-feedback" in message and sum(name in message for name in checkpoint.shipped()) >= 3
 
 
 @pytest.mark.parametrize("name", ["", "..", "a\0b", "a\nb", "no/such.safetensors", "/", "."])
@@ -231,3 +233,74 @@ def test_a_card_of_a_larger_model_than_its_weights_is_refused_before_one_is_made
     card["model"] |= {"width": 128, "depth": 4}
     save_file(load_file(path), path, {"format": checkpoint.FORMAT, "card": json.dumps(card)})
     assert "describes a model of 1" in refused(path)
+
+
+def with_header(path, change):
+    """Write a file again with something about its header changed."""
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    change(header)
+    raw = json.dumps(header).encode()
+    path.write_bytes(len(raw).to_bytes(8, "little") + raw + content[8 + length :])
+
+
+@pytest.mark.parametrize("shape", [[2**63, 0], [0, 2**63], [2**40, 2**40, 0], [0] * 1000])
+def test_shapes_that_overflow_where_the_tensor_is_made_are_refused(path, tmp_path, shape):
+    empty = {"dtype": "F32", "shape": shape, "data_offsets": [0, 0]}
+    with_header(path, lambda header: header.update({"more": empty}))
+    refused(path)
+    save_training(TrainingState(1, {"a": torch.ones(1)}, {}), tmp_path / "run.training")
+    with_header(tmp_path / "run.training", lambda header: header.update({"model/b": empty}))
+    if shape[0]:
+        refused(tmp_path / "run.training", load_training)
+
+
+def test_whatever_a_file_says_of_itself_is_told_in_one_short_line(path):
+    with_header(path, lambda header: header.update({"n" * 5000: header.pop("head.bias")}))
+    refused(path)
+    long = path.rename(path.parent / f"{'n' * 200}\n.safetensors")
+    assert "n…: " in refused(long)
+    card = {"task": {"name": "shapes", "k" * 5000: 1}}
+    save_file(
+        {}, path, {"format": checkpoint.FORMAT, "card": json.dumps({**vars(CARD), **card}, default=str)}
+    )
+    refused(path, read_card)
+
+
+@pytest.mark.parametrize(
+    "card",
+    [
+        {"f1": (float("nan"),)}, {"f1": (2.0,)}, {"chance": float("inf")}, {"updates": -1}, {"images": 0.5},
+        {"versions": {"torch": float("nan")}}, {"versions": {"torch": {1}}}, {"model": SMALL.replace(u=4)},
+        {"task": GroupingConfig(side=16)}, {"f1": (0.5,) * 300_000},
+    ],
+)  # fmt: skip
+def test_save_refuses_what_load_would_refuse_and_leaves_the_old_file_alone(path, card):
+    before = path.read_bytes()
+    refused(path, lambda path: checkpoint.save(build(SMALL), replace(CARD, **card), path))
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+def test_save_refuses_more_bytes_than_load_takes(path, monkeypatch):
+    before = path.read_bytes()
+    state = TrainingState(1, {"a": torch.ones(1000)}, {})
+    monkeypatch.setattr(tensor_files, "LARGEST", 1000)
+    refused(path, lambda path: checkpoint.save(build(SMALL), CARD, path))
+    refused(path, lambda path: save_training(state, path))
+    assert path.read_bytes() == before and list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        TrainingState(1, {"a": torch.ones(1)}, {"a/exp_avg": torch.tensor([torch.inf])}),
+        TrainingState(1, {"a": torch.ones(1).double()}, {}),
+        TrainingState(1, {}, {}, best=float("nan")),
+        TrainingState(1, {}, {}, best=1.5),
+        TrainingState(-1, {}, {}),
+    ],
+)
+def test_an_unsound_training_state_is_not_saved(tmp_path, state):
+    refused(tmp_path / "run.training", lambda path: save_training(state, path))
+    assert not list(tmp_path.iterdir())

@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from fbseg_core.checkpoint import load_training, save_training, write_whole
+from fbseg_core.checkpoint import load_training, save_training
 from fbseg_core.tasks import Content
+from fbseg_core.tensor_files import UNREADABLE, write_whole
 from fbseg_core.train import TrainingState
 from pages.ui.jobs.spec import JobError, Spec
 
@@ -78,7 +78,7 @@ class Folder:
             try:
                 tensors = load_tensors(path.read_bytes())
                 examples = Content(tensors["clean"], tensors["labels"])
-            except (SafetensorError, KeyError, OSError) as error:
+            except (*UNREADABLE, OSError) as error:
                 raise JobError(f"The job's examples are unreadable ({error!s:.120}).") from None
         return Spec.parse(plain, examples)
 
