@@ -186,8 +186,7 @@ def show() -> None:
         st.warning(SCREEN.noted)
     if view.lesson in LESSONS:
         st.info(f"**{LESSONS[view.lesson].title}.** {LESSONS[view.lesson].look}")
-    run = cache.run(scene)
-    plain = cache.run(scene.untouched()) if scene.do else run
+    run, plain = cache.runs(scene)
     planes = cache.warm_up()
     plane = cache.plane(plain, view.plane, view.points) if planes.is_set() else None
     place, bar = st.container(), st.empty()

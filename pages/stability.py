@@ -208,9 +208,14 @@ def show() -> None:
     probes, local = sections.local_stability(SCREEN, variants[view.focus])
     kicks, kicked = sections.kick_test(SCREEN, variants[view.focus])
     drawn += more + probes + kicks
-    plane, told = plane_of(view, variants), stability_verdicts.told(walks, view.frozen)
+    told = stability_verdicts.told(walks, view.frozen)
+
+    def table() -> str:  # fetches the runs anew, so that no session holds on to them
+        found = {name: cache.walk_of(variant) for name, variant in variants.items()}
+        return stability_exports.table(found, plane_of(view, variants), bounds)
+
     files = [
-        ("Curves (CSV)", "curves.csv", lambda: stability_exports.table(walks, plane, bounds)),
+        ("Curves (CSV)", "curves.csv", table),
         ("Figures (HTML)", "figures.html", lambda: stability_exports.page_of(drawn, address, told)),
     ]
     if local is not None:

@@ -1,4 +1,7 @@
-"""What is computed once and shared by all visitors, read-only; the only user of st.cache_*."""
+"""What is computed once and shared by all visitors, read-only; the only user of st.cache_*.
+
+What holds much is kept in `memo()`, within BUDGET; st.cache_* keeps what is small, or the same for all.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +29,33 @@ from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import Row, path_of, read
 from fbseg_core.experiments.ladder import Rung, summary
 from fbseg_core.experiments.report import Finding, Panel
+from fbseg_core.memory import give_back_freed_memory, trim
 from fbseg_core.metrics import chance
 from fbseg_core.tasks import Batch, Content, draw, make_batch, task_of
-from pages.ui import few_shot_runs, own
+from pages.ui import few_shot_runs, own, session
 from pages.ui.jobs import Pool, watched
+from pages.ui.memo import Memo, size_of
 from pages.ui.scene import Run, Scene, compute
 from pages.ui.stability_view import Variant
 
-FREEZES = 4  # passes, five seconds apart
+# Bytes that the process keeps for the next who asks. A run of 60 steps takes up to 42 MB and is made again
+# in a moment; all else is small, and some of it took a minute: runs must not drive it out.
+BUDGET = {"runs": 96 * 2**20, "rest": 64 * 2**20}
+UPLOADS = 16 * 2**20  # bytes of examples that visitors brought along, which nothing can make again
+AT_ONCE = 2  # runs computed at the same time: each takes several times its size on the way
+FREEZES = 4  # passes
+PAUSE = 5  # seconds between two passes, and between two looks for freed memory
 DRAWS = 16
-KEPT = 16  # results that took long to make
-UPLOADS = 64  # examples that visitors brought along
+
+
+@st.cache_resource
+def memo() -> Memo:
+    """What is kept."""
+    return Memo(BUDGET, AT_ONCE)
+
+
+def _kept(shelf: str, key: tuple, make: Callable[[], Any], turn: bool = False) -> Any:
+    return memo().get(shelf, key, make, turn=turn, meanwhile=session.heed)
 
 
 @st.cache_resource
@@ -56,21 +75,24 @@ def warm_up() -> threading.Event:
         for _ in range(FREEZES):  # the first visitors' runs import and cache more: take it in as it comes
             gc.collect()
             gc.freeze()
-            time.sleep(5)
+            time.sleep(PAUSE)
+        while True:
+            trim()
+            time.sleep(PAUSE)
 
     # A second thread gains little at 64 px and takes it from another visitor; and OpenBLAS, which does not
     # know that its cores are shared, took 94 ms for a PCA that needs 2 ms on one thread.
     torch.set_num_threads(1)
     threadpool_limits(1)
+    give_back_freed_memory()
     imported = threading.Event()
     threading.Thread(target=work, daemon=True).start()
     return imported
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
 def model(name: str) -> tuple[Model, Card]:
     """A checkpoint that ships, or one of a visitor's own. Raises CheckpointError."""
-    return load(own.path_of(name) or name)
+    return _kept("rest", ("model", name), lambda: load(own.path_of(name) or name))
 
 
 class Cards(dict[str, Card]):
@@ -91,25 +113,27 @@ def cards() -> Cards:
 
 def run(scene: Scene) -> Run:
     """The run of a scene, kept for the next visitor who asks for the same."""
-    return _run(repr(scene), scene)
+    return _kept(
+        "runs", ("run", repr(scene)), lambda: compute(scene, *(model(name)[0] for name in scene.models)), True
+    )
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)  # up to 42 MB each, at T = 60
-def _run(key: str, _scene: Scene) -> Run:
-    net, other = (model(name)[0] for name in _scene.models)
-    return compute(_scene, net, other)
+def runs(scene: Scene) -> tuple[Run, Run]:
+    """The run of a scene and the untouched one: the same where nothing was done."""
+    one = run(scene)
+    return one, run(scene.untouched()) if scene.do else one
 
 
 def plane(run: Run, what: str, points: str) -> Projection:
     """The plane fitted to a run's whole trajectory, two axes; `points` as in View."""
-    return _plane(repr(run.scene), what, points, run)
 
+    def make() -> Projection:
+        truth = run.labels[0, 0] > 0
+        split = points == "regions"
+        regions = torch.stack([mask for mask in (truth, ~truth) if mask.any()]) if split else None
+        return pca(run.trajectory, 2, what=what, regions=regions)
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _plane(key: str, what: str, points: str, _run: Run) -> Projection:
-    truth = _run.labels[0, 0] > 0
-    regions = torch.stack([mask for mask in (truth, ~truth) if mask.any()]) if points == "regions" else None
-    return pca(_run.trajectory, 2, what=what, regions=regions)
+    return _kept("rest", ("plane", repr(run.scene), what, points), make)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -119,24 +143,12 @@ def costs(name: str, side: int) -> Cost:
     return cost(net, torch.zeros(1, card.model.in_channels, side, side))
 
 
-@st.cache_resource
-def _kept() -> OrderedDict[tuple, Any]:
-    return OrderedDict()
-
-
 def kept(key: tuple, make: Callable[[], Any] | None) -> Any:
     """What took long to make, for the next who asks; with None only what is there already, or None.
 
     `make` may draw its progress, which what st.cache_* holds cannot.
     """
-    held = _kept()
-    if key not in held:
-        if make is None:
-            return None
-        held[key] = make()
-        while len(held) > KEPT:
-            held.popitem(last=False)
-    return held[key]
+    return memo().peek("rest", key) if make is None else _kept("rest", key, make)
 
 
 def draws(run: Run, plane: Projection, progress: Callable[[float], None] | None) -> list[EnsembleStep] | None:
@@ -165,14 +177,12 @@ def draws(run: Run, plane: Projection, progress: Callable[[float], None] | None)
 
 def walk_of(variant: Variant) -> Walk:
     """The run of a variant, judged; about 2 MB at T = 60."""
-    return _walk(repr(variant), variant)
 
+    def make() -> Walk:
+        net = model(variant.checkpoint)[0]
+        return walk(net, batch_of(variant), variant.steps, variant.clock, variant.switches)
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _walk(key: str, _variant: Variant) -> Walk:
-    return walk(
-        model(_variant.checkpoint)[0], batch_of(_variant), _variant.steps, _variant.clock, _variant.switches
-    )
+    return _kept("rest", ("walk", repr(variant)), make, True)
 
 
 def batch_of(variant: Variant) -> Batch:
@@ -182,12 +192,11 @@ def batch_of(variant: Variant) -> Batch:
 
 def plane_of(variants: Sequence[Variant]) -> Projection:
     """The plane of these variants' runs, their clocks going."""
-    return _shared_plane(repr(variants), variants)
-
-
-@st.cache_resource(max_entries=8, show_spinner=False)
-def _shared_plane(key: str, _variants: Sequence[Variant]) -> Projection:
-    return shared_plane([walk_of(variant).clocked for variant in _variants])
+    return _kept(
+        "rest",
+        ("shared plane", repr(variants)),
+        lambda: shared_plane([walk_of(variant).clocked for variant in variants]),
+    )
 
 
 @dataclass(frozen=True)
@@ -240,16 +249,20 @@ def uploads() -> OrderedDict[str, Content]:
 
 def keep_upload(digest: str, content: Content) -> None:
     """Keep an uploaded example for as long as there is room."""
-    uploads()[digest] = content
-    while len(uploads()) > UPLOADS:
-        uploads().popitem(last=False)
+    held = uploads()
+    held[digest] = content
+    while size_of(held) > UPLOADS and len(held) > 1:
+        held.popitem(last=False)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
 def held_out(task: TaskConfig) -> tuple[Batch, float]:
     """The images that are scored while a job trains, and chance on them."""
-    batch = watched(task)
-    return batch, chance(batch.labels, len(task_of(task).class_names(task)))
+
+    def make() -> tuple[Batch, float]:
+        batch = watched(task)
+        return batch, chance(batch.labels, len(task_of(task).class_names(task)))
+
+    return _kept("rest", ("held out", task), make)
 
 
 @dataclass(frozen=True)
@@ -290,9 +303,9 @@ def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> fl
     return f1_by_step(net, _fresh(_task), 1 if net.config.kind == "feedforward" else net.config.steps)[-1]
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
 def _fresh(task: TaskConfig) -> Batch:
-    return make_batch(task, few_shot_runs.IMAGES, few_shot_runs.EVAL_SEED)
+    images = few_shot_runs.IMAGES
+    return _kept("rest", ("fresh", task, images), lambda: make_batch(task, images, few_shot_runs.EVAL_SEED))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

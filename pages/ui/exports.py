@@ -15,7 +15,7 @@ from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.halting import AUTO
 from fbseg_core.interventions import AnyIntervention
 from fbseg_core.tasks import task_of
-from pages.ui import figures, marks, own
+from pages.ui import cache, figures, marks, own
 from pages.ui.halt import stop_of
 from pages.ui.scene import Run, Scene, cues_of
 from pages.ui.session import Screen
@@ -168,16 +168,20 @@ def _arguments(values: dict) -> str:
 
 
 def show(screen: Screen, run: Run, plain: Run, names: Sequence[str]) -> None:
-    """The box at the end of the screen. Files are made when they are asked for."""
+    """The box at the end of the screen. Files are made when they are asked for.
+
+    Until then a session must not hold on to its runs, so they are fetched, or made again, by their scene.
+    """
     auto = screen.view.auto
     stop = stop_of(run) if auto else None
+    scene = run.scene
     stem = f"{run.scene.models[0]}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
     with st.expander("Take it along: files, code, links"):
         files = st.container(horizontal=True)
         for label, make, ending, kind in (
-            ("Curves (CSV)", lambda: table(run, plain), "csv", "text/csv"),
-            ("Trajectory (NPZ)", lambda: arrays(run, auto), "npz", "application/octet-stream"),
-            ("Animation (PNG)", lambda: animation(run, plain, names, stop), "png", "image/png"),
+            ("Curves (CSV)", lambda: table(*cache.runs(scene)), "csv", "text/csv"),
+            ("Trajectory (NPZ)", lambda: arrays(cache.run(scene), auto), "npz", "application/octet-stream"),
+            ("Animation (PNG)", lambda: animation(*cache.runs(scene), names, stop), "png", "image/png"),
         ):
             files.download_button(
                 label, make, f"{stem}.{ending}", kind, key=f"export-{ending}", on_click="ignore"

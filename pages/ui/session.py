@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fbseg_core import ConfigError
 from pages.ui import figures, menu
@@ -216,6 +217,12 @@ def _take_owner() -> None:
 
 def _is_token(found: object) -> bool:
     return isinstance(found, str) and _TOKEN.fullmatch(found) is not None
+
+
+def heed() -> None:
+    """Have a stop or another click take effect here, in a place that waits: it raises, as widgets do."""
+    if get_script_run_ctx(suppress_warning=True) is not None:  # a download is made outside of any script
+        st.session_state.get("page")  # a look at the state is where Streamlit looks for requests
 
 
 # ---- the player ---------------------------------------------------------------------------------------

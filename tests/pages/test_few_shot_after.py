@@ -27,9 +27,7 @@ def scored(trained):
     assert few_shot_runs.IMAGES == 200
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(few_shot_runs, "IMAGES", FEW)
-        cache._fresh.clear()
         trained.button(key="score").click().run()
-        cache._fresh.clear()
     return sound(trained)
 
 
@@ -137,7 +135,6 @@ def test_a_rung_trains_beside_the_others_on_the_same_examples_and_seed():
 
 def test_luck_is_told_seed_by_seed_and_not_called_with_too_few(monkeypatch):
     monkeypatch.setattr(few_shot_runs, "IMAGES", FEW)
-    cache._fresh.clear()
     at = done(started(updates="5", steps="2"))
     at.slider(key="few_shot-k").set_value(2).run()
     at.button(key="luck").click().run()
@@ -147,7 +144,6 @@ def test_luck_is_told_seed_by_seed_and_not_called_with_too_few(monkeypatch):
     want = [cache.final_f1(luck, index, 5, ME, spec.task) for index in range(4)]
     drawn = traces(at, "luck")
     assert drawn["feedback"] == ([0, 1], want[:2]) and drawn["feedforward"] == ([0, 1], want[2:])
-    cache._fresh.clear()
     cache.final_f1.clear()
     base = cache.pool().spec(view(at).job, ME)
     assert [run.train.seed for run in luck_of(base, 2).runs] == [0, 1, 0, 1]

@@ -282,7 +282,7 @@ def test_the_certificate_is_withdrawn_without_normalisation(monkeypatch, tmp_pat
     config = model.config.replace(delta_norm=False)
     save(build(config), Card(**{**vars(card), "model": config}), tmp_path / "shapes-feedback.safetensors")
     monkeypatch.setattr(checkpoint, "FOLDER", tmp_path)
-    caches = (cache.cards, cache.model, cache._walk, cache._shared_plane)
+    caches = (cache.cards, cache.memo())
     for held in caches:
         held.clear()
     try:

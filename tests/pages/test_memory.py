@@ -1,0 +1,115 @@
+import gc
+import os
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+import torch
+from driven import app
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.testing.v1 import AppTest
+
+from fbseg_core.memory import give_back_freed_memory, trim
+from fbseg_core.tasks import Content
+from pages.ui import cache, exports
+from pages.ui.memo import size_of
+from pages.ui.scene import scene_of
+from pages.ui.stability_view import LabView, variants_of
+from pages.ui.view import View
+
+
+def handed_over(monkeypatch):
+    """What is given to Streamlit's download buttons."""
+    given = []
+    plain = DeltaGenerator.download_button
+
+    def button(self, label, data, *more, **options):
+        given.append(data)
+        return plain(self, label, data, *more, **options)
+
+    monkeypatch.setattr(DeltaGenerator, "download_button", button)
+    monkeypatch.setattr(st, "download_button", lambda *args, **options: button(st._main, *args, **options))
+    return given
+
+
+def test_a_visitor_on_explore_holds_on_to_no_run_and_can_still_take_it_along(monkeypatch):
+    given = handed_over(monkeypatch)
+    at = app(T="7", do="swap,t:2,seed:3")
+    scene = scene_of(View(T=7, do=at.session_state["explore/view"].do), cache.cards())
+    before = exports.table(*cache.runs(scene))
+    held = weakref.ref(cache.run(scene).trajectory.h)
+    cache.memo().clear()
+    gc.collect()
+    assert held() is None
+    assert next(make() for make in given if callable(make)) == before  # made again
+
+
+def test_a_visitor_in_the_stability_lab_holds_on_to_no_run(monkeypatch):
+    given = handed_over(monkeypatch)
+    app("pages/stability.py", T="12")
+    variant = variants_of(LabView(T=12), cache.cards())["neither"]
+    held = weakref.ref(cache.walk_of(variant).clocked.sample)
+    cache.memo().clear()
+    gc.collect()
+    assert held() is None and any("neither" in str(make()) for make in given if callable(make))
+
+
+def test_a_whole_default_screen_fits_into_what_is_kept():
+    cache.memo().clear()
+    app()
+    app("pages/stability.py")
+    app()
+    kept = cache.memo().held()
+    assert all(0 < held <= cache.BUDGET[shelf] for shelf, (_, held) in kept.items())
+    assert kept["runs"][0] == 1 and size_of(cache.run(scene_of(View(), cache.cards()))) < 2**24
+
+
+def test_uploads_are_bounded_in_bytes_and_the_oldest_go():
+    cache.uploads().clear()
+    try:
+        for number in range(9):
+            clean = torch.zeros(1, 3, 512, 512)
+            cache.keep_upload(str(number), Content(clean, torch.zeros(1, 512, 512, dtype=torch.int64)))
+        assert list(cache.uploads())[-1] == "8" and "0" not in cache.uploads()
+        assert size_of(cache.uploads()) <= cache.UPLOADS
+    finally:
+        cache.uploads().clear()
+
+
+def test_a_place_that_waits_gives_way_to_a_stop():
+    def script():
+        import streamlit as st
+        from streamlit.runtime.scriptrunner import StopException, get_script_run_ctx
+
+        from pages.ui import session
+
+        state = get_script_run_ctx().session_state
+
+        def stop():
+            object.__setattr__(state, "_yield_callback", lambda: None)
+            raise StopException
+
+        st.text("began")
+        object.__setattr__(state, "_yield_callback", stop)
+        session.heed()
+        st.text("went on")
+
+    assert [text.value for text in AppTest.from_function(script).run().text] == ["began"]
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read as Linux tells it")
+def test_freed_memory_is_given_back():
+    give_back_freed_memory()
+    before = resident()
+    small = [np.ones(2**13) for _ in range(1000)]  # 64 kB each: from the pool
+    apart = [np.ones(1000) for _ in small]
+    assert resident() - before > 50e6
+    del small
+    trim()
+    assert resident() - before < 25e6 and len(apart) == 1000
