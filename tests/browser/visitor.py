@@ -1,0 +1,85 @@
+"""A visitor without a browser: speaks Streamlit's protocol to the server, as its front end does."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlencode
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
+
+PATIENCE = 600.0  # seconds for an answer, on the busiest machine
+
+
+class Visitor:
+    """One session. seconds: takes what each answer took, by page; faults: the red boxes that came."""
+
+    def __init__(self, url: str, seconds: dict[str, list[float]], faults: list[str]) -> None:
+        self._socket = connect(
+            f"ws{url.removeprefix('http')}/_stcore/stream",
+            subprotocols=["streamlit"], max_size=None, open_timeout=PATIENCE, ping_interval=None,
+        )  # fmt: skip
+        self._url, self._page, self._query, self._hash = url, "", "", ""
+        self._buttons: dict[str, str] = {}
+        self.timers: list[tuple[str, float]] = []
+        self.seconds, self.faults = seconds, faults
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def open(self, page: str, link: dict[str, str]) -> None:
+        """Go to a page by a link, as the address line does within one session."""
+        page = "" if page == "explore" else page
+        arrived, self._page, self._query = page != self._page, page, urlencode(link)
+        self._ask({"page_name": page} if arrived or not self._hash else {"page_script_hash": self._hash})
+
+    def press(self, key: str) -> bool:
+        """Press the button of that key; False where the page has none that can be pressed."""
+        if key not in self._buttons:
+            return False
+        self._ask({"page_script_hash": self._hash}, press=self._buttons[key])
+        return True
+
+    def tick(self) -> None:
+        """Let the page's timers run once."""
+        for fragment, _ in self.timers[:]:
+            self._ask({"page_script_hash": self._hash, "fragment_id": fragment, "is_auto_rerun": True})
+
+    def _ask(self, state: dict, press: str = "") -> None:
+        message, start = BackMsg(), time.perf_counter()
+        told = message.rerun_script
+        told.query_string = self._query
+        told.context_info.timezone = "UTC"
+        told.context_info.url = f"{self._url}/{self._page}"
+        for name, value in state.items():
+            setattr(told, name, value)
+        if press:
+            told.widget_states.widgets.add(id=press, trigger_value=True)
+        if "fragment_id" not in state:
+            self._buttons, self.timers = {}, []
+        self._socket.send(message.SerializeToString())
+        while not self._take(self._socket.recv(PATIENCE)):
+            pass
+        self.seconds.setdefault(self._page or "explore", []).append(time.perf_counter() - start)
+
+    def _take(self, raw: bytes) -> bool:
+        """One message of the server; whether it ends the answer."""
+        message = ForwardMsg.FromString(raw)
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self._hash = message.new_session.page_script_hash
+        elif kind == "page_info_changed":
+            self._query = message.page_info_changed.query_string
+        elif kind == "auto_rerun":
+            self.timers.append((message.auto_rerun.fragment_id, message.auto_rerun.interval))
+        elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
+            element = message.delta.new_element
+            what = element.WhichOneof("type")
+            if what == "button" and not element.button.disabled:
+                self._buttons[element.button.id.split("-", 2)[-1]] = element.button.id
+            if what == "exception" or (what == "alert" and element.alert.format == element.alert.ERROR):
+                body = element.exception.message if what == "exception" else element.alert.body
+                self.faults.append(f"{self._page or 'explore'}: {body:.200}")
+        early = ForwardMsg.FINISHED_EARLY_FOR_RERUN
+        return kind == "script_finished" and message.script_finished != early
