@@ -1,58 +1,95 @@
-"""What a model costs: multiply-adds counted, milliseconds measured on the machine at hand."""
+"""What a model costs: multiply-adds counted, milliseconds measured on the machine at hand.
+
+With the loop closed the work recurs in every step. A feedforward model, or one whose loop is cut, does all of
+it in one pass, however many steps follow.
+"""
 
 from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from fbseg_core.dynamics import Model
+from fbseg_core.config import Switches
+from fbseg_core.dynamics import AS_BUILT, Model
 
 
 @dataclass(frozen=True)
 class Cost:
     """Of one image batch: parameters; multiply-adds once a rollout (prepare), in a step, and in the readout.
 
-    step_ms: median milliseconds of one step on this machine, readout not included.
+    recurs: whether the work is done in every step; else it is done in one pass, which is `prepare`.
     """
 
     parameters: int
     prepare_macs: int
     step_macs: int
     readout_macs: int
-    step_ms: float
+    recurs: bool
+
+    @property
+    def unit_macs(self) -> int:
+        """Multiply-adds of one step, or of the one pass."""
+        return self.step_macs if self.recurs else self.prepare_macs
+
+    def run_macs(self, steps: float, readouts: float = 1) -> float:
+        """Multiply-adds of a run of so many steps."""
+        return self.prepare_macs + steps * self.step_macs + readouts * self.readout_macs
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Milliseconds of one step, or of the one pass, readout not included: each timing in its order."""
+
+    milliseconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.milliseconds)
 
 
 @torch.no_grad()
-def cost(model: Model, x: Tensor, repeats: int = 7) -> Cost:
-    """Count and time a model on images x (B, C, H, W). A loop-cut or plain model does its work in prepare."""
-    h, prepared = model.initial(x), model.prepare(x)
-    whole_in_prepare = model.config.kind != "feedback"
-
-    def step() -> object:
-        if whole_in_prepare:
-            return model.prepare(x)
-        return model.step(x, h, 0, prepared=prepared)
-
-    taken = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        taken.append(time.perf_counter() - start)
+def cost(model: Model, x: Tensor, switches: Switches = AS_BUILT) -> Cost:
+    """Count a model on images x (B, C, H, W)."""
+    h, prepared = model.initial(x), model.prepare(x, switches)
     return Cost(
         parameters=sum(weight.numel() for weight in model.parameters()),
-        prepare_macs=_macs(lambda: model.prepare(x)),
-        step_macs=_macs(lambda: model.step(x, h, 0, prepared=prepared)),
+        prepare_macs=_macs(lambda: model.prepare(x, switches)),
+        step_macs=_macs(lambda: model.step(x, h, 0, switches=switches, prepared=prepared)),
         readout_macs=_macs(lambda: model.readout(h)),
-        step_ms=1000 * statistics.median(taken),
+        recurs=_recurs(model, switches),
     )
 
 
-def _macs(work) -> int:
+@torch.no_grad()
+def timings(model: Model, x: Tensor, switches: Switches = AS_BUILT, repeats: int = 9) -> Timings:
+    """Time a model's step, or its one pass, on images x (B, C, H, W), after one run to warm up."""
+    h, prepared = model.initial(x), model.prepare(x, switches)
+
+    def work() -> object:
+        if _recurs(model, switches):
+            return model.step(x, h, 0, switches=switches, prepared=prepared)
+        return model.prepare(x, switches)
+
+    work()
+    taken = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        taken.append(1000 * (time.perf_counter() - start))
+    return Timings(tuple(taken))
+
+
+def _recurs(model: Model, switches: Switches) -> bool:
+    return model.config.kind == "feedback" and switches.loop is not False
+
+
+def _macs(work: Callable[[], object]) -> int:
     with FlopCounterMode(display=False) as counter:
         work()
     return counter.get_total_flops() // 2  # the counter takes a multiply-add for two operations

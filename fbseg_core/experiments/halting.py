@@ -64,7 +64,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     batch = make_batch(card.task, settings["images"], EVAL_SEED + settings["seed"])
     plain = card.model.kind == "feedforward"
     trajectory = rollout(model, batch.x, 1 if plain else LONGEST)
-    price = cost(model, batch.x[:1], repeats=1)
+    price = cost(model, batch.x[:1])
     every = {ONE_PASS: torch.ones(len(batch), dtype=torch.int64)} if plain else stops(trajectory)
     rules = {}
     for name, steps in every.items():
@@ -89,7 +89,7 @@ def _macs(price: Cost, steps: torch.Tensor, looks: bool) -> float:
     """Mean multiply-adds an image, in millions."""
     taken = float(steps.float().mean())
     readouts = taken + 1 if looks else 1
-    return round((price.prepare_macs + taken * price.step_macs + readouts * price.readout_macs) / 1e6, 2)
+    return round(price.run_macs(taken, readouts) / 1e6, 2)
 
 
 def best_rule(rows: Sequence[Row]) -> str:

@@ -18,7 +18,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from fbseg_core import Card, Projection, load, pca
-from fbseg_core.analysis.cost import Cost, cost
+from fbseg_core.analysis import cost
+from fbseg_core.analysis.cost import Cost
 from fbseg_core.analysis.ensemble import EnsembleStep, ensemble, redraw
 from fbseg_core.analysis.lockstep import Walk, shared_plane, walk
 from fbseg_core.checkpoint import read_card, shipped
@@ -137,10 +138,23 @@ def plane(run: Run, what: str, points: str) -> Projection:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def costs(name: str, side: int) -> Cost:
-    """What one image of that side costs a checkpoint, timed once on this machine."""
+def costs(name: str, side: int, switches: Switches) -> Cost:
+    """What one image of that side costs a checkpoint, counted."""
     net, card = model(name)
-    return cost(net, torch.zeros(1, card.model.in_channels, side, side))
+    return cost.cost(net, torch.zeros(1, card.model.in_channels, side, side), switches)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def timings(name: str, side: int, switches: Switches) -> cost.Timings:
+    """How long one image of that side takes a checkpoint here, timed when first asked for."""
+    net, card = model(name)
+    return cost.timings(net, torch.zeros(1, card.model.in_channels, side, side), switches)
+
+
+def time_again(asked: Sequence[tuple[str, int, Switches]]) -> None:
+    """Forget the timings of these, which other work on the machine may have disturbed."""
+    for one in asked:
+        timings.clear(*one)
 
 
 def kept(key: tuple, make: Callable[[], Any] | None) -> Any:

@@ -1,28 +1,48 @@
-"""What a step of each model costs, as a table."""
+"""What the two models on show cost, as a table."""
 
 import streamlit as st
 
+from fbseg_core.analysis.cost import Cost, Timings
+from fbseg_core.config import Switches
 from pages.ui import cache
 from pages.ui.scene import Scene
 
 
 def show(scene: Scene) -> None:
-    """Multiply-adds and milliseconds of both models."""
-    rows = []
-    for name in scene.models:
-        cost = cache.costs(name, scene.task.side)
-        rows.append(
-            {
-                "model": name,
-                "weights": f"{cost.parameters:,}",
-                "multiply-adds once a run": f"{cost.prepare_macs / 1e6:.1f} M",
-                "in each step": f"{cost.step_macs / 1e6:.1f} M",
-                "milliseconds a step": f"{cost.step_ms:.1f}",
-            }
-        )
+    """Multiply-adds and milliseconds of both models, and a button that times them anew."""
+    # only the loop's switch changes what there is to do, and the model beside it is run as it was built
+    asked = [
+        (name, scene.task.side, Switches(loop=loop))
+        for name, loop in zip(scene.models, (scene.switches.loop, None))
+    ]
     with st.expander("What it costs"):
-        st.table(rows)
-        st.caption(
-            f"One image of {scene.task.side} px. Multiply-adds are counted; milliseconds are the median of 7 "
-            "runs on this app's machine, one thread. A model without a loop does all its work once a run."
+        columns = {
+            f"{'model' if not i else 'beside it'}: {one[0]}": column(
+                cache.costs(*one), cache.timings(*one), scene.steps
+            )
+            for i, one in enumerate(asked)
+        }
+        names = list(next(iter(columns.values())))
+        st.table(
+            [{"": name} | {title: cells[name] for title, cells in columns.items()} for name in names],
+            hide_index=True,
         )
+        st.caption(
+            f"One image of {scene.task.side} px. Multiply-adds are counted, a run's with one readout. "
+            "Milliseconds are measured on this app's machine, on one thread, when they were first asked for: "
+            "whatever else it does at the time makes them longer."
+        )
+        st.button("Time again", on_click=cache.time_again, args=(asked,), key="time-again")
+
+
+def column(cost: Cost, timings: Timings, steps: int) -> dict[str, str]:
+    """What one model's run of so many steps takes, by the name of each number."""
+    taken, unit = timings.milliseconds, "step" if cost.recurs else "pass"
+    return {
+        "weights": f"{cost.parameters:,}",
+        "the network is run": f"in each of {steps} steps" if cost.recurs else "in one pass",
+        "multiply-adds each time": f"{cost.unit_macs / 1e6:.1f} M a {unit}",
+        "multiply-adds of a run": f"{cost.run_macs(steps) / 1e6:.1f} M",
+        "milliseconds, median": f"{timings.median:.1f} a {unit}",
+        "shortest to longest": f"{min(taken):.1f} to {max(taken):.1f}, {len(taken)} timings",
+    }

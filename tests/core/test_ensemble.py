@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fbseg_core import Switches, load, pca, rollout
-from fbseg_core.analysis.cost import cost
+from fbseg_core.analysis.cost import cost, timings
 from fbseg_core.analysis.curves import answer_curves
 from fbseg_core.analysis.ensemble import ensemble, redraw
 from fbseg_core.tasks import draw, task_of
@@ -57,13 +57,23 @@ def test_an_ensemble_ends_at_overflow(setting):
 def test_cost_counts_every_multiply_add_once(name):
     model, card = load(name)
     x = draw(card.task, 0, 0).x
-    found = cost(model, x, repeats=1)
+    found = cost(model, x)
     pixels = x.shape[-1] * x.shape[-2]
     assert found.readout_macs == model.config.u * model.config.classes * pixels
     assert found.parameters == sum(p.numel() for p in model.parameters())
-    assert found.step_ms > 0
     if model.config.kind == "feedback":  # only the first convolution's share of x is done once
         assert found.prepare_macs == 9 * model.config.in_channels * model.config.width * pixels
-        assert found.step_macs > 10 * found.prepare_macs
-    else:
-        assert found.step_macs == 0 < found.prepare_macs
+        assert found.recurs and found.unit_macs == found.step_macs > 10 * found.prepare_macs
+        cut = cost(model, x, Switches(loop=False))
+        assert not cut.recurs and cut.step_macs == 0 and cut.unit_macs > found.unit_macs / 2
+    else:  # one pass, whatever the number of steps
+        assert not found.recurs and found.step_macs == 0 < found.unit_macs
+        assert found.run_macs(10) == found.unit_macs + found.readout_macs
+
+
+@pytest.mark.parametrize("name", ["grouping-feedback", "grouping-feedforward"])
+def test_each_timing_is_kept(name):
+    model, card = load(name)
+    found = timings(model, draw(card.task, 0, 0).x, repeats=3)
+    assert len(found.milliseconds) == 3 and min(found.milliseconds) > 0
+    assert min(found.milliseconds) <= found.median <= max(found.milliseconds)

@@ -105,13 +105,13 @@ def test_what_a_rule_saves_is_told_for_every_task(shipped):
 def test_the_wide_model_costs_what_ten_steps_cost(task, shipped):
     looped, card = load(f"{task}-feedback")
     x = torch.zeros(1, card.model.in_channels, card.task.side, card.task.side)
-    price = cost(looped, x, repeats=1)
-    ten = (price.prepare_macs + 10 * price.step_macs + price.readout_macs) / 1e6
+    price = cost(looped, x)
+    ten = price.run_macs(10) / 1e6
     told = next(row for row in shipped if row.settings["checkpoint"] == f"{task}-feedback")
     assert told.result["rules"]["T = 10"]["macs"] == pytest.approx(ten, abs=0.01)
     wide, wide_card = load(f"{task}-feedforward-wide")
-    price = cost(wide, x, repeats=1)
-    assert (price.prepare_macs + price.readout_macs) / 1e6 == pytest.approx(ten, rel=0.03)
+    price = cost(wide, x)
+    assert price.run_macs(1) / 1e6 == pytest.approx(ten, rel=0.03)
     assert wide_card.train == card.train and wide_card.task == card.task
     assert wide_card.model == card.model.replace(kind="feedforward", width=wide_card.model.width)
     small, small_card = load(f"{task}-feedforward")
