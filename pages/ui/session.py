@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -18,7 +17,6 @@ from pages.ui import figures, menu
 from pages.ui.link import LARGEST_SEED, Linked
 
 V = TypeVar("V", bound=Linked)
-ECHO = 1.0  # seconds in which a link that was left may still arrive
 
 
 def begin() -> None:
@@ -26,6 +24,12 @@ def begin() -> None:
     menu.insist()
     st.set_page_config(page_title="Feedback segmentation explorer", page_icon=figures.icon(), layout="wide")
     st.html(Path(__file__).with_name("style.css"))
+
+
+def travelled() -> bool:
+    """Whether it was Back or Forward that asked for this run, as the browser itself says."""
+    context = get_script_run_ctx()
+    return context is not None and context.is_history_navigation
 
 
 class Screen(Generic[V]):
@@ -89,16 +93,14 @@ class Screen(Generic[V]):
     # ---- the link
 
     def read_link(self) -> None:
-        """Take the view from the page's address, where it is not the one this session wrote there itself.
+        """Take the view from the page's address, where the visitor opened it or came by Back or Forward.
 
-        A link that cannot be read gives the defaults and one notice.
+        Whatever else a browser asks may name an address that the server has left since: a timer's call or a
+        click sets out before the new address arrives. It never changes what is shown. A link that cannot be
+        read gives the defaults and one notice.
         """
-        link = {key: st.query_params[key] for key in st.query_params}
-        arrived = st.session_state.get("page") != self.name  # by the menu, which drops parameters
-        st.session_state["page"] = self.name
-        known = link == self._get("link") or (arrived and not link) or self._overtaken(link)
-        if self.view is not None and known:
-            self._set("link", link)
+        link = dict(st.query_params)
+        if self.view is not None and not (travelled() and link != self.view.link(self.lessons)):
             return
         try:
             new, sentence = self.kind.from_link(link, self.lessons), None
@@ -107,25 +109,15 @@ class Screen(Generic[V]):
             new, sentence = self.kind(), f"This link could not be read, so the defaults are shown. {error}"
         self.show_afresh(new)
         self.note(sentence)
-        self._set("link", link)
 
     def write_link(self) -> None:
-        """Put the view into the page's address."""
-        link, old = self.view.link(self.lessons), self._get("link")
-        if link != old:
-            self._set("left", [(old, time.monotonic()), *self._get("left", ())][:8])
-            self._set("link", link)
-            st.query_params.from_dict(link)
+        """Put the view into the page's address, unless the browser named just that with this run.
 
-    def _overtaken(self, link: dict[str, str]) -> bool:
-        """Whether it is a link that we left lately, named by a browser that the new one had not reached.
-
-        A browser names its address with all that it asks: with a second click, whose change it must not undo,
-        or with a timer's call within a moment. Otherwise the visitor went back to it.
+        After Back or Forward always: an address that was on its way may have taken that one's place.
         """
-        changed = self.view is not None and self.view.link(self.lessons) != self._get("link")
-        now = time.monotonic()
-        return any(link == old and (changed or now - at < ECHO) for old, at in self._get("left", ()))
+        link = self.view.link(self.lessons)
+        if travelled() or link != dict(st.query_params):
+            st.query_params.from_dict(link)
 
     def address(self, **changes: Any) -> str:
         """The full address of the view, or of one that differs from it."""

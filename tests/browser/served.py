@@ -48,3 +48,20 @@ def watched(context):
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.on("requestfailed", lambda request: page.faults.append(request.url))
     return page
+
+
+# Lets the page hear its server's messages one by one, `window.apart` ms after another, as on a busy machine.
+SLOW = """
+window.apart = 0;
+let due = 0;
+const late = heard => function (event) {
+    due = Math.max(performance.now(), due + window.apart);
+    setTimeout(() => heard.call(this, event), due - performance.now());
+};
+window.WebSocket = class extends WebSocket {
+    addEventListener(type, heard, ...more) {
+        super.addEventListener(type, type === 'message' ? late(heard) : heard, ...more);
+    }
+    set onmessage(heard) { super.onmessage = heard && late(heard); }
+};
+"""

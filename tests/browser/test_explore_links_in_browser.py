@@ -4,6 +4,7 @@ import json
 
 import pytest
 from explorer import (
+    another_run,
     go,
     pixels,
     reference,
@@ -71,17 +72,22 @@ def test_reset_brings_back_the_defaults_and_an_empty_link(open_page):
     assert shows(page, "run", shape(reference("shapes-feedback"), 10))
 
 
-def test_back_in_the_browser_goes_back(open_page):
+def test_back_and_forward_go_there_however_soon(open_page):
     page = open_page("?task=grouping")
+    first = run_id(page)
     page.get_by_role("button", name="New").first.click()
     page.wait_for_function("location.search.includes('image=1')")
-    page.wait_for_timeout(1200)  # sooner, the old address counts as overtaken by the click
-    page.go_back()
-    page.wait_for_function("!location.search.includes('image=1')")
+    page.go_back()  # within a second of the change
+    page.wait_for_selector(f".player[data-run='{first}']")
     settle(page)
+    assert "image=1" not in page.url
+    assert shows(page, "run", shape(reference("grouping-feedback"), step(page)))
+    page.go_forward()
+    another_run(page, first)
     page.wait_for_timeout(500)
     settle(page)
-    assert shows(page, "run", shape(reference("grouping-feedback"), step(page)))
+    assert "image=1" in page.url
+    assert shows(page, "run", shape(reference("grouping-feedback", image=1), step(page)))
 
 
 def test_frame_and_files_can_be_saved(open_page, tmp_path):
