@@ -21,13 +21,13 @@ REFUSED = (JobError, ConfigError, CheckpointError)
 # ---- what the visitor does ----------------------------------------------------------------------------
 
 
-def attempt(act: Callable[..., Any], *arguments: Any) -> None:
-    """Callback: do it, or note in one sentence why not."""
+def attempt(act: Callable[..., Any], *arguments: Any, box: str = "") -> None:
+    """Callback: do it, or note in one sentence why not, in the box where it was asked for if there is one."""
     SCREEN.note(None)
     try:
         act(*arguments)
     except REFUSED as error:
-        SCREEN.note(str(error))
+        SCREEN.note(str(error), box)
 
 
 def take_task() -> None:
@@ -134,7 +134,12 @@ def show_examples(view: LabView, busy: bool) -> None:
         which.number_input("In place of example", 1, view.examples, key=SCREEN.key("row"))
         image.file_uploader("Image", uploads.ENDINGS, key=SCREEN.key("image"))
         mask.file_uploader("Its mask", uploads.ENDINGS, key=SCREEN.key("mask"))
-        st.button("Use it", on_click=attempt, args=(take_upload,), disabled=busy, key="use-upload")
+        st.button(
+            "Use it", on_click=attempt, args=(take_upload,), kwargs={"box": "upload"}, disabled=busy,
+            key="use-upload",
+        )  # fmt: skip
+        if refused := SCREEN.noted_in("upload"):
+            st.warning(refused)
 
 
 def show_cost(spec: Spec, asking: bool) -> None:
@@ -234,8 +239,9 @@ def page() -> None:
     with st.sidebar:
         choose(view)
         choose_run(taken[0] if taken else None)
+    top = st.empty()  # there without a note too: a box that moved down would close
     if SCREEN.noted:
-        st.warning(SCREEN.noted)
+        top.warning(SCREEN.noted)
     show_examples(view, busy)
     show_start(view, busy)
     if taken:

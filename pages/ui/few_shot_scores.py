@@ -140,8 +140,10 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
     with st.expander("Load a checkpoint"):
         st.file_uploader(
             "A checkpoint of this page or of the command line", ["safetensors"], key=screen.key("checkpoint"),
-            on_change=attempt, args=(take,),
+            on_change=attempt, args=(take,), kwargs={"box": "checkpoint"},
         )  # fmt: skip
+        if refused := screen.noted_in("checkpoint"):
+            st.warning(refused)
         if brought := screen.recalled("brought"):
             name, card = brought
             st.markdown(describe_card(card))

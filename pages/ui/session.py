@@ -74,13 +74,19 @@ class Screen(Generic[V]):
         """Change parts of the view. Raises ConfigError, and then changes nothing."""
         self.show(self.view.replace(**changes))
 
-    def note(self, sentence: str | None) -> None:
-        """What to tell the visitor, until the next change."""
-        self._set("note", sentence)
+    def note(self, sentence: str | None, box: str = "") -> None:
+        """What to tell the visitor, until the next change: at the top of the screen, or in the box named."""
+        self._set("note", (box, sentence))
 
     @property
     def noted(self) -> str | None:
-        return self._get("note")
+        """What is to be told at the top of the screen."""
+        return self.noted_in("")
+
+    def noted_in(self, box: str) -> str | None:
+        """What is to be told in a box."""
+        where, sentence = self._get("note", ("", None))
+        return sentence if where == box else None
 
     def remember(self, what: str, value: Any) -> None:
         """Keep something for this session that is no part of the view."""

@@ -178,6 +178,10 @@ def test_an_example_is_drawn_redrawn_and_taken_back(new_context, lab, width, the
     press(page, "Take back example 2")
     page.get_by_text("2 · redrawn").wait_for(state="detached")
     assert label.evaluate(INKED) == first
+    box = page.locator("[data-testid=stExpander]").filter(has_text="Use an image of your own")
+    box.locator("summary").click()
+    press(page, "Use it")
+    box.get_by_text("Give both an image and its mask.").wait_for()  # the box is still open
     assert page.faults == [] and not overflows(page)
 
 

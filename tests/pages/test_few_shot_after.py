@@ -100,6 +100,8 @@ def test_a_checkpoint_is_loaded_back_and_a_broken_one_refused(scored):
         upload = at.file_uploader(key="few_shot-checkpoint")
         upload.set_value(("b.safetensors", content, "application/octet-stream")).run()
         assert not at.exception and len(at.warning) == 1
+        box = next(box for box in at.expander if box.label == "Load a checkpoint")
+        assert len(box.warning) == 1
 
 
 def test_curves_are_exported_update_by_update(scored):

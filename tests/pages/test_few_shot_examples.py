@@ -95,12 +95,26 @@ def test_a_bad_upload_is_one_sentence(image, mask, words):
     assert "\n" not in str(refused.value)
 
 
+def test_a_refused_upload_is_told_in_its_box_which_stays_where_it_is():
+    def box(at):
+        return next(
+            (i, e) for i, e in at.main.children.items() if getattr(e, "label", "").startswith("Use an")
+        )
+
+    at = app()
+    place, _ = box(at)
+    at.button(key="use-upload").click().run()
+    assert len(at.warning) == 1
+    after, found = box(at)  # one that moved would be another to the browser, and closed
+    assert after == place and "Give both" in found.warning[0].value
+    at.slider(key="few_shot-examples").set_value(3).run()
+    assert not at.warning
+
+
 def test_an_upload_takes_the_place_of_an_example_and_survives_a_reload():
     at = app()
     inside = np.zeros((64, 64), np.uint8)
     inside[20:40, 10:50] = 255
-    at.button(key="use-upload").click().run()
-    assert "Give both" in at.warning[0].value
     at.number_input(key="few_shot-row").set_value(2).run()
     at.file_uploader(key="few_shot-image").set_value(("a.png", png(inside), "image/png"))
     at.file_uploader(key="few_shot-mask").set_value(("m.png", png(inside), "image/png"))
