@@ -12,6 +12,7 @@ from pages.ui.player import KEY, player
 from pages.ui.player.payload import pack
 from pages.ui.presets import LESSONS
 from pages.ui.scene import Scene, choices, cue_note, ended_early, scene_of, tasks
+from pages.ui.titles import model_titles
 from pages.ui.view import MOST_INTERVENTIONS, View
 
 KINDS = {"feedback": "feedback", "loop_cut": "loop cut", "feedforward": "feedforward"}
@@ -81,6 +82,7 @@ def choose_models(view: View) -> None:
         "does in each.",
     )  # fmt: skip
     lists = choices(cache.cards(), view.task, view.model, view.beside)
+    called = model_titles({name for names in lists for name in names})
     menus = (
         (
             "model",
@@ -91,7 +93,10 @@ def choose_models(view: View) -> None:
     )
     for (field, label, told), names in zip(menus, lists):
         key = SCREEN.bind(field, getattr(view, field) or names[0])
-        st.selectbox(label, names, key=key, help=told, on_change=SCREEN.take, args=(field, names[0]))
+        st.selectbox(
+            label, names, key=key, format_func=called.get, help=told, on_change=SCREEN.take,
+            args=(field, names[0]),
+        )  # fmt: skip
 
 
 def choose_image(view: View) -> None:
@@ -129,11 +134,11 @@ def choose_switches(view: View, card: Card) -> None:
     controls.choice(SCREEN, "kernel", "Kernel", view.kernel or model.kernel, kernels, model.kernel)
 
 
-def describe_card(name: str, card: Card) -> str:
+def describe_card(title: str, card: Card) -> str:
     """What a checkpoint says of itself, in one sentence."""
     last = min(card.model.steps, len(card.f1) - 1)
     return (
-        f"`{name}`: {card.protocol}, {card.updates} updates, one training seed; "
+        f"`{title}`: {card.protocol}, {card.updates} updates, one training seed; "
         f"pooled F1 {card.f1[last]:.3f} at "
         f"t = {last} on {card.images} fresh images (seed {card.eval_seed}) at σ = {card.task.sigma:g}, "
         f"chance {card.chance:.3f}."
@@ -146,6 +151,7 @@ def describe_card(name: str, card: Card) -> str:
 def header(view: View, scene: Scene) -> dict:
     """What the player must know besides the run."""
     cards = [cache.cards()[name] for name in scene.models]
+    title = model_titles(scene.models)[scene.models[0]]
     model, switches = cards[0].model, scene.switches
     return {
         "epoch": SCREEN.epoch,
@@ -173,7 +179,7 @@ def header(view: View, scene: Scene) -> dict:
         "draws": view.draws,
         "hide": list(view.hide),
         "lut": base64.b64encode(figures.colour_scale()).decode(),
-        "told": f"{scene.models[0]}, σ = {scene.task.sigma:g}, one image: {view.image}, noise {view.noise}.",
+        "told": f"{title}, σ = {scene.task.sigma:g}, one image: {view.image}, noise {view.noise}.",
     }
 
 
@@ -256,8 +262,8 @@ def page() -> None:
         "but the one over noise draws. A small update is not a satisfied model. Since E3 normalises δ, "
         "‖δ‖ stays near a constant whatever F finds: freeze the clock to see whether the mask settles."
     )
-    for name in scene_for(view).models:
-        st.caption(describe_card(name, cards[name]))
+    for name, title in model_titles(scene_for(view).models).items():
+        st.caption(describe_card(title, cards[name]))
 
 
 session.begin()

@@ -22,6 +22,7 @@ from pages.ui import stability_sections as sections
 from pages.ui.plotly_style import chart
 from pages.ui.stability_presets import PRESETS
 from pages.ui.stability_view import MODES, NAMES, TRAINED, LabView, Variant, checkpoints, variants_of
+from pages.ui.titles import model_titles
 
 PATIENCE = 0.3  # seconds without a bar
 KEEPS = {"t", "log", "plane", "frozen", "clock", "size", "direction", "local", "kick"}
@@ -61,7 +62,8 @@ def choose_run(view: LabView) -> None:
     )
     names = checkpoints(cards, view.model)
     if view.mode == "inference":
-        controls.choice(SCREEN, "model", "Checkpoint", view.model or names[0], names, names[0])
+        chosen = view.model or names[0]
+        controls.choice(SCREEN, "model", "Checkpoint", chosen, names, names[0], model_titles(names).get)
     else:
         st.caption("One checkpoint each: " + ", ".join(f"{TRAINED[name]} ({name})" for name in NAMES) + ".")
     for field, label, what in (("image", "Image seed", "image"), ("noise", "Noise seed", "noise draw")):
@@ -190,10 +192,11 @@ def show() -> None:
     walks = compute(variants)
     show_overflow(variants, walks, view.frozen)
     drawn = show_four_ways(view, variants, walks)
+    chosen = variants[NAMES[0]].checkpoint
     st.caption(
         "One image, one noise draw, one training seed a model: no interval can be given for these curves. "
         + (
-            f"Switched off at inference, on {variants[NAMES[0]].checkpoint}, which was not trained for it."
+            f"Switched off at inference, on {model_titles([chosen])[chosen]}, which was not trained for it."
             if view.mode == "inference"
             else "Four models, each trained with what its name says and run as it was trained."
         )

@@ -307,7 +307,8 @@ def _result(name: str, run: int, done: int, owner: str, _job: few_shot_runs.Foll
     if net.config.norm == "batch":
         batch_f1 = evaluate(net, fresh, steps, Switches(batch_statistics=True)).f1[-1]
     card = few_shot_runs.card(_job, run, updates, score)
-    return Result(*own.keep(net, card), score, batch_f1)
+    note = own.Note(_job.spec.runs[run].name, "trained", _job.view.created)
+    return Result(*own.keep(net, card, note), score, batch_f1)
 
 
 @st.cache_data(max_entries=1024, show_spinner=False)

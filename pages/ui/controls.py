@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -38,12 +38,23 @@ def toggle(screen: Screen, field: str, label: str, value: bool, note: str = "", 
 
 
 def choice(
-    screen: Screen, field: str, label: str, value: str, options: Sequence[str], built: str | None = None
+    screen: Screen,
+    field: str,
+    label: str,
+    value: str,
+    options: Sequence[str],
+    built: str | None = None,
+    told: Callable[[str], str] = str,
 ) -> None:
-    """A menu for a text of the view."""
-    key = screen.bind(field, value)
+    """A menu for a text of the view. `told` says how an option reads."""
     st.selectbox(
-        label, options, key=key, help=help_of(screen, field), on_change=screen.take, args=(field, built)
+        label,
+        options,
+        key=screen.bind(field, value),
+        format_func=told,
+        help=help_of(screen, field),
+        on_change=screen.take,
+        args=(field, built),
     )
 
 

@@ -6,6 +6,7 @@ from fbseg_core.analysis.cost import Cost, Timings
 from fbseg_core.config import Switches
 from pages.ui import cache
 from pages.ui.scene import Scene
+from pages.ui.titles import model_titles
 
 
 def show(scene: Scene) -> None:
@@ -15,9 +16,10 @@ def show(scene: Scene) -> None:
         (name, scene.task.side, Switches(loop=loop))
         for name, loop in zip(scene.models, (scene.switches.loop, None))
     ]
+    called = model_titles(scene.models)
     with st.expander("What it costs"):
         columns = {
-            f"{'model' if not i else 'beside it'}: {one[0]}": column(
+            f"{'model' if not i else 'beside it'}: {called[one[0]]}": column(
                 cache.costs(*one), cache.timings(*one), scene.steps
             )
             for i, one in enumerate(asked)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -19,6 +20,7 @@ from pages.ui import cache, figures, marks, own
 from pages.ui.halt import stop_of
 from pages.ui.scene import Run, Scene, cues_of
 from pages.ui.session import Screen
+from pages.ui.titles import own_title
 from pages.ui.view import PARTS
 
 SIDE = 192  # px of a panel in the animation
@@ -58,11 +60,11 @@ def table(run: Run, plain: Run) -> str:
     return out.getvalue()
 
 
-def arrays(run: Run, auto: bool = False) -> bytes:
+def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
     """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat if any; and the code.
 
     cue (T+1, 2): row and column at each step, −1 where there is none; left out for a task without cues.
-    interventions: what was done, as "t = 3: cut the loop". auto: as in `snippet`.
+    interventions: what was done, as "t = 3: cut the loop". auto, title: as in `snippet`.
     """
     trajectory = run.trajectory
     named = {name: getattr(trajectory, name) for name in ("h", "logits", "delta", "applied")}
@@ -70,7 +72,7 @@ def arrays(run: Run, auto: bool = False) -> bytes:
     if trajectory.v_hat is not None:
         named["v_hat"] = trajectory.v_hat
     out = io.BytesIO()
-    told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene, auto)}))
+    told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene, auto, title)}))
     made = {name: tensor.numpy() for name, tensor in named.items()}
     made["interventions"] = np.array([f"t = {item.t}: {marks.name_of(item)}" for item in run.scene.do], str)
     cues = cues_of(run)
@@ -116,10 +118,10 @@ def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = Non
     return out.getvalue()
 
 
-def snippet(scene: Scene, auto: bool = False) -> str:
+def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
     """Python code that repeats the run of a scene with `fbseg_core` alone, bit for bit.
 
-    auto: and says at which step it is stopped by itself.
+    auto: and says at which step it is stopped by itself. title: of a model that is named by a mere file.
     """
     side = scene.task.side
     used = sorted(
@@ -136,7 +138,7 @@ def snippet(scene: Scene, auto: bool = False) -> str:
         "from fbseg_core.metrics import score_by_step",
         "from fbseg_core.tasks import task_of",
         "",
-        f"model, card = load({own.loadable(scene.models[0])!r})",
+        f"model, card = load({own.loadable(scene.models[0])!r})" + f"  # {title}" * bool(title),
         f"task = card.task.replace(sigma={scene.task.sigma!r})",
         "kind = task_of(task)",
         f"content = kind.content(task, 1, seed={scene.image})",
@@ -175,19 +177,26 @@ def show(screen: Screen, run: Run, plain: Run, names: Sequence[str]) -> None:
     auto = screen.view.auto
     stop = stop_of(run) if auto else None
     scene = run.scene
-    stem = f"{run.scene.models[0]}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
+    name = scene.models[0]
+    title = own_title(name)
+    stem = f"{Path(own.loadable(name)).stem}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
     with st.expander("Take it along: files, code, links"):
         files = st.container(horizontal=True)
         for label, make, ending, kind in (
             ("Curves (CSV)", lambda: table(*cache.runs(scene)), "csv", "text/csv"),
-            ("Trajectory (NPZ)", lambda: arrays(cache.run(scene), auto), "npz", "application/octet-stream"),
+            (
+                "Trajectory (NPZ)",
+                lambda: arrays(cache.run(scene), auto, title),
+                "npz",
+                "application/octet-stream",
+            ),
             ("Animation (PNG)", lambda: animation(*cache.runs(scene), names, stop), "png", "image/png"),
         ):
             files.download_button(
                 label, make, f"{stem}.{ending}", kind, key=f"export-{ending}", on_click="ignore"
             )
         st.markdown("**The same run in Python**, bit for bit:")
-        st.code(snippet(run.scene, auto), language="python")
+        st.code(snippet(run.scene, auto, title), language="python")
         st.markdown("**Link** to this very screen:")
         st.code(screen.address(), language=None, wrap_lines=True)
         hidden = st.multiselect(

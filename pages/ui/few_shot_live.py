@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 import streamlit as st
 from torch import Tensor
@@ -18,6 +17,7 @@ from pages.ui.jobs import Spec, View
 from pages.ui.jobs.spec import SHOWN, WATCHED
 from pages.ui.plotly_style import chart
 from pages.ui.session import Screen
+from pages.ui.titles import clock
 
 FIRST, POLL = 0.5, 1.2  # seconds between two looks at a run: until its first masks, and from then on
 FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
@@ -41,11 +41,7 @@ def cues_of(task: TaskConfig, batch: Batch) -> Tensor | None:
 
 def name_of(view: View) -> str:
     """A job in a menu, by the visitor's own clock. No two share a name, and none ever changes."""
-    try:
-        zone = ZoneInfo(st.context.timezone)
-    except (TypeError, ValueError, KeyError):  # a browser that tells none, or one unknown here
-        zone = UTC
-    return f"{datetime.fromtimestamp(view.created, zone):%d %b, %H:%M:%S} · {view.job[:4]}"
+    return f"{datetime.fromtimestamp(view.created, clock()):%d %b, %H:%M:%S} · {view.job[:4]}"
 
 
 def show(screen: Screen, attempt: Attempt, job: Followed, rungs: Sequence[Followed]) -> None:

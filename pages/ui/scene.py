@@ -101,9 +101,7 @@ def scene_of(view: View, cards: Mapping[str, Card]) -> Scene:
     names = view.model or first[0], view.beside or second[0]
     for name, known in zip(names, (first, second)):
         if name not in known:
-            raise ConfigError(
-                f"There is no checkpoint {name!r:.80} for this; choose from {', '.join(known)}."
-            )
+            raise ConfigError(own.missing(name, known))
     card = cards[names[0]]
     built, trained = card.model, card.task
     task = trained if view.sigma is None else trained.replace(sigma=view.sigma)

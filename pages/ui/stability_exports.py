@@ -19,6 +19,7 @@ from pages.ui import own
 from pages.ui.session import Screen
 from pages.ui.stability_probes import GROWTH_STEPS, Local
 from pages.ui.stability_view import LabView, Variant
+from pages.ui.titles import own_title
 
 
 def table(walks: Mapping[str, Walk], plane: Projection, bounds: Mapping[str, np.ndarray]) -> str:
@@ -101,8 +102,11 @@ def page_of(figures: Sequence[tuple[str, go.Figure]], address: str, told: Sequen
     )
 
 
-def snippet(view: LabView, variants: Mapping[str, Variant]) -> str:
-    """Python code that computes the same numbers with `fbseg_core` alone."""
+def snippet(view: LabView, variants: Mapping[str, Variant], title: str = "") -> str:
+    """Python code that computes the same numbers with `fbseg_core` alone.
+
+    title: of a model that is named by a mere file.
+    """
     first = next(iter(variants.values()))
     chosen = variants[view.focus]
     ways = [
@@ -118,6 +122,7 @@ def snippet(view: LabView, variants: Mapping[str, Variant]) -> str:
         *["from fbseg_core.analysis.probes import kick"] * view.kick,
         "from fbseg_core.tasks import draw",
         "",
+        *[f"# The file: {title}"] * bool(title),
         "ways = {",
         *ways,
         "}",
@@ -179,6 +184,7 @@ def show(
                 kind = "text/html" if ending.endswith("html") else "text/csv"
                 st.download_button(label, make, name, kind, key=f"stability-{ending}", on_click="ignore")
         st.markdown("**The same numbers in Python:**")
-        st.code(snippet(view, variants), language="python")
+        code = snippet(view, variants, own_title(variants[view.focus].checkpoint))
+        st.code(code, language="python")
         st.markdown("**Link** to this very view:")
         st.code(screen.address(), language=None, wrap_lines=True)

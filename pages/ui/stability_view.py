@@ -173,9 +173,7 @@ def variants_of(view: LabView, cards: Mapping[str, Card]) -> dict[str, Variant]:
     ways = TRAINED if view.mode == "trained" else dict.fromkeys(NAMES, chosen)
     for name in (chosen, *ways.values()):
         if name not in known:
-            raise ConfigError(
-                f"There is no checkpoint {name!r:.80} for this; choose from {', '.join(known)}."
-            )
+            raise ConfigError(own.missing(name, known))
     made = {}
     for name, checkpoint in ways.items():
         card = cards[checkpoint]

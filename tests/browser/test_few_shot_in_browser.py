@@ -114,8 +114,8 @@ def test_a_run_left_is_found_again_by_its_owner_alone_outlives_the_server_and_is
     explore = popup.value
     explore.wait_for_selector(".player[data-run]")
     settle(explore)
-    assert explore.get_by_text(re.compile("^mine:feedback-")).count()
-    assert explore.get_by_text(re.compile("^mine:feedforward-")).count()
+    for kind in ("feedback", "feedforward"):
+        assert explore.get_by_text(re.compile(f"^{kind}, 2 examples, seed 0, trained ")).count()
     explore.get_by_role("link", name="Few-shot lab").click()  # and by the menu to the lab, whose run is kept
     explore.wait_for_selector(".gallery[data-id]")
     assert page.faults == []
