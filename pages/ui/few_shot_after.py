@@ -91,7 +91,8 @@ def show_luck(screen: Screen, attempt: Attempt, job: Followed, luck: Followed | 
         if job.spec.examples is not None
         else "weights, examples, noise"
     )
-    st.caption(f"Both models again over k seeds ({what}), k times as long; a pair for each seed.")
+    cost = cost_of_luck(job, screen.view.k, cache.pool().limits.seconds)
+    st.caption(f"Both models again over k seeds ({what}); a pair for each seed. {cost}")
     slide, push = st.columns([2, 3], vertical_alignment="bottom")
     with slide:
         controls.slider(screen, "k", "Seeds k", screen.view.k)
@@ -102,6 +103,20 @@ def show_luck(screen: Screen, attempt: Attempt, job: Followed, luck: Followed | 
     if luck:
         run_every = POLL if luck.view.active else None
         st.fragment(show_seeds, run_every=run_every)(screen, luck.job, luck.view.state)
+
+
+def cost_of_luck(job: Followed, k: int, most: float) -> str:
+    """What k seeds of a job would take on this machine, by what it took itself; "" where it did not end.
+
+    most: seconds a job may take.
+    """
+    if not all(_ended(job, index) for index in range(len(job.spec.runs))) or job.curves.faults:
+        return ""
+    seconds = k * job.curves.seconds
+    words = f"About {seconds:.0f} s on this machine, by the {job.curves.seconds:.1f} s that this run took."
+    if seconds > most:
+        words += f" It will be ended after {most:.0f} s, and keep what it learned."
+    return words
 
 
 def show_seeds(screen: Screen, name: str, state: str) -> None:

@@ -21,6 +21,7 @@ from pages.ui.few_shot_runs import (
     curves_csv,
     shown,
 )
+from pages.ui.pace import Pace
 from pages.ui.plotly_style import chart
 from pages.ui.session import Screen
 from pages.ui.stability_view import LabView as StabilityView
@@ -70,26 +71,29 @@ def show_scores(
 
 
 def show_limit(screen: Screen, job: Followed) -> Score | None:
-    """The ideal observer's score on the same images, once it is asked for: it takes about a minute."""
+    """The ideal observer's score on the same images, once it is asked for: it takes long."""
     task = job.spec.task
     if not isinstance(task, ShapesConfig):
         return None
     key, bar = ("limit", task.model_dump_json()), st.empty()
 
     def look() -> Score:
-        return ideal_f1(
-            task, IMAGES, EVAL_SEED,
-            progress=lambda done: bar.progress(done / IMAGES, f"Ideal observer: image {done} of {IMAGES}"),
-        )  # fmt: skip
+        pace = Pace()
+
+        def tell(done: int) -> None:
+            left = pace.left(done / IMAGES)
+            bar.progress(done / IMAGES, f"Ideal observer: image {done} of {IMAGES}{left}")
+
+        return ideal_f1(task, IMAGES, EVAL_SEED, progress=tell)
 
     wanted = screen.recalled("limits", False)
     score = cache.kept(key, look if wanted else None)
     bar.empty()
     if score is None:
         bar.button(
-            "Compute the limit (about a minute)", key="limit", on_click=screen.remember,
-            args=("limits", True),
-            help="The best F1 that any observer could reach on these images, who knows the family of shapes.",
+            "Compute the limit", key="limit", on_click=screen.remember, args=("limits", True),
+            help="The best F1 that any observer could reach on these images, who knows the family of shapes. "
+            "The time left is told once it is under way.",
         )  # fmt: skip
     elif wanted:
         screen.remember("limits", False)  # another task's limit waits for its own click

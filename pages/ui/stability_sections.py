@@ -15,6 +15,7 @@ from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.probes import Kick
 from pages.ui import cache, controls, stability_probes
 from pages.ui import stability_figures as figures
+from pages.ui.pace import Pace
 from pages.ui.plotly_style import chart
 from pages.ui.session import Screen
 from pages.ui.stability_probes import Local, Tell
@@ -81,7 +82,8 @@ def with_progress(
         if found is None and asked:
             stop = {"on_click": screen.change, "kwargs": {flag: False}, "key": f"stability-stop-{flag}"}
             place.button("Stop", **stop)
-            found = ask(lambda share, what: bar.progress(share, what))
+            pace = Pace()
+            found = ask(lambda share, what: bar.progress(share, what + pace.left(share)))
     except ConfigError as error:
         place.warning(str(error))
         return None
@@ -103,7 +105,8 @@ def local_stability(screen: Screen[LabView], variant: Variant) -> tuple[Figures,
     found = with_progress(
         screen, "local", "Compute eigenvalues and growth rates",
         lambda tell: stability_probes.local_of(variant, view.at, tell),
-        "About 200 Jacobian-vector products: a second or two.",
+        f"Up to {stability_probes.MOST + 2 * stability_probes.GROWTH_STEPS} Jacobian-vector products; the "
+        "time left is told once they are under way.",
     )  # fmt: skip
     if found is None:
         return [], None

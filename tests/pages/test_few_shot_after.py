@@ -11,7 +11,8 @@ from fbseg_core.analysis.paired import Difference, paired_difference
 from fbseg_core.evaluate import evaluate
 from fbseg_core.tasks import make_batch, task_of
 from pages.ui import cache, few_shot_figures, few_shot_runs, own
-from pages.ui.few_shot_runs import card, command, command_differs, curves_csv
+from pages.ui.few_shot_after import cost_of_luck
+from pages.ui.few_shot_runs import Followed, card, command, command_differs, curves_csv
 from pages.ui.few_shot_view import LabView, job_of, luck_of, rung_of
 
 # one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
@@ -149,6 +150,15 @@ def test_luck_is_told_seed_by_seed_and_not_called_with_too_few(monkeypatch):
     cache.final_f1.clear()
     base = cache.pool().spec(view(at).job, ME)
     assert [run.train.seed for run in luck_of(base, 2).runs] == [0, 1, 0, 1]
+
+
+def test_what_seeds_would_cost_follows_from_what_the_run_took():
+    job = Followed("", job_of(LabView(updates=2), {}), view=None)
+    job.curves.seconds = 50.4
+    assert cost_of_luck(job, 5, 600.0) == ""  # nothing is told of a run that did not end
+    job.curves.updates = {0: {2: {}}, 1: {2: {}}}
+    assert cost_of_luck(job, 5, 600.0) == "About 252 s on this machine, by the 50.4 s that this run took."
+    assert "ended after 600 s" in cost_of_luck(job, 12, 600.0)
 
 
 def test_a_difference_is_called_one_only_when_its_interval_excludes_zero():

@@ -161,7 +161,7 @@ class Scheduler:
             if process.job is not None:
                 why = (
                     f"The training process ended unexpectedly ({process.last_words()}); what was learned up "
-                    "to the last snapshot, about a second earlier, is kept. Resume to go on."
+                    "to the last snapshot is kept. Resume to go on."
                 )
                 self._free(process, *(process.ending or ("interrupted", why)))
             if self._failed_starts >= FAILED_STARTS and not self.processes:
