@@ -92,11 +92,13 @@ def choose_models(view: View) -> None:
         ("beside", "Beside it", "Runs on the same image and noise. Try the loop cut, or one plain pass."),
     )
     for (field, label, told), names in zip(menus, lists):
-        key = SCREEN.bind(field, getattr(view, field) or names[0])
+        chosen = getattr(view, field) or names[0]
         st.selectbox(
-            label, names, key=key, format_func=called.get, help=told, on_change=SCREEN.take,
+            label, names, key=SCREEN.bind(field, chosen), format_func=called.get, help=told, on_change=SCREEN.take,
             args=(field, names[0]),
         )  # fmt: skip
+        if called[chosen] != chosen:  # longer than the menu is wide
+            st.caption(called[chosen])
 
 
 def choose_image(view: View) -> None:

@@ -63,7 +63,10 @@ def choose_run(view: LabView) -> None:
     names = checkpoints(cards, view.model)
     if view.mode == "inference":
         chosen = view.model or names[0]
-        controls.choice(SCREEN, "model", "Checkpoint", chosen, names, names[0], model_titles(names).get)
+        called = model_titles(names)
+        controls.choice(SCREEN, "model", "Checkpoint", chosen, names, names[0], called.get)
+        if called[chosen] != chosen:  # longer than the menu is wide
+            st.caption(called[chosen])
     else:
         st.caption("One checkpoint each: " + ", ".join(f"{TRAINED[name]} ({name})" for name in NAMES) + ".")
     for field, label, what in (("image", "Image seed", "image"), ("noise", "Noise seed", "noise draw")):
