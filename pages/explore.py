@@ -94,8 +94,8 @@ def choose_models(view: View) -> None:
     for (field, label, told), names in zip(menus, lists):
         chosen = getattr(view, field) or names[0]
         st.selectbox(
-            label, names, key=SCREEN.bind(field, chosen), format_func=called.get, help=told, on_change=SCREEN.take,
-            args=(field, names[0]),
+            label, names, key=SCREEN.bind(field, chosen), format_func=called.get, help=told,
+            on_change=SCREEN.take, args=(field, names[0]),
         )  # fmt: skip
         if called[chosen] != chosen:  # longer than the menu is wide
             st.caption(called[chosen])
