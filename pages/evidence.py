@@ -10,7 +10,7 @@ from fbseg_core.experiments import EXPERIMENTS, Experiment
 from fbseg_core.experiments.report import table
 from pages.ui import cache, evidence_figures, plotly_style, session
 from pages.ui.cache import Measured
-from pages.ui.evidence_view import WAYS, EvidenceView, check
+from pages.ui.evidence_view import EvidenceView, check
 
 SCREEN = session.Screen("evidence", EvidenceView, {}, check)
 
@@ -86,10 +86,13 @@ def chart(name: str, experiment: Experiment, measured: Measured) -> None:
 
 
 def ways(name: str) -> None:
-    """Links to the settings that show it."""
-    with st.container(horizontal=True):
-        for label, address in WAYS.get(name, ()):
-            st.link_button(label, address)
+    """Links to the settings that show it, each with what is other there than in the card's rows."""
+    for way in cache.ways(name):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.link_button(way.label, way.address)
+            st.caption(
+                f"Unlike the card: {'; '.join(way.differs)}." if way.differs else "The card's setting."
+            )
 
 
 def repeat(name: str, measured: Measured) -> None:
@@ -130,7 +133,7 @@ def page() -> None:
         "experiment's code. *Explained by*: the effect is there as the paper trains, and gone once what is "
         "named is made equal. *Measured*: the paper claims nothing that could be tested. [a, b] is a 95 % "
         "interval; F1 is of the foreground, pooled over fresh images. Differences are paired by seed "
-        "and taken before rounding."
+        "and taken before rounding. A link opens one seed or one image; the charts are means."
     )
     for name, measured in found.items():
         if SCREEN.view.claim in ("", name):

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from fbseg_core.analysis.probes import ABLATIONS
-from fbseg_core.config import ShapesConfig, Switches
+from fbseg_core.config import ShapesConfig, Switches, TaskConfig
 from fbseg_core.experiments.common import EVAL_SEED, observe, rounded, setup_of, watched
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.report import Finding, Panel, Series, geometric_mean, mean, over_seeds, words
+from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.fewshot import Run, few_shot
 from fbseg_core.tasks import make_batch
 
@@ -54,27 +55,45 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+    """The task and the run of a cell."""
+    side = settings["side"]
+    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
+    setup = setup_of(settings, "paper").replace(**ABLATIONS[settings["trained"]])
+    task, run, _ = few_shot(task, setup)
+    return task, Run(run.name, run.model.replace(delta_norm=settings["delta_norm"]), run.train)
+
+
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one model, and run it as it was trained; the one trained with both in all four ways.
 
     gradient: the largest finite gradient norm; above: share of updates whose norm exceeds 1 or is not
     finite. at: by name of ABLATIONS, as in `observe`.
     """
-    side, trained = settings["side"], settings["trained"]
-    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
-    task, run, _ = few_shot(task, setup_of(settings, "paper").replace(**ABLATIONS[trained]))
-    run = Run(run.name, run.model.replace(delta_norm=settings["delta_norm"]), run.train)
+    task, run = run_of(settings)
     model, ended, norms = watched(task, run)
     batch = make_batch(task, settings["images"], EVAL_SEED)
-    ways = ABLATIONS if trained == BOTH and settings["delta_norm"] else {trained: {}}
     return ended | {
         "gradient": rounded(max((norm for norm in norms if np.isfinite(norm)), default=np.nan)),
         "above": rounded(np.mean([not norm <= LIMIT for norm in norms])),
         "at": {
             name: observe(model, batch, settings["steps"], Switches(**on), settings["products"])
-            for name, on in ways.items()
+            for name, on in _ways(settings).items()
         },
     }
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of a cell, in each way that it is run."""
+    task, run = run_of(settings)
+    steps = settings["steps"]
+    return [of_run(task, run, steps, Switches(**on)) for on in _ways(settings).values()]
+
+
+def _ways(settings: Mapping[str, Any]) -> Mapping[str, dict[str, bool]]:
+    """The ways in which the model of a cell is run: name of ABLATIONS to what is switched at inference."""
+    trained = settings["trained"]
+    return ABLATIONS if trained == BOTH and settings["delta_norm"] else {trained: {}}
 
 
 def panels(rows: Sequence[Row]) -> list[Panel]:
@@ -195,6 +214,7 @@ EXPERIMENT = Experiment(
     source="mechanism 2, section 6, Figure 6",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
 )

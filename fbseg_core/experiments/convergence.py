@@ -18,11 +18,12 @@ from torch import Tensor
 from fbseg_core.analysis.curves import arrival, from_when
 from fbseg_core.analysis.pca import fit_plane
 from fbseg_core.analysis.verdicts import TOLERANCE
-from fbseg_core.config import ModelConfig, ShapesConfig, Switches
+from fbseg_core.config import ModelConfig, ShapesConfig, Switches, TaskConfig
 from fbseg_core.dynamics import AS_BUILT, Model
 from fbseg_core.experiments.common import EVAL_SEED, pooled_f1, rounded, rounded_all, setup_of, trained
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.report import Finding, Panel, Series, geometric_mean, mean, over_seeds, words
+from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.fewshot import PAPER_TAU, Run, few_shot
 from fbseg_core.metrics import flips, mask_of
 from fbseg_core.rollout import rollout
@@ -52,6 +53,23 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+    """The task and the run of a cell."""
+    side = settings["side"]
+    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
+    setup = setup_of(settings, "paper").replace(tau=settings["tau"])
+    task, feedback, plain = few_shot(task, setup)
+    cut = Run("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
+    (run,) = (run for run in (feedback, cut, plain) if run.name == settings["model"])
+    return task, run
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of a cell, its clock running and frozen."""
+    task, run = run_of(settings)
+    return [of_run(task, run, settings["steps"], how) for how in CLOCKS.values()]
+
+
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one model, and follow it on fresh images with its clock running and frozen at 0.
 
@@ -60,12 +78,8 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     class; update (steps,) ‖Δh‖/‖h‖, images' mean; settled_pc1, settled_mask and settled_update, the step from
     which each stays put, or None.
     """
-    side, steps = settings["side"], settings["steps"]
-    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
-    setup = setup_of(settings, "paper").replace(tau=settings["tau"])
-    task, feedback, plain = few_shot(task, setup)
-    cut = Run("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
-    (run,) = (run for run in (feedback, cut, plain) if run.name == settings["model"])
+    steps = settings["steps"]
+    task, run = run_of(settings)
     model, ended = trained(task, run)
     batch = make_batch(task, settings["images"], EVAL_SEED)
     runs = {clock: follow(model, batch.x, steps, how) for clock, how in CLOCKS.items()}
@@ -197,6 +211,7 @@ EXPERIMENT = Experiment(
     source="section 6, Figure 5",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fbseg_core.config import ShapesConfig
+from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.limit import limit_series
 from fbseg_core.experiments.report import Finding, Panel, Series, exact, gap, mean, words
-from fbseg_core.fewshot import few_shot
+from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.fewshot import Run, few_shot
 
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (1, 2), "seeds": 2, "side": 16, "images": 8, "updates": 3},
@@ -34,12 +35,22 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Train one model on n examples and score it with its controls."""
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+    """The task and the run of a cell."""
     task = ShapesConfig(side=settings["side"], sigma=settings["sigma"])
     task, *runs = few_shot(task, setup_of(settings, settings["protocol"]))
     (run,) = (run for run in runs if run.name == settings["model"])
-    return train_and_score(task, run, settings["images"])
+    return task, run
+
+
+def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Train one model on n examples and score it with its controls."""
+    return train_and_score(*run_of(settings), settings["images"])
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of a cell, as it is trained and tested."""
+    return (of_run(*run_of(settings)),)
 
 
 MODELS: tuple[dict[str, Any], ...] = ({"model": "feedback"}, {"model": "feedforward"})
@@ -104,6 +115,7 @@ EXPERIMENT = Experiment(
     source="abstract, Figure 3",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
 )

@@ -19,6 +19,7 @@ from fbseg_core.experiments.common import score_at, trained
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.report import Finding, Panel, Series, gap, mean, words
 from fbseg_core.experiments.rungs import RUNGS
+from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.fewshot import BACKBONES, Run, climb
 from fbseg_core.train import PROTOCOLS
 
@@ -67,10 +68,19 @@ def rung_of(settings: Mapping[str, Any]) -> Run:
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train the model of one rung; its scores with their controls, and its number of weights."""
-    task = GroupingConfig(side=settings["side"], sigma=settings["sigma"])
+    task = _task(settings)
     model, last = trained(task, rung_of(settings))
     weights = sum(weight.numel() for weight in model.parameters())
     return score_at(model, task, settings["images"]) | last | {"weights": weights}
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of one rung, as it is trained and tested."""
+    return (of_run(_task(settings), rung_of(settings)),)
+
+
+def _task(settings: Mapping[str, Any]) -> GroupingConfig:
+    return GroupingConfig(side=settings["side"], sigma=settings["sigma"])
 
 
 def panels(rows: Sequence[Row]) -> list[Panel]:
@@ -137,6 +147,7 @@ EXPERIMENT = Experiment(
     source="mechanism 1",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
 )

@@ -13,10 +13,11 @@ import torch
 
 from fbseg_core.analysis.cost import Cost, cost
 from fbseg_core.analysis.paired import FEWEST, Difference, paired_difference
-from fbseg_core.checkpoint import load
+from fbseg_core.checkpoint import load, read_card
 from fbseg_core.experiments.common import EVAL_SEED
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.report import Finding, Panel, Series, mean, over_seeds
+from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.halting import LONGEST, RULES, stops
 from fbseg_core.metrics import confusion, f1, foreground
 from fbseg_core.rollout import Trajectory, rollout
@@ -71,6 +72,12 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
         looks = name in RULES and RULES[name].kind == "mask"
         rules[name] = _score(trajectory, batch.labels, steps) | {"macs": _macs(price, steps, looks)}
     return {"rules": rules, "weights": price.parameters}
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The checkpoint of a cell, for as long as a rule may take."""
+    card = read_card(settings["checkpoint"])
+    return (of_card(card, steps=1 if card.model.kind == "feedforward" else LONGEST),)
 
 
 def _score(trajectory: Trajectory, labels: torch.Tensor, steps: torch.Tensor) -> dict[str, float]:
@@ -218,6 +225,7 @@ EXPERIMENT = Experiment(
     source="open question 2",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
     over="parts of the images",

@@ -32,6 +32,7 @@ from fbseg_core.tensor_files import write_whole
 
 if TYPE_CHECKING:
     from fbseg_core.experiments.report import Finding, Panel
+    from fbseg_core.experiments.subject import Subject
 
 Profile = Literal["tiny", "quick", "full"]
 Settings = Mapping[str, Any]
@@ -44,9 +45,9 @@ class Experiment:
 
     title: a few words. claim: the sentence of the paper, or the question, that it answers; source: where
     that stands. cells(profile) lists the settings of every cell, plain JSON values; measure(settings) gives
-    its numbers. panels(rows) and conclude(rows) say what a result, whole for its profile, holds. over: what
-    the seeds of its cells are. exact: whether a cell measured again gives the same numbers, wherever it
-    runs; times do not.
+    its numbers, and subjects(settings) says of which models, run how. panels(rows) and conclude(rows) say
+    what a result, whole for its profile, holds. over: what the seeds of its cells are. exact: whether a cell
+    measured again gives the same numbers, wherever it runs; times do not.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Experiment:
     source: str
     cells: Callable[[Profile], list[dict[str, Any]]]
     measure: Callable[[Settings], dict[str, Any]]
+    subjects: Callable[[Settings], Sequence[Subject]]
     panels: Callable[[Sequence[Row]], list[Panel]]
     conclude: Callable[[Sequence[Row]], Finding]
     over: str = "training seeds"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fbseg_core.config import ShapesConfig
+from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.report import Finding, Panel, Series, exact, gap, mean, words
+from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.fewshot import Run, few_shot
 
 # name -> what it changes of the matched protocol with every help taken off.
@@ -41,16 +42,24 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Train one model with one help, or none, and score it with its controls."""
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+    """The task and the run of a cell: one help, or none."""
     setup = setup_of(settings, "matched")
     task, feedback, plain = few_shot(ShapesConfig(side=settings["side"], sigma=settings["sigma"]), setup)
     cut = Run("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
     run = {"feedback": feedback, "loop cut": cut, "feedforward": plain}[settings["model"]]
     bare = run.train.replace(flips=False, weight_decay=0.0)
-    return train_and_score(
-        task, Run(run.name, run.model, bare.replace(**HELPS[settings["help"]])), settings["images"]
-    )
+    return task, Run(run.name, run.model, bare.replace(**HELPS[settings["help"]]))
+
+
+def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Train one model with one help, or none, and score it with its controls."""
+    return train_and_score(*run_of(settings), settings["images"])
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of a cell, as it is trained and tested."""
+    return (of_run(*run_of(settings)),)
 
 
 def panels(rows: Sequence[Row]) -> list[Panel]:
@@ -101,6 +110,7 @@ EXPERIMENT = Experiment(
     source="mechanism 3, section 6",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
 )

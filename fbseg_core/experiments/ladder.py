@@ -11,6 +11,7 @@ from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.report import Finding, Panel, words
 from fbseg_core.experiments.rungs import RUNGS, Rung
+from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.fewshot import Run, climb, few_shot
 
 GRIDS: dict[Profile, dict[str, Any]] = {
@@ -47,9 +48,17 @@ def rung_of(task: TaskConfig, setup: FewShotConfig, rung: str) -> tuple[TaskConf
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train the model of one rung and score it with its controls."""
+    return train_and_score(*_run_of(settings), settings["images"])
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of one rung, as it is trained and tested."""
+    return (of_run(*_run_of(settings)),)
+
+
+def _run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
     task = ShapesConfig(side=settings["side"], sigma=settings["sigma"])
-    task, run = rung_of(task, setup_of(settings, "paper"), settings["rung"])
-    return train_and_score(task, run, settings["images"])
+    return rung_of(task, setup_of(settings, "paper"), settings["rung"])
 
 
 def summary(rows: Sequence[Row], examples: int) -> list[Rung]:
@@ -90,6 +99,7 @@ EXPERIMENT = Experiment(
     source="abstract, mechanism 1",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
 )

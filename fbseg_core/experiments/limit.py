@@ -14,12 +14,13 @@ import torch
 
 from fbseg_core.analysis.ideal import best_threshold, posteriors
 from fbseg_core.analysis.paired import Difference
-from fbseg_core.checkpoint import load
+from fbseg_core.checkpoint import load, read_card
 from fbseg_core.config import ShapesConfig
 from fbseg_core.evaluate import f1_by_step
 from fbseg_core.experiments.common import EVAL_SEED
 from fbseg_core.experiments.harness import Experiment, Profile, Row, path_of, read
 from fbseg_core.experiments.report import Finding, Panel, Series, exact, mean, words
+from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.metrics import chance, confusion, f1, foreground
 from fbseg_core.tasks import make_batch
 
@@ -50,8 +51,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     The observer's masks share the threshold that is best for their pooled expected F1, as in `ideal_f1`.
     """
-    side, seed = settings["side"], EVAL_SEED + settings["seed"]
-    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512, normalise="none")
+    seed, task = EVAL_SEED + settings["seed"], _task(settings)
     batch = make_batch(task, settings["images"], seed)
     marginal = torch.cat([part.marginal for part in posteriors(task, batch.x)])
     threshold, expected = best_threshold(marginal)
@@ -63,6 +63,18 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
         found[name] = f1_by_step(model, seen, 1 if name == "feedforward" else card.model.steps)[-1]
     found["chance"] = chance(batch.labels, 2)
     return {key: round(value, 4) for key, value in found.items()}
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """Both models, at the noise of a cell."""
+    cards = (read_card(checkpoint) for checkpoint in MODELS.values())
+    return [of_card(card, _task(settings).replace(normalise=card.task.normalise)) for card in cards]
+
+
+def _task(settings: Mapping[str, Any]) -> ShapesConfig:
+    """The task before normalisation, as the ideal observer reads it."""
+    side = settings["side"]
+    return ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512, normalise="none")
 
 
 def limit_line(rows: Sequence[Row]) -> dict[float, Difference]:
@@ -146,6 +158,7 @@ EXPERIMENT = Experiment(
     source="our question, to Figure 4",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
     over="parts of the images",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from fbseg_core.config import ShapesConfig
+from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import score_at, setup_of, trained
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.limit import limit_series, shipped_limit
 from fbseg_core.experiments.report import Finding, Panel, Series, exact, gap, mean, words
-from fbseg_core.fewshot import few_shot
+from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.fewshot import Run, few_shot
 
 ONE = 4.0  # paper sigma of the models that are tested at all others
 GRIDS: dict[Profile, dict[str, Any]] = {
@@ -38,18 +40,34 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Train one model at one noise and score it, with its controls, at each of `tests` (paper sigma)."""
-    side = settings["side"]
-    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+    """The task, at the noise of training, and the run of a cell."""
+    task = ShapesConfig(side=settings["side"], sigma=_sigma(settings, settings["paper_sigma"]))
     task, *runs = few_shot(task, setup_of(settings, settings["protocol"]))
     (run,) = (run for run in runs if run.name == settings["model"])
+    return task, run
+
+
+def _sigma(settings: Mapping[str, Any], paper_sigma: float) -> float:
+    return paper_sigma * settings["side"] / 512
+
+
+def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Train one model at one noise and score it, with its controls, at each of `tests` (paper sigma)."""
+    task, run = run_of(settings)
     model, last = trained(task, run)
     at = {
-        f"{sigma:g}": score_at(model, task.replace(sigma=sigma * side / 512), settings["images"])
+        f"{sigma:g}": score_at(model, task.replace(sigma=_sigma(settings, sigma)), settings["images"])
         for sigma in settings["tests"]
     }
     return {"at": at, "loss": last["loss"], "updates": last["updates"], "stopped": last["stopped"]}
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of a cell at each noise that it is tested at."""
+    task, run = run_of(settings)
+    one = of_run(task, run)
+    return [replace(one, task=task.replace(sigma=_sigma(settings, sigma))) for sigma in settings["tests"]]
 
 
 MODELS: tuple[dict[str, Any], ...] = ({"model": "feedback"}, {"model": "feedforward"})
@@ -142,6 +160,7 @@ EXPERIMENT = Experiment(
     source="section 5, Figures 3 and 4",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
 )

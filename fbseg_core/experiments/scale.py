@@ -22,6 +22,7 @@ from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.dynamics import Model, build
 from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.report import Finding, Panel, Series, mean, over_seeds, words
+from fbseg_core.experiments.subject import Subject
 from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.train import make_optimiser, objective, trajectory_losses
 
@@ -58,12 +59,19 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Milliseconds of one step, of T steps with their readout, and of one update over T steps; peak MB of
     the latter two."""
-    model = build(ModelConfig(width=settings["width"], steps=settings["steps"])).eval()
-    batch = make_batch(ShapesConfig(side=settings["side"]), 1, settings["seed"])
+    (subject,) = subjects(settings)
+    model = build(subject.model).eval()
+    batch = make_batch(subject.task, 1, settings["seed"])
     works = _works(model, batch, settings["steps"])
     found = {f"{name}_ms": _milliseconds(work, settings["repeats"]) for name, work in works.items()}
     found |= {f"{name}_mb": peak_bytes(works[name]) / 1e6 for name in ("inference", "update")}
     return {key: float(f"{value:.5g}") for key, value in found.items()}
+
+
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of a cell, whose weights do not matter."""
+    model = ModelConfig(width=settings["width"], steps=settings["steps"])
+    return (Subject(ShapesConfig(side=settings["side"]), model, model.steps, None, None),)
 
 
 def _works(model: Model, batch: Batch, steps: int) -> dict[str, Callable[[], object]]:
@@ -168,6 +176,7 @@ EXPERIMENT = Experiment(
     source="section 6, limitations",
     cells=cells,
     measure=measure,
+    subjects=subjects,
     panels=panels,
     conclude=conclude,
     over="repeats",

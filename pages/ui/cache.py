@@ -33,7 +33,7 @@ from fbseg_core.experiments.report import Finding, Panel
 from fbseg_core.memory import give_back_freed_memory, trim
 from fbseg_core.metrics import chance
 from fbseg_core.tasks import Batch, Content, draw, make_batch, task_of
-from pages.ui import few_shot_runs, own, session
+from pages.ui import evidence_links, few_shot_runs, own, session
 from pages.ui.jobs import Pool, watched
 from pages.ui.memo import Memo, size_of
 from pages.ui.scene import Run, Scene, compute
@@ -234,6 +234,12 @@ def measured(name: str) -> Measured | None:
     head, rows = read(path)
     seeds = len({row.settings["seed"] for row in rows})
     return Measured(head, rows, experiment.panels(rows), experiment.conclude(rows), seeds, path.read_bytes())
+
+
+@st.cache_data(show_spinner=False)
+def ways(name: str) -> list[evidence_links.Told]:
+    """Where an experiment's card leads, and how each place differs from the rows that ship."""
+    return evidence_links.told(name, measured(name).rows, cards())
 
 
 @st.cache_data(show_spinner=False)

@@ -8,8 +8,9 @@ from driven import sound
 
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import path_of, read
-from pages.ui import cache, few_shot_view, scene, stability_view
-from pages.ui.evidence_view import WAYS, EvidenceView
+from pages.ui import cache, evidence_links, few_shot_view, scene, stability_view
+from pages.ui.evidence_links import WAYS
+from pages.ui.evidence_view import EvidenceView
 from pages.ui.view import View
 
 pytestmark = pytest.mark.xdist_group("evidence-pages")  # the intervals are worked out once
@@ -84,12 +85,41 @@ def test_a_chart_that_is_not_there_shows_the_last():
     assert next(s for s in at.selectbox if s.label == "Chart").value == len(panels) - 1
 
 
+EXACT = {
+    "fewshot": 3, "noise": 1, "ladder": 1, "help": 1, "halting": 2, "limit": 1, "scale": 1,
+}  # how many of a card's links open a setting that its rows have  # fmt: skip
+NAMED = {  # what the other links' words must name; the shipped models are of another training
+    "noise": ["600 updates, not 120"],
+    "convergence": ["τ = 2, not 0.2", "600 updates, not 100", "trained at paper sigma 8, not 4"],
+    "ablation": ["T = 10, not 30", "τ = 2, not 0.2", "600 updates, not 100"],
+    "ladder": ["loop switched off at inference, not trained without", "600 updates, not 20"],
+    "grouping": ["images of 48 px, not 24 px", "2000 updates, not 400"],
+    "limit": ["10 examples, not fresh ones"],
+}
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_link_opens_what_the_card_has_or_says_how_it_differs(name):
+    rows = read(path_of(name, "full"))[1]
+    found = evidence_links.told(name, rows, cache.cards())
+    assert sum(not way.differs for way in found) == EXACT.get(name, 0)
+    told = "; ".join(text for way in found for text in way.differs)
+    assert all(phrase in told for phrase in NAMED.get(name, []))
+    assert "other mechanisms" not in told
+    at = app(v="1", claim=name)
+    captions = [caption.value for caption in at.caption]
+    for way in found:
+        if way.differs:
+            assert f"Unlike the card: {'; '.join(way.differs)}." in captions
+    assert captions.count("The card's setting.") == EXACT.get(name, 0)
+
+
 def test_every_experiment_leads_into_a_lab_with_settings_that_it_can_show():
     assert WAYS.keys() == EXPERIMENTS.keys()
     for name in EXPERIMENTS:
         assert WAYS[name]
-        for _, address in WAYS[name]:
-            parts = urlsplit(address)
+        for way in WAYS[name]:
+            parts = urlsplit(evidence_links.address(way.view))
             query = dict(parse_qsl(parts.query))
             if parts.path == "./":
                 scene.scene_of(View.from_link(query, {}), cache.cards())
