@@ -129,7 +129,6 @@ def test_a_training_started_on_a_busy_machine_stays_on_show_until_the_visitor_go
     page.wait_for_function("location.search.includes('job=')")
     page.evaluate("window.apart = 0")
     page.wait_for_timeout(2000)  # by then what they asked is answered
-    settle(page)
     state(page, "Training")
     page.go_back()
     page.locator("[data-testid=stProgress]").wait_for(state="detached")
