@@ -51,7 +51,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
     ),
     "noise": (
         _few_shot("Train at paper sigma 8", examples=10, protocol="paper", sigma=PAPER_8),
-        Way("Models that ship, trained alike, at sigma 8", View(sigma=PAPER_8)),
+        Way("Models trained alike, at paper sigma 8", View(sigma=PAPER_8)),
     ),
     "convergence": (
         _few_shot("Train the model", examples=10, protocol="paper"),
