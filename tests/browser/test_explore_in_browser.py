@@ -186,11 +186,11 @@ def test_commit_time_counts_up_and_hatches_what_flips_now(open_page):
     assert near(pixels(page, "run"), last / 10)[steady].all()
     assert summary(page).endswith(f"{int((~steady).sum())} pixels still changing.")
     canvas, beside = page.locator(".panel.run canvas"), page.locator(".panel.beside figcaption")
-    assert canvas.evaluate(PINK) > 0 and "so no pixel ever flips" in beside.inner_text()
+    assert canvas.evaluate(PINK) > 0 and "no commit time here, as its one answer" in beside.inner_text()
     go(page, 0)
     assert canvas.evaluate(PINK) == 0
     page.locator("select.layer").select_option("difference")
-    assert "so no difference" in beside.inner_text()
+    assert "no difference of two steps here, as its one answer" in beside.inner_text()
     tops = page.locator(".panel canvas").evaluate_all("all => all.map(c => c.getBoundingClientRect().top)")
     assert np.ptp(tops) < 1  # side by side, however long their captions
 

@@ -44,18 +44,13 @@ function captionOf(S, entity) {
   const image = old ? ", new image" : "";
   if (entity === "input") return [header.drawn ? "Your drawing + noise" : "Input x", `${header.size.join("×")} px${image}`];
   if (entity === "truth") return ["Truth", `the exact label${image}`];
-  const shown = layerOf(S, entity) === S.look.layer ? stillText(S, entity) : `${LAYERS.probability}: no ${layer} here. `;
+  const why = S.blocks[`${entity}.mask`].shape[0] > 1 ? "" : ", as its one answer holds at every step";
+  const shown = layerOf(S, entity) === S.look.layer ? "" : `${LAYERS.probability}: no ${layer} here${why}. `;
   const name = { run: header.names[0], ghost: "untouched", beside: header.names[1] }[entity];
   let score = `F1 ${at(S, entity, "f1").toFixed(3)}`;
   if (old && entity === "run") score += `, first image ${old[S.t].toFixed(3)}`;
   if (old && entity === "ghost") score += ", first image";
   return [name[0].toUpperCase() + name.slice(1) + (entity === "beside" && header.still ? "" : `, t = ${S.t}`), shown + score];
-}
-
-// Why a layer about change is blank for a model that has one answer at every step.
-function stillText(S, entity) {
-  if (S.blocks[`${entity}.mask`].shape[0] > 1) return "";
-  return { commit: "one answer at every step, so no pixel ever flips. ", difference: "one answer at every step, so no difference. " }[S.look.layer] ?? "";
 }
 
 function summary(S) {
