@@ -1,0 +1,10 @@
+"""What belongs together runs on one worker: xdist must find the group that a test names."""
+
+import pytest
+
+
+@pytest.mark.xdist_group("held-together")
+def test_a_group_is_part_of_the_id_that_tests_are_dealt_out_by(request, worker_id):
+    if worker_id == "master":
+        pytest.skip("without workers nothing is dealt out")
+    assert request.node.nodeid.endswith("@held-together")
