@@ -5,6 +5,7 @@ import torch
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist writes a test's group into its id
 def pytest_collection_modifyitems(items):
     """One worker drives the browser, so that no two race for the machine; the other does the rest."""
     for item in items:

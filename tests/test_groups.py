@@ -8,3 +8,10 @@ def test_a_group_is_part_of_the_id_that_tests_are_dealt_out_by(request, worker_i
     if worker_id == "master":
         pytest.skip("without workers nothing is dealt out")
     assert request.node.nodeid.endswith("@held-together")
+
+
+@pytest.mark.browser
+def test_whatever_drives_the_browser_is_one_group(request, worker_id):
+    if worker_id == "master":
+        pytest.skip("without workers nothing is dealt out")
+    assert request.node.nodeid.endswith("@browser")
