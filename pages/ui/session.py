@@ -105,7 +105,7 @@ class Screen(Generic[V]):
         click sets out before the new address arrives. It never changes what is shown. A link that cannot be
         read gives the defaults and one notice.
         """
-        link = dict(st.query_params)
+        link = self._named()
         if self.view is not None and not (travelled() and link != self.view.link(self.lessons)):
             return
         try:
@@ -119,11 +119,27 @@ class Screen(Generic[V]):
     def write_link(self) -> None:
         """Put the view into the page's address, unless the browser named just that with this run.
 
-        After Back or Forward always: an address that was on its way may have taken that one's place.
+        After Back or Forward also then, if the last one sent may still arrive: the browser would take it for
+        the one it went to.
         """
-        link = self.view.link(self.lessons)
-        if travelled() or link != dict(st.query_params):
+        link, named = self.view.link(self.lessons), self._named()
+        if link != named or (travelled() and self._get("sent") is not None):
             st.query_params.from_dict(link)
+            # sent twice, to a browser that had not heard, it may arrive after Back from the first
+            self._set("sent", (named if self._get("sent") is None else None, link))
+
+    def _named(self) -> dict[str, str]:
+        """The address that the browser named with this run.
+
+        It shows whether the last one sent has arrived: it is named, or Back has led to the one before it.
+        """
+        link = dict(st.query_params)
+        before, sent = self._get("sent") or (None, None)
+        if link == sent or (travelled() and link == before):
+            self._set("sent", None)
+        elif travelled() and sent is not None:
+            self._set("sent", (None, sent))  # a Forward may lead to the one before it, too
+        return link
 
     def address(self, **changes: Any) -> str:
         """The full address of the view, or of one that differs from it."""

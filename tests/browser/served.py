@@ -50,13 +50,18 @@ def watched(context):
     return page
 
 
-# Lets the page hear its server's messages one by one, `window.apart` ms after another, as on a busy machine.
+# Lets the page hear its server's messages in order, `window.apart` ms after another, as on a busy machine.
 SLOW = """
 window.apart = 0;
-let due = 0;
+const waiting = [];
+const next = () => {
+    waiting[0]();
+    waiting.shift();
+    if (waiting.length) setTimeout(next, window.apart);
+};
 const late = heard => function (event) {
-    due = Math.max(performance.now(), due + window.apart);
-    setTimeout(() => heard.call(this, event), due - performance.now());
+    waiting.push(() => heard.call(this, event));
+    if (waiting.length === 1) setTimeout(next, window.apart);
 };
 window.WebSocket = class extends WebSocket {
     addEventListener(type, heard, ...more) {

@@ -132,6 +132,7 @@ def test_a_training_started_on_a_busy_machine_stays_on_show_until_the_visitor_go
     state(page, "Training")
     page.go_back()
     page.locator("[data-testid=stProgress]").wait_for(state="detached")
+    settle(page)
     page.go_forward()
     state(page, "Training")
     press(page, "Stop")
