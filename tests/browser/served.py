@@ -48,25 +48,3 @@ def watched(context):
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.on("requestfailed", lambda request: page.faults.append(request.url))
     return page
-
-
-# Lets the page hear its server's messages in order, `window.apart` ms after another, as on a busy machine.
-SLOW = """
-window.apart = 0;
-const waiting = [];
-const next = () => {
-    waiting[0]();
-    waiting.shift();
-    if (waiting.length) setTimeout(next, window.apart);
-};
-const late = heard => function (event) {
-    waiting.push(() => heard.call(this, event));
-    if (waiting.length === 1) setTimeout(next, window.apart);
-};
-window.WebSocket = class extends WebSocket {
-    addEventListener(type, heard, ...more) {
-        super.addEventListener(type, type === 'message' ? late(heard) : heard, ...more);
-    }
-    set onmessage(heard) { super.onmessage = heard && late(heard); }
-};
-"""

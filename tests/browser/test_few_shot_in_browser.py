@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from served import SLOW, start_app, watched
+from served import start_app, watched
 
 pytestmark = pytest.mark.browser
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
@@ -119,25 +119,6 @@ def test_a_run_left_is_found_again_by_its_owner_alone_outlives_the_server_and_is
     explore.get_by_role("link", name="Few-shot lab").click()  # and by the menu to the lab, whose run is kept
     explore.wait_for_selector(".gallery[data-id]")
     assert page.faults == []
-
-
-def test_a_training_started_on_a_busy_machine_stays_on_show_until_the_visitor_goes_back(new_context, lab):
-    page = opened(new_context(), f"{lab.url}/few_shot?{QUICK}", SLOW)
-    page.get_by_text("on this machine, measured").wait_for()  # a warm worker takes the run up at once
-    page.evaluate("window.apart = 60")  # so timers name the old address for seconds after the start
-    press(page, "Start training")
-    page.wait_for_function("location.search.includes('job=')")
-    page.evaluate("window.apart = 0")
-    page.wait_for_timeout(2000)  # by then what they asked is answered
-    state(page, "Training")
-    page.go_back()
-    page.locator("[data-testid=stProgress]").wait_for(state="detached")
-    settle(page)
-    page.go_forward()
-    state(page, "Training")
-    press(page, "Stop")
-    state(page, "Stopped")
-    assert "job=" in page.url and page.faults == []
 
 
 INKED = """canvas => {
