@@ -1,5 +1,5 @@
-"""The router: runs the screen that was asked for. Their order and titles stand in pages/ui/menu.py."""
+"""The router: runs the screen that was asked for. Their order and titles stand in pages/menu.py."""
 
-from pages.ui import menu
+from pages import menu
 
 menu.choose().run()

@@ -29,15 +29,16 @@ from fbseg_core.checkpoint import (
     shipped,
 )
 from fbseg_core.config import ModelConfig, Switches, TaskConfig, TrainConfig
-from fbseg_core.dynamics import Model, build
-from fbseg_core.evaluate import Score, evaluate
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.harness import RESULTS, path_of
 from fbseg_core.experiments.harness import run as run_grid
-from fbseg_core.knobs import ConfigError
+from fbseg_core.experiments.records import RESULTS, path_of
 from fbseg_core.memory import keep_freed_memory
+from fbseg_core.models.base import Model
+from fbseg_core.models.registry import build
+from fbseg_core.scores.evaluate import Score, evaluate
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import TASKS, make_batch, task_of
-from fbseg_core.train import PROTOCOLS, fit
+from fbseg_core.training.fit import PROTOCOLS, fit
 
 EVAL_SEED = 1000
 
@@ -211,7 +212,7 @@ def measure(
     model: Model, task: TaskConfig, images: int, seed: int, switches: Switches | None = None
 ) -> Score:
     """Score a model at t = 0 … 3T (0 and 1 for a feedforward one) on `images` fresh images."""
-    steps = 1 if model.config.kind == "feedforward" else 3 * model.config.steps
+    steps = 3 * model.steps if model.traits.takes_steps else 1
     return evaluate(model, make_batch(task, images, seed), steps, switches or Switches())
 
 

@@ -18,9 +18,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import Model, build
+from fbseg_core.models.base import Model
+from fbseg_core.models.registry import build
 from fbseg_core.tasks import Batch, make_batch
-from fbseg_core.train import make_optimiser, objective, trajectory_losses
+from fbseg_core.training.fit import make_optimiser, objective, trajectory_losses
 
 BATCH = 8
 T = 5

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
-from fbseg_core.dynamics import Model, build, count_weights
-from fbseg_core.knobs import ConfigError
+from fbseg_core.models.base import Model
+from fbseg_core.models.registry import build, count_weights
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import parse_task
 from fbseg_core.tensor_files import (
     LONGEST_NAME,
@@ -29,7 +30,7 @@ from fbseg_core.tensor_files import (
     read_tensors,
     write_tensors,
 )
-from fbseg_core.train import TrainingState, check_fit
+from fbseg_core.training.fit import TrainingState, check_fit
 
 FORMAT = "fbseg-checkpoint/1"
 STATE_FORMAT = "fbseg-training-state/1"

@@ -10,7 +10,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from fbseg_core.knobs import Config, knob
+from fbseg_core.models.kinds import KINDS
+from fbseg_core.models.mechanisms import DECAYS, PROJECTIONS
+from fbseg_core.settings import Config, knob
 
 
 class Switches(Config):
@@ -76,9 +78,7 @@ class Switches(Config):
 class ModelConfig(Config):
     """The network and its loop (equations E1-E6)."""
 
-    kind: Literal["feedback", "loop_cut", "feedforward"] = knob(
-        "feedback", "The loop closed; the same network with v̂ := 0; or one plain pass."
-    )
+    kind: str = knob("feedback", "The loop closed; the same network with v̂ := 0; or one plain pass.")
     in_channels: int = knob(
         3, "Channels C that an image must have; in training, those of the task.", lo=1, hi=16
     )
@@ -119,11 +119,9 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        from fbseg_core.dynamics import DECAYS, PROJECTIONS
-
-        for key, registry in (("projection", PROJECTIONS), ("decay", DECAYS)):
+        for key, registry in (("kind", KINDS), ("projection", PROJECTIONS), ("decay", DECAYS)):
             if getattr(self, key) not in registry:
-                raise ValueError(f"{key}: {getattr(self, key)!r} is not one of {', '.join(registry)}")
+                raise ValueError(f"{key}: {getattr(self, key)!r:.60} is not one of {', '.join(registry)}")
         if len(self.spectrum) not in (1, self.u + self.v):
             raise ValueError(
                 f"spectrum: give 1 eigenvalue or U+V = {self.u + self.v}, not {len(self.spectrum)}"
@@ -260,7 +258,7 @@ class TrainConfig(Config):
 
 
 class FewShotConfig(Config):
-    """What a few-shot comparison asks for; `fbseg_core.fewshot` makes the two runs of it."""
+    """What a few-shot comparison asks for; `fbseg_core.training.fewshot` makes the two runs of it."""
 
     examples: int = knob(
         2,

@@ -1,22 +1,92 @@
-"""The import direction: app → pages → pages/ui → fbseg_core."""
+"""The import direction: app → pages/<screen> → pages/ui → pages/jobs → fbseg_core, and no rings anywhere."""
 
 import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from pkgutil import resolve_name
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+SCREENS = ("explore", "stability", "few_shot", "evidence")
+CORE = [  # a part may import those before it, and of its own
+    {"settings"},
+    {"config", "models.kinds", "models.mechanisms"},
+    {"models", "tasks"},
+    {"rollout"},
+    {"training", "scores"},
+    {"analysis", "tensor_files", "memory"},
+    {"checkpoint"},
+    {"experiments", "bench"},
+    {"__main__"},
+]
 
 
-def imports(path: Path) -> set[str]:
+def modules():
+    """Every module of the app by its dotted name."""
+    files = [ROOT / "app.py", *(ROOT / "pages").rglob("*.py"), *(ROOT / "fbseg_core").rglob("*.py")]
+    assert len(files) > 60
+    dotted = {file: ".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files}
+    return {name.removesuffix(".__init__"): file for file, name in dotted.items()}
+
+
+MODULES = modules()
+
+
+def imports(name: str, lazy: bool = True) -> set[str]:
+    """What a module imports, those of the app as modules, others by their first name; in functions, too."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
         if isinstance(node, ast.Import):
-            found |= {name.name.split(".")[0] for name in node.names}
+            found |= {one.name if one.name in MODULES else one.name.split(".")[0] for one in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add((node.module or "").split(".")[0])
-    return found
+            parts = {f"{node.module}.{one.name}" for one in node.names} & MODULES.keys()
+            rest = len(parts) < len(node.names)
+            found |= parts | (
+                {node.module if node.module in MODULES else node.module.split(".")[0]} if rest else set()
+            )
+    return found - {"fbseg_core"}  # its face, which all may import
+
+
+def test_there_is_no_ring_of_imports_not_even_for_types():
+    try:
+        list(TopologicalSorter({name: imports(name) & MODULES.keys() for name in MODULES}).static_order())
+    except CycleError as ring:
+        pytest.fail(" → ".join(ring.args[1]))
+
+
+def test_no_screen_imports_another():
+    for name in MODULES:
+        for screen in SCREENS:
+            if name.startswith(f"pages.{screen}."):
+                others = tuple(f"pages.{other}" for other in SCREENS if other != screen)
+                assert not [one for one in imports(name) if one.startswith(others)], name
+
+
+def test_what_screens_share_knows_no_screen_and_jobs_know_no_streamlit():
+    for name in MODULES:
+        if name.startswith(("pages.ui", "pages.jobs")):
+            above = (*tuple(f"pages.{screen}" for screen in SCREENS), "pages.menu")
+            above += ("pages.ui", "streamlit") if name.startswith("pages.jobs") else ()
+            assert not [one for one in imports(name) if one.startswith(above)], name
+
+
+def test_the_core_imports_in_one_direction():
+    def part(name):
+        inner = name.removeprefix("fbseg_core.")
+        return next((i for i, names in enumerate(CORE) for one in names if inner == one), None) or next(
+            (i for i, names in enumerate(CORE) if inner.split(".")[0] in names), None
+        )
+
+    for name in MODULES:
+        if name.startswith("fbseg_core."):
+            assert part(name) is not None, name
+            for one in imports(name):
+                if one.startswith("fbseg_core."):
+                    assert part(one) <= part(name), (name, one)
 
 
 def test_core_loads_neither_streamlit_nor_plotly():
@@ -26,18 +96,19 @@ def test_core_loads_neither_streamlit_nor_plotly():
 
 
 def test_core_imports_nothing_from_above():
-    files = list((ROOT / "fbseg_core").rglob("*.py"))
-    assert len(files) > 10
-    for file in files:
-        assert not imports(file) & {"streamlit", "plotly", "pages"}, file
+    for name in MODULES:
+        if name.startswith("fbseg_core"):
+            assert not imports(name) & {"streamlit", "plotly"}, name
+            assert not [one for one in imports(name) if one.startswith("pages")], name
 
 
 def test_metrics_import_only_torch():
-    assert imports(ROOT / "fbseg_core/metrics.py") <= {"__future__", "typing", "torch"}
+    assert imports("fbseg_core.scores.metrics") <= {"__future__", "typing", "torch"}
 
 
-def test_figures_import_no_streamlit():
-    assert "streamlit" not in imports(ROOT / "pages/ui/figures.py")
+@pytest.mark.parametrize("name", ["ui.images", "stability.figures", "few_shot.figures", "evidence.figures"])
+def test_figures_import_no_streamlit(name):
+    assert "streamlit" not in imports(f"pages.{name}")
 
 
 def test_every_chart_of_the_app_is_drawn_in_one_place():
@@ -47,9 +118,10 @@ def test_every_chart_of_the_app_is_drawn_in_one_place():
     assert found == ["plotly_style.py"]
 
 
-def test_readme_points_at_the_lines_that_carry_each_equation():
-    rows = re.findall(r"^\| (E\d) \|.*\[`(.+?)`\]\((.+?)#L(\d+)\)", (ROOT / "README.md").read_text(), re.M)
-    assert [tag for tag, *_ in rows] == [f"E{i}" for i in range(1, 8)]
-    for tag, name, file, line in rows:
-        lines = (ROOT / file).read_text().splitlines()
-        assert f"def {name.split('.')[-1]}(" in lines[int(line) - 1], (tag, file, line)
+def test_readme_names_what_carries_each_equation():
+    rows = re.findall(r"^\| (E\d) \|.*`([\w.]+)` \|$", (ROOT / "README.md").read_text(), re.M)
+    assert [tag for tag, _ in rows] == [f"E{i}" for i in range(1, 8)]
+    for tag, path in rows:
+        found = resolve_name(path)
+        first, last = re.search(r"\(E(\d)(?:-E(\d))?\)", found.__doc__).groups()
+        assert int(first) <= int(tag[1]) <= int(last or first), (tag, path)

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import Switches
-from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.models.base import AS_BUILT, Model
 
 PROVES = (
     "The state converges, whatever the network computes and whatever the image: with the clock running, "
@@ -94,11 +94,9 @@ def certify(model: Model, size: tuple[int, int], switches: Switches = AS_BUILT) 
     """
     config = model.config
     epsilon = torch.finfo(model.head.weight.dtype).eps
-    if config.kind == "feedforward":
+    if not model.traits.takes_steps:
         return _withdrawn("A feedforward model takes one step: there is no sequence that could converge.")
-    decay = config.decay
-    if switches.decay is not None:
-        decay = ("exponential" if decay == "none" else decay) if switches.decay else "none"
+    decay = model.decay(switches)
     if decay == "none":
         return _withdrawn("The decay is off, so nothing makes the steps smaller.")
     if decay != "exponential":

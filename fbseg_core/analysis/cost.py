@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fbseg_core.config import Switches
-from fbseg_core.dynamics import AS_BUILT, Model
+from fbseg_core.models.base import AS_BUILT, Model
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def cost(model: Model, x: Tensor, switches: Switches = AS_BUILT) -> Cost:
         prepare_macs=_macs(lambda: model.prepare(x, switches)),
         step_macs=_macs(lambda: model.step(x, h, 0, switches=switches, prepared=prepared)),
         readout_macs=_macs(lambda: model.readout(h)),
-        recurs=_recurs(model, switches),
+        recurs=model.has_loop(switches),
     )
 
 
@@ -72,7 +72,7 @@ def timings(model: Model, x: Tensor, switches: Switches = AS_BUILT, repeats: int
     h, prepared = model.initial(x), model.prepare(x, switches)
 
     def work() -> object:
-        if _recurs(model, switches):
+        if model.has_loop(switches):
             return model.step(x, h, 0, switches=switches, prepared=prepared)
         return model.prepare(x, switches)
 
@@ -83,10 +83,6 @@ def timings(model: Model, x: Tensor, switches: Switches = AS_BUILT, repeats: int
         work()
         taken.append(1000 * (time.perf_counter() - start))
     return Timings(tuple(taken))
-
-
-def _recurs(model: Model, switches: Switches) -> bool:
-    return model.config.kind == "feedback" and switches.loop is not False
 
 
 def _macs(work: Callable[[], object]) -> int:

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fbseg_core.metrics import entropy, flips, mask_of, score_by_step
-from fbseg_core.rollout import Trajectory
+from fbseg_core.rollout.trajectory import Trajectory
+from fbseg_core.scores.metrics import entropy, flips, mask_of, score_by_step
 
 
 def answer_curves(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:

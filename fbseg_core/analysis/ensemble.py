@@ -10,9 +10,9 @@ import torch
 
 from fbseg_core.analysis.pca import Projection
 from fbseg_core.config import Switches, TaskConfig
-from fbseg_core.dynamics import AS_BUILT, Model
-from fbseg_core.metrics import confusion, entropy, f1, foreground, iou
-from fbseg_core.rollout import iterate
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.rollout.trajectory import iterate
+from fbseg_core.scores.metrics import confusion, entropy, f1, foreground, iou
 from fbseg_core.tasks import Batch, Content, task_of
 
 

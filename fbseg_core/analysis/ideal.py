@@ -26,9 +26,9 @@ from torch import Tensor
 
 from fbseg_core.analysis.shape_cells import Family, coverage, filters, log_likelihood
 from fbseg_core.config import ShapesConfig
-from fbseg_core.evaluate import Score, score
-from fbseg_core.knobs import ConfigError
-from fbseg_core.metrics import confusion
+from fbseg_core.scores.evaluate import Score, score
+from fbseg_core.scores.metrics import confusion
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import make_batch
 
 BLOCK = 8  # images filtered together

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.func import jvp
 
 from fbseg_core.config import Switches
-from fbseg_core.dynamics import AS_BUILT, Model
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import State, rollout
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.rollout.trajectory import State, rollout
+from fbseg_core.settings import ConfigError
 
 Report = Callable[[int], bool]  # told the products done so far; False stops the work
 CONVERGED = 1e-2  # largest relative residual of an eigenvalue that is called converged
@@ -121,7 +121,7 @@ def leading_eigenvalues(
     shape = h[:, u:].shape
     n, neutral = shape.numel(), h[:, :u].numel()
     done, direction = 0, torch.zeros_like(h[0])
-    if not model.loop(held):  # J = I
+    if not model.has_loop(held):  # J = I
         return Spectrum(np.ones(k, complex), np.zeros(k), direction, neutral, 0)
     prepared = model.prepare(x, held)
 
@@ -213,7 +213,7 @@ def lyapunov(
 
 
 def _one_image(model: Model, x: Tensor, state: State) -> Tensor:
-    if model.config.kind == "feedforward":
+    if not model.traits.takes_steps:
         raise ConfigError("kind: a feedforward model takes one step, so it has no map to take apart.")
     if len(x) != 1 or len(state.h) != 1:
         raise ConfigError(f"x: local stability is of one image at a time, not of {len(x)}.")

@@ -13,15 +13,15 @@ import torch
 from torch import Tensor
 
 from fbseg_core.analysis.curves import answer_curves, state_curves
+from fbseg_core.analysis.describe import Conclusion, Verdict, clock_name, sentence, with_clock
 from fbseg_core.analysis.pca import Projection, fit_plane
-from fbseg_core.analysis.stability import Conclusion, gains, judge
-from fbseg_core.analysis.verdicts import SHORTEST, Verdict
-from fbseg_core.analysis.words import clock_name, sentence, with_clock
+from fbseg_core.analysis.stability import gains, judge
+from fbseg_core.analysis.verdicts import SHORTEST
 from fbseg_core.config import Switches
-from fbseg_core.dynamics import AS_BUILT, Model
-from fbseg_core.knobs import ConfigError
-from fbseg_core.metrics import mask_of
-from fbseg_core.rollout import State, Trajectory, join, rollout
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.rollout.trajectory import State, Trajectory, join, rollout
+from fbseg_core.scores.metrics import mask_of
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch
 
 SAMPLED = 16  # pixels of h kept along each side, for the plane

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbseg_core.knobs import ConfigError
+from fbseg_core.settings import ConfigError
 
 FEWEST = 5  # with fewer seeds no resampling can tell a difference from luck
 RESAMPLES = 10_000

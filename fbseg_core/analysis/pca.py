@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
-from fbseg_core.rollout import Trajectory
+from fbseg_core.rollout.trajectory import Trajectory
 
 PIXELS = 512  # pixels kept of each image: PCA over time has at most T+1 directions, so a sample will do
 

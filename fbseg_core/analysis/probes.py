@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import Switches
-from fbseg_core.dynamics import AS_BUILT, Model
-from fbseg_core.knobs import ConfigError
-from fbseg_core.metrics import mask_of
-from fbseg_core.rollout import State, Trajectory, rollout
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.rollout.trajectory import State, Trajectory, rollout
+from fbseg_core.scores.metrics import mask_of
+from fbseg_core.settings import ConfigError
 
 # name -> what it sets; the four ways of the paper's Figure 6
 ABLATIONS: dict[str, dict[str, bool]] = {

@@ -14,45 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fbseg_core.analysis.verdicts import SHORTEST, TOLERANCE, Name, Verdict, mask_verdict, verdict
-from fbseg_core.analysis.words import conclusion, sentence, with_clock
+from fbseg_core.analysis.describe import TOLERANCE, Conclusion, Verdict, sentence, with_clock
+from fbseg_core.analysis.verdicts import SHORTEST, mask_verdict, verdict
 from fbseg_core.config import Switches
-from fbseg_core.dynamics import AS_BUILT, Model
-from fbseg_core.knobs import ConfigError
-from fbseg_core.metrics import mask_of
-from fbseg_core.rollout import State, Trajectory, rollout
-
-
-@dataclass(frozen=True)
-class Conclusion:
-    """What a state or mask with the clock running comes to, once it is compared with the clock held.
-
-    running, held: the verdicts on the two runs, the same object where the clock makes no difference. clock:
-    the step it is held from. apart: how far apart the two runs end, as a share of the larger run's largest
-    ‖h‖, or of the pixels. tolerance: how far apart they may end and still be at the same place.
-    """
-
-    running: Verdict
-    held: Verdict
-    clock: int
-    apart: float
-    tolerance: float = TOLERANCE
-
-    @property
-    def elsewhere(self) -> bool:
-        """Whether the held run ends at another state or mask."""
-        return self.apart > self.tolerance
-
-    @property
-    def name(self) -> Name:
-        """What moves with the clock running is called by that run; what stands still must do so held, too."""
-        if not self.running.quiet:
-            return self.running.name
-        return "switched off" if not self.held.quiet or self.elsewhere else self.held.name
-
-    def __str__(self) -> str:
-        """The name and what it rests on, in a sentence or two."""
-        return conclusion(self)
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.rollout.trajectory import State, Trajectory, rollout
+from fbseg_core.scores.metrics import mask_of
+from fbseg_core.settings import ConfigError
 
 
 @dataclass(frozen=True)
@@ -98,7 +66,7 @@ def judge(
     it early enough that half its steps let a whole correction through, or a mask cannot be told settled.
     Raises ConfigError for a feedforward model, which has no map to iterate, and for fewer than 8 steps.
     """
-    if model.config.kind == "feedforward":
+    if not model.traits.takes_steps:
         raise ConfigError("kind: a feedforward model takes one step, so there is nothing to settle.")
     if steps < SHORTEST:
         raise ConfigError(f"steps: a verdict needs at least {SHORTEST} steps, not {steps}.")

@@ -7,63 +7,17 @@ looks like rest to it, and under E3 ‖δ‖ hardly changes whatever F finds.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from fbseg_core.analysis.words import label, sentence
+from fbseg_core.analysis.describe import TOLERANCE, Subject, Verdict
 
-Name = Literal["settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"]
-Subject = Literal["state", "mask"]
-
-TOLERANCE = 1e-3  # of the largest state of the run, or of the mask's pixels
 SHORTEST = 8  # steps a verdict needs: it judges the later half, and a period must fit in twice
 RECURS = 0.35  # a period brings the run back to within this share of its widest excursion before it
 GROWS = 0.1  # log of how much the steps must grow over the judged half to be called diverging
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a run comes to, and the numbers it rests on. The last `judged` steps, half of them, were judged.
-
-    Sizes are shares: of the largest ‖h‖ of the run for a state, of all pixels for a mask.
-    step: the last step, of a state as a share of the ‖h‖ it led to, as in its curve.
-    spread: the farthest that any judged state lies from the last.
-    undamped: the last step per unit of gain, what it would be with the gain at 1 (NaN for a mask, and
-    where the gain is too small to divide by). gain: of the last step. let_through: sum of the judged
-    steps' gains, the number of whole corrections that were let in. growth: rate at which step sizes grow,
-    per step, negative where they shrink (NaN where some step is zero). period: in steps, None without one;
-    beside "drifting", of the motion about the drift. reason: why the run ended early, or None.
-    """
-
-    name: Name
-    subject: Subject
-    judged: int
-    step: float
-    spread: float
-    undamped: float
-    gain: float
-    let_through: float
-    growth: float
-    period: float | None = None
-    reason: str | None = None
-
-    @property
-    def quiet(self) -> bool:
-        """Whether it stands still, for whatever reason."""
-        return self.name in ("settled", "switched off", "over-smoothed")
-
-    @property
-    def label(self) -> str:
-        """The verdict in a word or two, as it stands in a table."""
-        return label(self)
-
-    def __str__(self) -> str:
-        """The verdict in a sentence, with its numbers."""
-        return sentence(self)
 
 
 def verdict(

@@ -12,7 +12,7 @@ from fbseg_core.experiments import (
     noise,
     scale,
 )
-from fbseg_core.experiments.harness import Experiment
+from fbseg_core.experiments.records import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT

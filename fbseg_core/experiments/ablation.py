@@ -16,11 +16,11 @@ import numpy as np
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.config import ShapesConfig, Switches, TaskConfig
 from fbseg_core.experiments.common import EVAL_SEED, observe, rounded, setup_of, watched
-from fbseg_core.experiments.harness import Experiment, Profile, Row
-from fbseg_core.experiments.report import Finding, Panel, Series, geometric_mean, mean, over_seeds, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.fewshot import Run, few_shot
 from fbseg_core.tasks import make_batch
+from fbseg_core.training.fewshot import Run, few_shot
 
 BOTH, NO_DECAY, NO_SOFTMAX, _ = ABLATIONS
 LIMIT = 1.0  # the gradient norm at which the matched protocol clips; the paper's does not

@@ -15,13 +15,14 @@ from fbseg_core.analysis.jacobian import leading_eigenvalues
 from fbseg_core.analysis.stability import gains
 from fbseg_core.analysis.verdicts import mask_verdict, verdict
 from fbseg_core.config import FewShotConfig, Switches, TaskConfig
-from fbseg_core.dynamics import AS_BUILT, Model, build
-from fbseg_core.evaluate import f1_by_step
-from fbseg_core.fewshot import Run
-from fbseg_core.metrics import chance, confusion, f1, foreground, mask_of
-from fbseg_core.rollout import State, rollout
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import State, rollout
+from fbseg_core.scores.evaluate import f1_by_step
+from fbseg_core.scores.metrics import chance, confusion, f1, foreground, mask_of
 from fbseg_core.tasks import Batch, make_batch
-from fbseg_core.train import fit
+from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fit import fit
 
 EVAL_SEED = 1000
 
@@ -123,10 +124,10 @@ def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | N
     does not apply.
     """
     config, batch = model.config, make_batch(task, images, EVAL_SEED)
-    steps = 1 if config.kind == "feedforward" else config.steps
+    steps = model.steps
     f1 = f1_by_step(model, batch, steps)
     cut = batched = None
-    if config.kind == "feedback":
+    if model.has_loop():
         cut = f1_by_step(model, batch, steps, Switches(loop=False))[-1]
     if config.norm == "batch":
         batched = f1_by_step(model, batch, steps, Switches(batch_statistics=True))[-1]

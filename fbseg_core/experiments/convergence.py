@@ -16,18 +16,18 @@ import torch
 from torch import Tensor
 
 from fbseg_core.analysis.curves import arrival, from_when
+from fbseg_core.analysis.describe import TOLERANCE
 from fbseg_core.analysis.pca import fit_plane
-from fbseg_core.analysis.verdicts import TOLERANCE
 from fbseg_core.config import ModelConfig, ShapesConfig, Switches, TaskConfig
-from fbseg_core.dynamics import AS_BUILT, Model
 from fbseg_core.experiments.common import EVAL_SEED, pooled_f1, rounded, rounded_all, setup_of, trained
-from fbseg_core.experiments.harness import Experiment, Profile, Row
-from fbseg_core.experiments.report import Finding, Panel, Series, geometric_mean, mean, over_seeds, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.fewshot import PAPER_TAU, Run, few_shot
-from fbseg_core.metrics import flips, mask_of
-from fbseg_core.rollout import rollout
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.rollout.trajectory import rollout
+from fbseg_core.scores.metrics import flips, mask_of
 from fbseg_core.tasks import make_batch
+from fbseg_core.training.fewshot import PAPER_TAU, Run, few_shot
 
 FLOOR = 1e-8  # of ‖h‖: below the rounding of the state's numbers
 CLOCKS = {"running": AS_BUILT, "frozen": Switches(clock=0)}
@@ -107,7 +107,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def follow(model: Model, x: Tensor, steps: int, switches: Switches) -> tuple[Tensor, Tensor]:
     """Logits (steps + 1, B, K, H, W) and ‖Δh‖/‖h‖ (steps, B) of images x; one pass's answer at every step."""
-    if model.config.kind == "feedforward":
+    if not model.traits.takes_steps:
         with torch.no_grad():
             answer = model(x)
         return answer.expand(steps + 1, *answer.shape), torch.zeros(steps, len(x))

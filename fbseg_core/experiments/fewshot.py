@@ -7,11 +7,11 @@ from typing import Any
 
 from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
-from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.limit import limit_series
-from fbseg_core.experiments.report import Finding, Panel, Series, exact, gap, mean, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.fewshot import Run, few_shot
+from fbseg_core.training.fewshot import Run, few_shot
 
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (1, 2), "seeds": 2, "side": 16, "images": 8, "updates": 3},

@@ -16,12 +16,12 @@ from fbseg_core.analysis.paired import Difference
 from fbseg_core.config import GroupingConfig, ModelConfig
 from fbseg_core.experiments import rungs
 from fbseg_core.experiments.common import score_at, trained
-from fbseg_core.experiments.harness import Experiment, Profile, Row
-from fbseg_core.experiments.report import Finding, Panel, Series, gap, mean, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.report import gap, mean, words
 from fbseg_core.experiments.rungs import RUNGS
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.fewshot import BACKBONES, Run, climb
-from fbseg_core.train import PROTOCOLS
+from fbseg_core.training.fewshot import BACKBONES, Run, climb
+from fbseg_core.training.fit import PROTOCOLS
 
 DEEP = 3  # levels; the grouping backbone has 1
 DEEPER = f"depth {DEEP}, no loop"

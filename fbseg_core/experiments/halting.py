@@ -15,12 +15,13 @@ from fbseg_core.analysis.cost import Cost, cost
 from fbseg_core.analysis.paired import FEWEST, Difference, paired_difference
 from fbseg_core.checkpoint import load, read_card
 from fbseg_core.experiments.common import EVAL_SEED
-from fbseg_core.experiments.harness import Experiment, Profile, Row
-from fbseg_core.experiments.report import Finding, Panel, Series, mean, over_seeds
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.report import mean, over_seeds
 from fbseg_core.experiments.subject import Subject, of_card
-from fbseg_core.halting import LONGEST, RULES, stops
-from fbseg_core.metrics import confusion, f1, foreground
-from fbseg_core.rollout import Trajectory, rollout
+from fbseg_core.models.registry import traits_of
+from fbseg_core.rollout.halting import LONGEST, RULES, stops
+from fbseg_core.rollout.trajectory import Trajectory, rollout
+from fbseg_core.scores.metrics import confusion, f1, foreground
 from fbseg_core.tasks import make_batch
 
 TASKS = ("grouping", "shapes")
@@ -63,7 +64,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     model, card = load(settings["checkpoint"])
     batch = make_batch(card.task, settings["images"], EVAL_SEED + settings["seed"])
-    plain = card.model.kind == "feedforward"
+    plain = not traits_of(card.model).takes_steps
     trajectory = rollout(model, batch.x, 1 if plain else LONGEST)
     price = cost(model, batch.x[:1])
     every = {ONE_PASS: torch.ones(len(batch), dtype=torch.int64)} if plain else stops(trajectory)
@@ -77,7 +78,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
 def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
     """The checkpoint of a cell, for as long as a rule may take."""
     card = read_card(settings["checkpoint"])
-    return (of_card(card, steps=1 if card.model.kind == "feedforward" else LONGEST),)
+    return (of_card(card, steps=LONGEST if traits_of(card.model).takes_steps else 1),)
 
 
 def _score(trajectory: Trajectory, labels: torch.Tensor, steps: torch.Tensor) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """Grids of measurements: every cell one row of a result file, finished cells kept, run anywhere joblib runs.
 
-A result file is JSON lines: first what made it (command, profile, versions), then one row a cell with its
-settings, its digest, what was measured and the seconds it took. A cell is a pure function of its settings, so
+`records.py` says what a result file holds. A cell is a pure function of its settings, so
 a row measured again, on whatever backend, holds the same numbers on machines that round alike (rounding.py);
 times alone (`exact` is False) differ.
 
@@ -16,95 +15,18 @@ feedback models of one seed, 0.2 h for the feedforward ones, 10.6 h for eight se
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from fbseg_core.knobs import ConfigError
+from fbseg_core.experiments.records import RESULTS, Experiment, Profile, Row, Settings, digest, path_of, read
+from fbseg_core.settings import ConfigError
 from fbseg_core.tensor_files import write_whole
-
-if TYPE_CHECKING:
-    from fbseg_core.experiments.report import Finding, Panel
-    from fbseg_core.experiments.subject import Subject
-
-Profile = Literal["tiny", "quick", "full"]
-Settings = Mapping[str, Any]
-RESULTS = Path(__file__).with_name("results")
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """One claim under test.
-
-    title: a few words. claim: the sentence of the paper, or the question, that it answers; source: where
-    that stands. cells(profile) lists the settings of every cell, plain JSON values; measure(settings) gives
-    its numbers, and subjects(settings) says of which models, run how. panels(rows) and conclude(rows) say
-    what a result, whole for its profile, holds. over: what the seeds of its cells are. exact: whether a cell
-    measured again gives the same numbers, wherever it runs; times do not.
-    """
-
-    name: str
-    title: str
-    claim: str
-    source: str
-    cells: Callable[[Profile], list[dict[str, Any]]]
-    measure: Callable[[Settings], dict[str, Any]]
-    subjects: Callable[[Settings], Sequence[Subject]]
-    panels: Callable[[Sequence[Row]], list[Panel]]
-    conclude: Callable[[Sequence[Row]], Finding]
-    over: str = "training seeds"
-    exact: bool = True
-
-
-@dataclass(frozen=True)
-class Row:
-    """A finished cell."""
-
-    settings: dict[str, Any]
-    result: dict[str, Any]
-    seconds: float
-    digest: str
-
-
-def digest(name: str, settings: Settings) -> str:
-    """What a cell is known by: 16 hex digits of its experiment and settings."""
-    text = json.dumps([name, settings], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def path_of(name: str, profile: Profile, folder: Path = RESULTS) -> Path:
-    """Where an experiment's results are kept."""
-    return folder / f"{name}-{profile}.jsonl"
-
-
-def read(path: Path) -> tuple[dict[str, Any], list[Row]]:
-    """The head and the rows of a result file; a last line that was torn by a crash is passed over.
-
-    Raises ConfigError where there is no such file or it is none.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise ConfigError(f"results: {path.name} cannot be read ({error.strerror}).") from None
-    values = []
-    for number, text in enumerate(lines):
-        try:
-            values.append(json.loads(text))
-        except ValueError:
-            if number + 1 < len(lines):
-                raise ConfigError(f"results: line {number + 1} of {path.name} is no JSON.") from None
-    try:
-        head, *rows = values
-        return dict(head), [Row(**row) for row in rows]
-    except (TypeError, ValueError):
-        raise ConfigError(f"results: {path.name} is no result file.") from None
 
 
 def run(

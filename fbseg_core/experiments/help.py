@@ -7,10 +7,10 @@ from typing import Any
 
 from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
-from fbseg_core.experiments.harness import Experiment, Profile, Row
-from fbseg_core.experiments.report import Finding, Panel, Series, exact, gap, mean, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.fewshot import Run, few_shot
+from fbseg_core.training.fewshot import Run, few_shot
 
 # name -> what it changes of the matched protocol with every help taken off.
 HELPS: dict[str, dict[str, Any]] = {

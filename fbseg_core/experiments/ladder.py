@@ -8,11 +8,11 @@ from typing import Any
 from fbseg_core.config import FewShotConfig, ShapesConfig, TaskConfig
 from fbseg_core.experiments import rungs
 from fbseg_core.experiments.common import setup_of, train_and_score
-from fbseg_core.experiments.harness import Experiment, Profile, Row
-from fbseg_core.experiments.report import Finding, Panel, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row
+from fbseg_core.experiments.report import words
 from fbseg_core.experiments.rungs import RUNGS, Rung
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.fewshot import Run, climb, few_shot
+from fbseg_core.training.fewshot import Run, climb, few_shot
 
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (2,), "seeds": 2, "side": 16, "images": 8, "updates": 2},

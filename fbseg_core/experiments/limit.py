@@ -16,12 +16,12 @@ from fbseg_core.analysis.ideal import best_threshold, posteriors
 from fbseg_core.analysis.paired import Difference
 from fbseg_core.checkpoint import load, read_card
 from fbseg_core.config import ShapesConfig
-from fbseg_core.evaluate import f1_by_step
 from fbseg_core.experiments.common import EVAL_SEED
-from fbseg_core.experiments.harness import Experiment, Profile, Row, path_of, read
-from fbseg_core.experiments.report import Finding, Panel, Series, exact, mean, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series, path_of, read
+from fbseg_core.experiments.report import exact, mean, words
 from fbseg_core.experiments.subject import Subject, of_card
-from fbseg_core.metrics import chance, confusion, f1, foreground
+from fbseg_core.scores.evaluate import f1_by_step
+from fbseg_core.scores.metrics import chance, confusion, f1, foreground
 from fbseg_core.tasks import make_batch
 
 TRAINED = 8.0  # paper sigma at which these were trained
@@ -60,7 +60,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     for name, checkpoint in MODELS.items():
         model, card = load(checkpoint)
         seen = make_batch(task.replace(normalise=card.task.normalise), settings["images"], seed)
-        found[name] = f1_by_step(model, seen, 1 if name == "feedforward" else card.model.steps)[-1]
+        found[name] = f1_by_step(model, seen, model.steps)[-1]
     found["chance"] = chance(batch.labels, 2)
     return {key: round(value, 4) for key, value in found.items()}
 

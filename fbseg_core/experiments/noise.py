@@ -8,11 +8,11 @@ from typing import Any
 
 from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import score_at, setup_of, trained
-from fbseg_core.experiments.harness import Experiment, Profile, Row
 from fbseg_core.experiments.limit import limit_series, shipped_limit
-from fbseg_core.experiments.report import Finding, Panel, Series, exact, gap, mean, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.fewshot import Run, few_shot
+from fbseg_core.training.fewshot import Run, few_shot
 
 ONE = 4.0  # paper sigma of the models that are tested at all others
 GRIDS: dict[Profile, dict[str, Any]] = {

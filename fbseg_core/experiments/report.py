@@ -7,57 +7,11 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
-from fbseg_core.experiments.harness import Row
-from fbseg_core.knobs import ConfigError
-
-Word = Literal["reproduced", "partly", "not reproduced", "explained by", "measured"]
-Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "other"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The verdict on a claim: one of four words, or "measured" where the paper claims nothing.
-
-    because: sentences with the numbers it rests on, worked out from the rows; brief: the most telling of
-    them, for a table. cause: what explains the claimed effect, where the word is "explained by".
-    """
-
-    word: Word
-    because: str
-    brief: str
-    cause: str = ""
-
-    @property
-    def verdict(self) -> str:
-        return f"{self.word} {self.cause}".strip()
-
-
-@dataclass(frozen=True)
-class Series:
-    """One line of a panel: y[i] at x[i], each a mean over seeds with its interval.
-
-    kind gives its colour and dash wherever it is drawn; several of one kind are told apart by name.
-    """
-
-    name: str
-    kind: Kind
-    x: tuple[float | str, ...]
-    y: tuple[Difference, ...]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One chart. logs: the axes that are logarithmic, "", "x", "y" or "xy"."""
-
-    title: str
-    x: str
-    y: str
-    series: tuple[Series, ...]
-    logs: Literal["", "x", "y", "xy"] = ""
+from fbseg_core.experiments.records import Row
+from fbseg_core.settings import ConfigError
 
 
 def over_seeds(rows: Sequence[Row], value: Callable[[Row], Any] | str, **wanted: Any) -> list[float]:

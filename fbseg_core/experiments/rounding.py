@@ -11,8 +11,8 @@ import hashlib
 import torch
 
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import build
-from fbseg_core.train import fit
+from fbseg_core.models.registry import build
+from fbseg_core.training.fit import fit
 
 TASK = ShapesConfig()  # 64 px, as in most experiments
 RUNS = (

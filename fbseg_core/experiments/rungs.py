@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
-from fbseg_core.experiments.harness import Row, path_of, read
-from fbseg_core.experiments.report import Panel, Series, exact, gap, over_seeds, words
+from fbseg_core.experiments.records import Panel, Row, Series, path_of, read
+from fbseg_core.experiments.report import exact, gap, over_seeds, words
 
 # Each rung is the one before it and one thing more, as the experiment that climbs it says. From "loop cut"
 # on the state has V more neurons, and a loss at every step, as the feedback model has; the last rung

@@ -19,12 +19,13 @@ import torch
 from fbseg_core.analysis.allocated import peak_bytes
 from fbseg_core.analysis.paired import Difference, mean_over_seeds
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import Model, build
-from fbseg_core.experiments.harness import Experiment, Profile, Row
-from fbseg_core.experiments.report import Finding, Panel, Series, mean, over_seeds, words
+from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.report import mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject
+from fbseg_core.models.base import Model
+from fbseg_core.models.registry import build
 from fbseg_core.tasks import Batch, make_batch
-from fbseg_core.train import make_optimiser, objective, trajectory_losses
+from fbseg_core.training.fit import make_optimiser, objective, trajectory_losses
 
 LARGER = 3  # sizes that an exponent is fitted to, from the largest down: fixed costs weigh on small ones
 TOLERANCE = 0.1  # how far from 1 an exponent may be called linear

@@ -11,9 +11,10 @@ from typing import Any
 
 from fbseg_core.checkpoint import Card
 from fbseg_core.config import ModelConfig, ShapesConfig, Switches, TaskConfig, TrainConfig
-from fbseg_core.dynamics import AS_BUILT
-from fbseg_core.fewshot import Run
-from fbseg_core.train import PROTOCOLS
+from fbseg_core.models.base import AS_BUILT
+from fbseg_core.models.registry import traits_of
+from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fit import PROTOCOLS
 
 ON, TRAINED, SWITCHED = "on", "trained without", "switched off at inference"
 BUDGET = {"examples", "batch", "updates", "epochs", "steps_min", "steps_max"}
@@ -68,7 +69,7 @@ def of_card(
 
 
 def _steps(model: ModelConfig) -> int:
-    return 1 if model.kind == "feedforward" else model.steps
+    return traits_of(model).steps
 
 
 def nearest(shown: Subject, subjects: Sequence[Subject]) -> list[str] | None:
@@ -82,7 +83,7 @@ def nearest(shown: Subject, subjects: Sequence[Subject]) -> list[str] | None:
 
 def working(subject: Subject) -> tuple[str, ...]:
     """The mechanisms that are at work, however the others were taken away; "one pass" without steps."""
-    if subject.model.kind == "feedforward":
+    if not traits_of(subject.model).takes_steps:
         return ("one pass",)
     states = mechanisms(subject)
     if states["loop"] != ON:
@@ -94,7 +95,7 @@ def mechanisms(subject: Subject) -> dict[str, str]:
     """loop, softmax and decay of a model that takes steps: whether each is on, or how it was taken away."""
     model, switches = subject.model, subject.switches
     built = {
-        "loop": model.kind == "feedback",
+        "loop": traits_of(model).has_loop,
         "softmax": model.projection != "none",
         "decay": model.decay != "none",
     }
@@ -141,9 +142,10 @@ def _sigmas(subject: Subject) -> tuple[str, str]:
 
 
 def _of_run(shown: Subject, of: Subject) -> Iterator[str]:
-    if of.model.kind == "feedforward" or shown.model.kind == "feedforward":
-        if shown.model.kind != of.model.kind:
-            yield f"{shown.model.kind.replace('_', ' ')}, not {of.model.kind.replace('_', ' ')}"
+    kinds = traits_of(shown.model), traits_of(of.model)
+    if not all(kind.takes_steps for kind in kinds):
+        if kinds[0].title != kinds[1].title:
+            yield f"{kinds[0].title}, not {kinds[1].title}"
         return
     here, there = mechanisms(shown), mechanisms(of)
     for name in here:
@@ -156,7 +158,7 @@ def _of_run(shown: Subject, of: Subject) -> Iterator[str]:
 
 def _of_model(shown: Subject, of: Subject) -> Iterator[str]:
     keys = set(ModelConfig.model_fields) - {"kind", "projection", "decay", "steps"}
-    yield from _fields(shown.model, of.model, keys - (LOOPED if of.model.kind == "feedforward" else set()))
+    yield from _fields(shown.model, of.model, keys - (set() if traits_of(of.model).takes_steps else LOOPED))
 
 
 def _of_training(shown: Subject, of: Subject) -> Iterator[str]:
@@ -168,7 +170,7 @@ def _of_training(shown: Subject, of: Subject) -> Iterator[str]:
         yield f"{here} examples, not {there}"
     if one.total != other.total:
         yield f"{one.total} updates, not {other.total}"
-    plain = of.model.kind == "feedforward"
+    plain = not traits_of(of.model).takes_steps
     spans = [
         f"{train.steps_min} to {train.steps_max}" if train.steps_min < train.steps_max else train.steps_max
         for train in (one, other)

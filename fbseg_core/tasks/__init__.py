@@ -1,7 +1,7 @@
 """What is segmented: the registry TASKS, and `make_batch`, which draws from any task in it."""
 
 from fbseg_core.config import TaskConfig
-from fbseg_core.knobs import ConfigError
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks.base import Batch, Content, Task
 from fbseg_core.tasks.grouping import Grouping
 from fbseg_core.tasks.shapes import Shapes

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import TaskConfig
-from fbseg_core.knobs import ConfigError
+from fbseg_core.settings import ConfigError
 
 C = TypeVar("C", bound=TaskConfig)
 

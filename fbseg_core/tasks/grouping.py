@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from fbseg_core.config import GroupingConfig
-from fbseg_core.knobs import ConfigError
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks.base import Content, Task, streams
 
 CHUNK = 32  # candidates are drawn in chunks of fixed size, so image k is the same in every batch

@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from fbseg_core.knobs import Knob, knobs
-from pages.ui.session import Screen
+from fbseg_core.settings import Knob, knobs
+from pages.ui.screen import Screen
 
 
 def slider(

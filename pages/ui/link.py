@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from fbseg_core import ConfigError
-from fbseg_core.knobs import Config, knobs
+from fbseg_core.settings import Config, knobs
 
 VERSION = "1"
 LONGEST = 8000  # characters of a link's values: what servers and chat programs pass on whole

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fbseg_core.interventions import AnyIntervention, Flip, Freeze, Kick, Swap
+from fbseg_core.rollout.interventions import AnyIntervention, Flip, Freeze, Kick, Swap
 
 COLOUR = "#e6007e"
 THUMB = "#0072b2"

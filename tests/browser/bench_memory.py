@@ -24,20 +24,19 @@ from served import FLAGS, start_app  # noqa: E402
 from visitor import Visitor  # noqa: E402
 
 from fbseg_core.experiments import EXPERIMENTS  # noqa: E402
-from fbseg_core.interventions import parse_intervention  # noqa: E402
-from pages.ui.evidence_view import EvidenceView  # noqa: E402
-from pages.ui.few_shot_view import LabView as FewShotView  # noqa: E402
+from fbseg_core.rollout.interventions import parse_intervention  # noqa: E402
+from pages.evidence.state import EvidenceState  # noqa: E402
+from pages.explore.state import ExploreState  # noqa: E402
+from pages.few_shot.state import FewShotState  # noqa: E402
+from pages.stability.state import NAMES, StabilityState  # noqa: E402
 from pages.ui.link import Linked  # noqa: E402
-from pages.ui.stability_view import NAMES  # noqa: E402
-from pages.ui.stability_view import LabView as StabilityView  # noqa: E402
-from pages.ui.view import View  # noqa: E402
 
 BAR = 900  # MB of the server at the end
 PAUSE = (1.0, 4.0)  # seconds between an answer and the next act
 PAGES = ("explore", "explore", "stability", "stability", "evidence", "few_shot")
 
 
-def explore(draw: random.Random) -> View:
+def explore(draw: random.Random) -> ExploreState:
     """A state of Explore that few have asked for."""
     steps = draw.choice((10, 20, 30, 60))
     acts = [
@@ -45,16 +44,16 @@ def explore(draw: random.Random) -> View:
         {"kind": "kick", "t": draw.randrange(1, steps)},
     ]
     do = [parse_intervention(act) for act in draw.sample(acts, draw.choice((0, 0, 1, 2)))]
-    return View(
+    return ExploreState(
         task=draw.choice(("shapes", "shapes", "grouping")), T=steps, sigma=draw.randrange(1, 30) / 20,
         image=draw.randrange(1000), do=tuple(do), draws=draw.random() < 0.15,
         plane=draw.choice(("h", "h", "u", "v")), layer=draw.choice(("probability", "v_hat", "delta")),
     )  # fmt: skip
 
 
-def stability(draw: random.Random) -> StabilityView:
+def stability(draw: random.Random) -> StabilityState:
     """Four variants that few have asked for; sometimes what is computed on a button."""
-    return StabilityView(
+    return StabilityState(
         mode=draw.choice(("inference", "trained")), image=draw.randrange(1000),
         sigma=draw.randrange(1, 30) / 20, T=draw.choice((30, 60, 120)), focus=draw.choice(NAMES),
         frozen=draw.random() < 0.5, clock=draw.choice((0, 10)), local=draw.random() < 0.1,
@@ -64,7 +63,7 @@ def stability(draw: random.Random) -> StabilityView:
 
 def train(visitor: Visitor, draw: random.Random) -> None:
     """A short run, followed to its end; then its models' scores."""
-    view = FewShotView(updates=20, seed=draw.randrange(1000), steps=draw.choice((3, 5)))
+    view = FewShotState(updates=20, seed=draw.randrange(1000), steps=draw.choice((3, 5)))
     visitor.open("few_shot", view.link({}))
     if not visitor.press("start"):
         return
@@ -78,7 +77,7 @@ def train(visitor: Visitor, draw: random.Random) -> None:
 
 def link_of(page: str, draw: random.Random) -> Linked:
     if page == "evidence":
-        return EvidenceView(claim=draw.choice(("", *EXPERIMENTS)))
+        return EvidenceState(claim=draw.choice(("", *EXPERIMENTS)))
     return {"explore": explore, "stability": stability}[page](draw)
 
 

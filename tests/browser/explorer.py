@@ -6,12 +6,12 @@ import re
 import numpy as np
 
 from fbseg_core import Switches, load
-from fbseg_core.interventions import perturb
+from fbseg_core.rollout.interventions import perturb
 from fbseg_core.tasks import draw
-from pages.ui import figures
+from pages.ui import images
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-LUT = np.frombuffer(figures.colour_scale(), np.uint8).reshape(256, 3).astype(int)
+LUT = np.frombuffer(images.colour_scale(), np.uint8).reshape(256, 3).astype(int)
 
 
 def settle(page):

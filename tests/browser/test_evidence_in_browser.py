@@ -5,7 +5,7 @@ import pytest
 from served import watched
 
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.harness import path_of, read
+from fbseg_core.experiments.records import path_of, read
 
 pytestmark = pytest.mark.browser
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"

@@ -14,8 +14,8 @@ from explorer import (
 )
 
 from fbseg_core import load, make_batch, rollout
-from fbseg_core.interventions import Flip, Freeze, Kick, Swap
-from fbseg_core.metrics import f1_over_time
+from fbseg_core.rollout.interventions import Flip, Freeze, Kick, Swap
+from fbseg_core.scores.metrics import f1_over_time
 from fbseg_core.tasks import draw
 
 pytestmark = pytest.mark.browser

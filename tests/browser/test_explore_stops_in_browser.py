@@ -3,7 +3,7 @@
 import pytest
 from explorer import another_payload, go, payload, reference, settle, shape, shows, step, summary
 
-from fbseg_core.halting import AUTO
+from fbseg_core.rollout.halting import AUTO
 
 pytestmark = pytest.mark.browser
 

@@ -20,11 +20,11 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from fbseg_core.checkpoint import Card, load, load_training, read_card, save, save_training
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import build
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import rollout
+from fbseg_core.settings import ConfigError
 from fbseg_core.tensor_files import LONGEST_MESSAGE, CheckpointError
-from fbseg_core.train import fit
+from fbseg_core.training.fit import fit
 
 SMALL = ModelConfig(width=2, depth=1, u=2, v=2, norm="batch")
 TASK = ShapesConfig(side=16)

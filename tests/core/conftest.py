@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from fbseg_core.config import ModelConfig
-from fbseg_core.dynamics import build
+from fbseg_core.models.registry import build
 
 
 class Linear(nn.Module):

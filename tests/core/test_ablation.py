@@ -4,12 +4,12 @@ import pytest
 
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.config import ModelConfig, ShapesConfig, Switches
-from fbseg_core.dynamics import build
 from fbseg_core.experiments import ablation
 from fbseg_core.experiments.common import observe, rounded, setup_of, watched
-from fbseg_core.experiments.harness import Row
-from fbseg_core.fewshot import few_shot
+from fbseg_core.experiments.records import Row
+from fbseg_core.models.registry import build
 from fbseg_core.tasks import make_batch
+from fbseg_core.training.fewshot import few_shot
 
 BOTH, NO_DECAY, _, NEITHER = ABLATIONS
 TASK = ShapesConfig(side=16, sigma=0.1)

@@ -8,8 +8,8 @@ from safetensors.torch import load_file, save_file
 from fbseg_core import checkpoint
 from fbseg_core.checkpoint import Card, CheckpointError, load, read_card, save
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import build
-from fbseg_core.rollout import rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import rollout
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, spectrum=(-1.0, -2.0, -1.0, -1.0, -1.0))
 CARD = Card(SMALL, ShapesConfig(side=16), TrainConfig(seed=3), 7, "matched", (0.1, 0.9), 200, 1000, 0.2)
@@ -194,7 +194,7 @@ def test_what_ships_loads_and_keeps_its_promises():
 
 @pytest.mark.parametrize("name", checkpoint.shipped())
 def test_cards_hold_what_is_measured(name):
-    from fbseg_core.evaluate import f1_by_step
+    from fbseg_core.scores.evaluate import f1_by_step
     from fbseg_core.tasks import make_batch
 
     model, card = load(name)

@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save, save_file
 from fbseg_core import checkpoint, tensor_files
 from fbseg_core.checkpoint import Card, CheckpointError, load, load_training, read_card, save_training
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import build
-from fbseg_core.rollout import rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.tasks import make_batch
 from fbseg_core.tensor_files import LARGEST, LONGEST_MESSAGE
-from fbseg_core.train import TrainingState, fit
+from fbseg_core.training.fit import TrainingState, fit
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2)
 TASK = ShapesConfig(side=16)

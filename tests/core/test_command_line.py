@@ -5,7 +5,7 @@ import pytest
 
 from fbseg_core import load
 from fbseg_core.__main__ import main
-from fbseg_core.train import fit
+from fbseg_core.training.fit import fit
 
 TINY = [
     "--model.width",

@@ -1,7 +1,7 @@
 import pytest
 
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
-from fbseg_core.knobs import ConfigError, knobs
+from fbseg_core.settings import ConfigError, knobs
 
 ALL = [Switches, ModelConfig, ShapesConfig, GroupingConfig, TrainConfig]
 

@@ -6,11 +6,11 @@ import torch
 
 from fbseg_core.analysis.curves import arrival, from_when
 from fbseg_core.config import ModelConfig, ShapesConfig
-from fbseg_core.dynamics import build
 from fbseg_core.experiments import convergence
 from fbseg_core.experiments.common import rounded
-from fbseg_core.experiments.harness import Row
-from fbseg_core.rollout import State, rollout
+from fbseg_core.experiments.records import Row
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import State, rollout
 from fbseg_core.tasks import make_batch
 
 

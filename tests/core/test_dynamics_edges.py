@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import build, fractional_kernel
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import iterate, rollout
+from fbseg_core.models.mechanisms import fractional_kernel
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import iterate, rollout
+from fbseg_core.settings import ConfigError
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
 FULL = SMALL.replace(spectrum=(-1.0, -0.5, -2.0, -0.1, 0.3))

@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 
 from fbseg_core.experiments.grouping import CLIMB, DEEPER, EXPERIMENT, rung_of
-from fbseg_core.experiments.harness import Row, path_of, read
+from fbseg_core.experiments.records import Row, path_of, read
 from fbseg_core.experiments.rungs import RUNGS
 
 

@@ -3,8 +3,8 @@ import pytest
 from fbseg_core.checkpoint import read_card
 from fbseg_core.config import ShapesConfig
 from fbseg_core.experiments import EXPERIMENTS, limit
-from fbseg_core.experiments.harness import Row, path_of, read
 from fbseg_core.experiments.limit import EXPERIMENT, MODELS, limit_line, limit_series, share, shipped_limit
+from fbseg_core.experiments.records import Row, path_of, read
 
 SHIPPED = path_of("limit", "full")
 shipped = pytest.mark.skipif(not SHIPPED.exists(), reason="not measured yet")

@@ -3,7 +3,7 @@ import torch
 
 from fbseg_core.analysis.allocated import peak_bytes
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.harness import Row
+from fbseg_core.experiments.records import Row
 from fbseg_core.experiments.scale import AXES, EXPERIMENT, exponent, measure, power
 
 

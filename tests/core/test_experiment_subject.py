@@ -6,7 +6,7 @@ from fbseg_core.checkpoint import read_card
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.subject import Subject, differences, nearest, of_card, protocol_of
-from fbseg_core.train import PROTOCOLS
+from fbseg_core.training.fit import PROTOCOLS
 
 CUSTOM = TrainConfig(examples=4, lr=0.02)
 ONE = Subject(ShapesConfig(), ModelConfig(), 10, ShapesConfig(), CUSTOM)

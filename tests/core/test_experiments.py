@@ -8,8 +8,9 @@ from fbseg_core import ConfigError
 from fbseg_core.__main__ import main
 from fbseg_core.config import FewShotConfig, ShapesConfig
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.harness import RESULTS, Row, digest, path_of, read, run
+from fbseg_core.experiments.harness import run
 from fbseg_core.experiments.ladder import RUNGS, rung_of, summary
+from fbseg_core.experiments.records import RESULTS, Row, digest, path_of, read
 from fbseg_core.experiments.rounding import fingerprint
 
 pytestmark = pytest.mark.xdist_group("experiments")  # what one has measured, others are held against

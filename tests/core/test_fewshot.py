@@ -4,13 +4,21 @@ import pytest
 import torch
 
 from fbseg_core.config import FewShotConfig, GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import build
-from fbseg_core.evaluate import f1_by_step
-from fbseg_core.examples import Examples, training_examples
-from fbseg_core.fewshot import RUNGS, climb, few_shot, open_rungs, own_example, replace_example, seeds
-from fbseg_core.knobs import ConfigError
+from fbseg_core.models.registry import build
+from fbseg_core.scores.evaluate import f1_by_step
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Content, make_batch
-from fbseg_core.train import PROTOCOLS, fit, learning_rate, scale_at
+from fbseg_core.training.examples import Examples, training_examples
+from fbseg_core.training.fewshot import (
+    RUNGS,
+    climb,
+    few_shot,
+    open_rungs,
+    own_example,
+    replace_example,
+    seeds,
+)
+from fbseg_core.training.fit import PROTOCOLS, fit, learning_rate, scale_at
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
 TASK = ShapesConfig(side=16, sigma=0.2)

@@ -4,9 +4,9 @@ import torch
 from fbseg_core.analysis.cost import cost
 from fbseg_core.checkpoint import load
 from fbseg_core.experiments.halting import EXPERIMENT, PLAIN, TASKS, best_rule, saved
-from fbseg_core.experiments.harness import Row, path_of, read
-from fbseg_core.halting import AUTO, RULES, Rule, stops
-from fbseg_core.rollout import Trajectory
+from fbseg_core.experiments.records import Row, path_of, read
+from fbseg_core.rollout.halting import AUTO, RULES, Rule, stops
+from fbseg_core.rollout.trajectory import Trajectory
 
 
 def trajectory(added, labels):

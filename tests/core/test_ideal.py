@@ -10,8 +10,8 @@ from fbseg_core.analysis.ideal import Grid, best_threshold, ideal_f1, ideal_obse
 from fbseg_core.analysis.shape_cells import Family, coverage, log_likelihood
 from fbseg_core.checkpoint import FOLDER, load
 from fbseg_core.config import ShapesConfig
-from fbseg_core.evaluate import evaluate
-from fbseg_core.knobs import ConfigError
+from fbseg_core.scores.evaluate import evaluate
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import make_batch, task_of
 from fbseg_core.tasks.shapes import cover
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from fbseg_core import ConfigError, Switches, load, rollout
-from fbseg_core.dynamics import AS_BUILT
-from fbseg_core.interventions import (
+from fbseg_core.models.base import AS_BUILT
+from fbseg_core.rollout.interventions import (
     Flip,
     Freeze,
     Kick,
@@ -18,7 +18,7 @@ from fbseg_core.interventions import (
     perturb,
     unpack_mask,
 )
-from fbseg_core.rollout import State, join
+from fbseg_core.rollout.trajectory import State, join
 from fbseg_core.tasks import draw
 
 T = 6

@@ -6,7 +6,7 @@ from fbseg_core import ConfigError, ModelConfig, Switches, build, rollout
 from fbseg_core.analysis.lockstep import shared_plane, state_at, walk
 from fbseg_core.analysis.pca import pca
 from fbseg_core.analysis.stability import judge
-from fbseg_core.metrics import mask_of
+from fbseg_core.scores.metrics import mask_of
 from fbseg_core.tasks import Batch
 
 MODEL = build(ModelConfig(width=4, depth=1, u=3, v=2, tau=3.0)).eval()

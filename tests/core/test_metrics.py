@@ -2,7 +2,7 @@ import pytest
 import torch
 from sklearn.metrics import f1_score, jaccard_score
 
-from fbseg_core.metrics import (
+from fbseg_core.scores.metrics import (
     chance,
     commit_time,
     confusion,

@@ -2,7 +2,7 @@ import pytest
 import torch
 from sklearn.metrics import confusion_matrix, f1_score
 
-from fbseg_core.metrics import chance, confusion, f1, f1_over_time, foreground, iou
+from fbseg_core.scores.metrics import chance, confusion, f1, f1_over_time, foreground, iou
 
 
 def masks(seed, classes, shape=(4, 6, 5)):

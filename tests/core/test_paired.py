@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fbseg_core.analysis.paired import Difference, paired_difference
-from fbseg_core.knobs import ConfigError
+from fbseg_core.settings import ConfigError
 
 NOISE = np.random.default_rng(0).standard_normal(8)
 

@@ -5,8 +5,8 @@ from sklearn.decomposition import PCA
 
 from fbseg_core.analysis.pca import pca
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import build
-from fbseg_core.rollout import rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import rollout
 
 MODEL = build(ModelConfig(width=4, depth=1, u=3, v=2))
 X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))

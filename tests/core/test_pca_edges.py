@@ -4,8 +4,8 @@ import torch
 
 from fbseg_core.analysis.pca import pca
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import build
-from fbseg_core.rollout import Trajectory, rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import Trajectory, rollout
 
 MODEL = build(ModelConfig(width=4, depth=1, u=3, v=2))
 X = torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(0))

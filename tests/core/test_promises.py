@@ -10,12 +10,12 @@ from fbseg_core import checkpoint
 from fbseg_core.analysis.pca import pca
 from fbseg_core.checkpoint import Card, CheckpointError, load, load_training, read_card, save_training
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
-from fbseg_core.dynamics import build
-from fbseg_core.knobs import ConfigError
-from fbseg_core.metrics import chance
-from fbseg_core.rollout import rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import rollout
+from fbseg_core.scores.metrics import chance
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import make_batch
-from fbseg_core.train import fit
+from fbseg_core.training.fit import fit
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
 TASK = ShapesConfig(side=16)

@@ -4,7 +4,8 @@ import pytest
 
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.harness import Row, path_of, read, run
+from fbseg_core.experiments.harness import run
+from fbseg_core.experiments.records import Row, path_of, read
 from fbseg_core.experiments.report import exact, gap, geometric_mean, mean, over_seeds, table, words
 
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import build
-from fbseg_core.rollout import State, iterate, rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import State, iterate, rollout
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=6)
 X = torch.randn(2, 3, 17, 18, generator=torch.Generator().manual_seed(0))

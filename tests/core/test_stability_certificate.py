@@ -8,9 +8,10 @@ import torch
 from fbseg_core.analysis.certificate import Certificate, certify
 from fbseg_core.checkpoint import load, shipped
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import DECAYS, build
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import rollout
+from fbseg_core.models.mechanisms import DECAYS
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import rollout
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import make_batch
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2)

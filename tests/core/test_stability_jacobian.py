@@ -10,9 +10,9 @@ from torch.func import jacfwd
 from fbseg_core.analysis.jacobian import leading_eigenvalues, lyapunov
 from fbseg_core.checkpoint import load
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import build
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import State, rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import State, rollout
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import make_batch
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2)

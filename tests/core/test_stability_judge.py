@@ -8,9 +8,9 @@ import torch
 from fbseg_core.analysis.stability import gains, judge
 from fbseg_core.checkpoint import load
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import build
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import State, rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import State, rollout
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import make_batch
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2)

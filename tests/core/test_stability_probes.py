@@ -8,9 +8,9 @@ import torch
 from fbseg_core.analysis.jacobian import leading_eigenvalues
 from fbseg_core.analysis.probes import ABLATIONS, ablate, kick
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import build
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import State, rollout
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import State, rollout
+from fbseg_core.settings import ConfigError
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2)
 X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -6,8 +6,8 @@ import re
 import pytest
 import torch
 
+from fbseg_core.analysis.describe import sentence, with_clock
 from fbseg_core.analysis.verdicts import mask_verdict, verdict
-from fbseg_core.analysis.words import sentence, with_clock
 
 SEED = torch.Generator().manual_seed(0)
 H0 = torch.randn(24, generator=SEED, dtype=torch.float64)

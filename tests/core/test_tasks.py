@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import label
 
 from fbseg_core.config import GroupingConfig, ShapesConfig
-from fbseg_core.knobs import ConfigError
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import TASKS, draw, make_batch, parse_task
 
 SMALL = [ShapesConfig(side=32), GroupingConfig(side=32)]

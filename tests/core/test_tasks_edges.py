@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fbseg_core.config import GroupingConfig, ShapesConfig, TaskConfig
-from fbseg_core.knobs import ConfigError
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import TASKS, make_batch, parse_task
 
 

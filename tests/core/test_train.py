@@ -6,13 +6,13 @@ import torch.nn.functional as F
 
 from fbseg_core.checkpoint import load_training, save_training
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import build
-from fbseg_core.evaluate import evaluate, f1_by_step
-from fbseg_core.examples import Examples
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import iterate
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import iterate
+from fbseg_core.scores.evaluate import evaluate, f1_by_step
+from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import make_batch
-from fbseg_core.train import PROTOCOLS, fit, learning_rate, objective, trajectory_losses
+from fbseg_core.training.examples import Examples
+from fbseg_core.training.fit import PROTOCOLS, fit, learning_rate, objective, trajectory_losses
 
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
 TASK = ShapesConfig(side=16, sigma=0.2)

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fbseg_core.unet import StepBatchNorm, UNet
+from fbseg_core.models.unet import StepBatchNorm, UNet
 
 
 def unet(depth=2, norm="group", v=3):

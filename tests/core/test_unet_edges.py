@@ -3,9 +3,9 @@ import torch
 import torch.nn.functional as F
 
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.dynamics import build
-from fbseg_core.rollout import rollout
-from fbseg_core.unet import StepBatchNorm, UNet
+from fbseg_core.models.registry import build
+from fbseg_core.models.unet import StepBatchNorm, UNet
+from fbseg_core.rollout.trajectory import rollout
 
 X = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from few_shot_lab import ME, done, started
 
-from pages.ui import cache
+from pages.few_shot import computed
 
 
 @pytest.fixture(scope="session")
@@ -13,10 +13,10 @@ def jobs(tmp_path_factory):
     """The folder of a pool of this session's own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FBSEG_JOBS", str(tmp_path_factory.mktemp("jobs")))
-        cache.pool.clear()
-        yield Path(cache.pool().root)
-        cache.pool().close()
-        cache.pool.clear()
+        computed.pool.clear()
+        yield Path(computed.pool().root)
+        computed.pool().close()
+        computed.pool.clear()
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +28,6 @@ def trained(jobs):
 @pytest.fixture
 def nothing_is_left_running(jobs):
     yield
-    for view in cache.pool().jobs(ME):
+    for view in computed.pool().jobs(ME):
         if view.active:
-            cache.pool().stop(view.job, ME)
+            computed.pool().stop(view.job, ME)

@@ -9,11 +9,11 @@ import torch
 from driven import ROOT
 from streamlit.testing.v1 import AppTest
 
-from pages.ui import cache
-from pages.ui.few_shot_runs import Follower
+from pages.few_shot import computed
+from pages.few_shot.followed_runs import Follower
 
 ME, STRANGER = "a" * 32, "b" * 32
-PAGE = "pages/few_shot.py"
+PAGE = "pages/few_shot/page.py"
 CHARTS = {"loss": "Loss", "f1": "F1", "gradient": "Gradient"}
 
 
@@ -69,7 +69,7 @@ def started(**query):
 
 
 def followed(at):
-    return Follower().poll(cache.pool(), view(at).job, ME)
+    return Follower().poll(computed.pool(), view(at).job, ME)
 
 
 def traces(at, name):

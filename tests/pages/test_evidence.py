@@ -7,18 +7,23 @@ import pytest
 from driven import sound
 
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.harness import path_of, read
-from pages.ui import cache, evidence_links, few_shot_view, scene, stability_view
-from pages.ui.evidence_links import WAYS
-from pages.ui.evidence_view import EvidenceView
-from pages.ui.view import View
+from fbseg_core.experiments.records import path_of, read
+from pages import menu
+from pages.evidence import links
+from pages.evidence.links import WAYS
+from pages.evidence.state import EvidenceState
+from pages.explore.run import scene_of
+from pages.explore.state import ExploreState
+from pages.few_shot.state import FewShotState, check
+from pages.stability.state import StabilityState, variants_of
+from pages.ui import models, shipped
 
 pytestmark = pytest.mark.xdist_group("evidence-pages")  # the intervals are worked out once
 SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
 
 
 def app(**query):
-    return driven.app("pages/evidence.py", **query)
+    return driven.app("pages/evidence/page.py", **query)
 
 
 def overview(at):
@@ -45,15 +50,15 @@ def test_the_table_names_every_claim_with_the_verdict_that_its_rows_give():
 
 
 def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monkeypatch, tmp_path):
-    cache.measured.clear()
-    monkeypatch.setattr(cache, "path_of", lambda name, profile: tmp_path / name)
+    shipped.measured.clear()
+    monkeypatch.setattr(shipped, "path_of", lambda name, profile: tmp_path / name)
     try:
         at = app()
         assert {row[0] for row in overview(at).values()} == {"no result here"}
         assert any("experiment fewshot --profile full" in code.value for code in at.code)
         assert not at.get("plotly_chart")
     finally:
-        cache.measured.clear()
+        shipped.measured.clear()
 
 
 def test_one_card_and_one_chart_can_be_linked():
@@ -81,7 +86,7 @@ def test_a_link_that_cannot_be_read_gives_the_whole_page_and_one_sentence(query)
 
 def test_a_chart_that_is_not_there_shows_the_last():
     at = app(v="1", charts='["fewshot.99"]')
-    panels = cache.measured("fewshot").panels
+    panels = shipped.measured("fewshot").panels
     assert next(s for s in at.selectbox if s.label == "Chart").value == len(panels) - 1
 
 
@@ -101,7 +106,7 @@ NAMED = {  # what the other links' words must name; the shipped models are of an
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_link_opens_what_the_card_has_or_says_how_it_differs(name):
     rows = read(path_of(name, "full"))[1]
-    found = evidence_links.told(name, rows, cache.cards())
+    found = links.told(name, rows, models.cards())
     assert sum(not way.differs for way in found) == EXACT.get(name, 0)
     told = "; ".join(text for way in found for text in way.differs)
     assert all(phrase in told for phrase in NAMED.get(name, []))
@@ -120,18 +125,18 @@ def test_every_experiment_leads_into_a_lab_with_settings_that_it_can_show():
         assert WAYS[name]
         for way in WAYS[name]:
             assert len(way.label) <= 46  # a phone cuts off what is longer
-            parts = urlsplit(evidence_links.address(way.view))
+            parts = urlsplit(menu.link(way.screen, **way.state))
             query = dict(parse_qsl(parts.query))
             if parts.path == "./":
-                scene.scene_of(View.from_link(query, {}), cache.cards())
+                scene_of(ExploreState.from_link(query, {}), models.cards())
             elif parts.path == "./stability":
-                stability_view.variants_of(stability_view.LabView.from_link(query, {}), cache.cards())
+                variants_of(StabilityState.from_link(query, {}), models.cards())
             else:
                 assert parts.path == "./few_shot"
-                few_shot_view.check(few_shot_view.LabView.from_link(query, {}))
+                check(FewShotState.from_link(query, {}))
 
 
 def test_the_view_keeps_one_chart_for_each_card():
-    view = EvidenceView().with_chart("noise", 2).with_chart("fewshot", 1).with_chart("noise", 1)
+    view = EvidenceState().with_chart("noise", 2).with_chart("fewshot", 1).with_chart("noise", 1)
     assert view.chart("noise") == 1 and view.chart("fewshot") == 1 and view.chart("help") == 0
-    assert view.with_chart("noise", 0).with_chart("fewshot", 0) == EvidenceView()
+    assert view.with_chart("noise", 0).with_chart("fewshot", 0) == EvidenceState()

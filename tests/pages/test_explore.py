@@ -12,12 +12,13 @@ from streamlit.testing.v1 import AppTest
 
 from fbseg_core import ConfigError, checkpoint
 from fbseg_core.experiments.halting import saved
-from fbseg_core.experiments.harness import path_of, read
-from fbseg_core.halting import AUTO
-from fbseg_core.knobs import knobs
-from pages.ui import cache
-from pages.ui.scene import scene_of
-from pages.ui.view import View
+from fbseg_core.experiments.records import path_of, read
+from fbseg_core.rollout.halting import AUTO
+from fbseg_core.settings import knobs
+from pages.explore import computed
+from pages.explore.run import scene_of
+from pages.explore.state import ExploreState
+from pages.ui import models
 
 
 def header(at):
@@ -47,7 +48,7 @@ def test_first_load_has_a_run_with_no_click_in_at_most_700_kB():
 
 
 def test_the_page_works_alone():
-    assert header(app("pages/explore.py"))["id"] == header(app())["id"]
+    assert header(app("pages/explore/page.py"))["id"] == header(app())["id"]
 
 
 @pytest.mark.parametrize("task", ["shapes", "grouping"])
@@ -79,7 +80,7 @@ def test_new_noise_and_new_image_draw_again_and_sliders_follow_their_knobs():
         sound(at)
         seen.add(header(at)["run"])
     assert len(seen) == 3
-    slider, knob = at.slider(key="explore-tau"), knobs(View)["tau"]
+    slider, knob = at.slider(key="explore-tau"), knobs(ExploreState)["tau"]
     assert (slider.min, slider.max, slider.proto.help) == (knob.lo, knob.hi, knob.help)
 
 
@@ -163,12 +164,12 @@ BAD = ["-1", "1e99", "1e400", "inf", "nan", "<script>", "x" * 5000, "🔥", "nul
 @pytest.mark.parametrize("key", KEYS)
 def test_a_hostile_link_is_refused_or_says_a_default(key, bad):
     try:
-        view = View.from_link({key: bad}, {})
-        scene_of(view, cache.cards())
+        view = ExploreState.from_link({key: bad}, {})
+        scene_of(view, models.cards())
     except ConfigError as error:
         assert "\n" not in str(error)
     else:
-        assert view == View() and (key, bad) in {("T", "null"), ("cue", "null"), ("hide", "[]")}
+        assert view == ExploreState() and (key, bad) in {("T", "null"), ("cue", "null"), ("hide", "[]")}
 
 
 @pytest.fixture(scope="module")
@@ -216,12 +217,12 @@ def test_a_sidebar_with_nothing_of_use_is_not_shown_and_the_way_back_stays():
 
 
 def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
-    from pages.ui import cache
+    from pages.ui import models
 
-    cache.cards.clear()
+    models.cards.clear()
     monkeypatch.setattr(checkpoint, "FOLDER", tmp_path)
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    cache.cards.clear()
+    models.cards.clear()
     assert not at.exception
     assert "checkpoints/README.md" in " ".join(e.value for e in [*at.error, *at.warning])
 
@@ -301,8 +302,8 @@ def test_a_feedforward_model_is_counted_as_one_pass_and_a_run_as_all_its_steps()
 
 def test_a_disturbed_timing_is_told_by_its_spread_and_taken_again_when_asked(monkeypatch):
     takes = iter([(900.0, 10.0, 20.0)] * 2 + [(10.0, 10.0, 11.0)] * 2)
-    monkeypatch.setattr(cache.cost, "timings", lambda *_: cache.cost.Timings(next(takes)))
-    cache.timings.clear()
+    monkeypatch.setattr(computed.cost, "timings", lambda *_: computed.cost.Timings(next(takes)))
+    computed.timings.clear()
     try:
         at = app()
         assert cells(at)["milliseconds, median"] == ["20.0 a step", "20.0 a pass"]
@@ -311,4 +312,4 @@ def test_a_disturbed_timing_is_told_by_its_spread_and_taken_again_when_asked(mon
         at.button(key="time-again").click()
         assert cells(sound(at.run()))["shortest to longest"] == ["10.0 to 11.0, 3 timings"] * 2
     finally:
-        cache.timings.clear()
+        computed.timings.clear()

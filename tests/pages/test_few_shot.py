@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from few_shot_lab import STRANGER, app, gallery, sound, until, view
 
-from fbseg_core.interventions import pack_mask
-from pages.ui import cache, session
-from pages.ui.few_shot_view import LabView, job_of, setting
+from fbseg_core.rollout.interventions import pack_mask
+from pages.few_shot import computed
+from pages.few_shot.state import FewShotState, job_of, setting
+from pages.ui import screen
 
 # one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
@@ -40,7 +41,7 @@ def test_every_control_reaches_the_run(field, value, read):
     widget(key=f"few_shot-{field}").set_value(value).run()
     task, run, _ = setting(view(sound(at)))
     assert read(task, run) == value
-    assert LabView.from_link(view(at).link({}), {}) == view(at)
+    assert FewShotState.from_link(view(at).link({}), {}) == view(at)
 
 
 def test_protocol_and_task_are_chosen_and_reset():
@@ -49,7 +50,7 @@ def test_protocol_and_task_are_chosen_and_reset():
     at.selectbox(key="few_shot-task").set_value("grouping").run()
     assert (view(at).protocol, view(at).task) == ("paper", "grouping") and all(gallery(sound(at))["cues"])
     next(button for button in at.button if button.label == "Reset everything").click().run()
-    assert view(sound(at)) == LabView()
+    assert view(sound(at)) == FewShotState()
 
 
 def test_what_would_take_too_long_is_told_before_the_start():
@@ -64,7 +65,7 @@ def test_only_back_and_forward_take_the_view_from_an_address_that_was_left(monke
     at.query_params["seed"] = "3"  # a timer's call set out before the new address arrived, however long ago
     at.run()
     assert (view(sound(at)).examples, view(at).seed) == (4, 3)
-    monkeypatch.setattr(session, "travelled", lambda: True)
+    monkeypatch.setattr(screen, "travelled", lambda: True)
     at.query_params.clear()
     at.query_params["seed"] = "3"
     at.run()
@@ -74,18 +75,18 @@ def test_only_back_and_forward_take_the_view_from_an_address_that_was_left(monke
 @pytest.mark.parametrize("mask", [np.zeros((64, 64), bool), np.ones((48, 48), bool)])
 def test_a_link_with_a_drawing_that_is_none_gives_defaults(mask):
     at = app(own=json.dumps([f"0.d.{pack_mask(mask)}"]))
-    assert view(at) == LabView() and "could not be read" in at.warning[0].value
+    assert view(at) == FewShotState() and "could not be read" in at.warning[0].value
 
 
 @pytest.mark.parametrize("bad", ["-1", "1e99", "nan", "<script>", "x" * 9000, "🔥", "[]"])
 def test_hostile_links_give_defaults(bad):
     at = app(examples=bad, own=bad, job=bad, sigma=bad, protocol=bad)
-    assert view(at) == LabView() and "could not be read" in at.warning[0].value
+    assert view(at) == FewShotState() and "could not be read" in at.warning[0].value
 
 
 def test_a_link_to_a_strangers_run_shows_its_setting_and_says_so():
-    job = cache.pool().start(job_of(LabView(updates=10), {}), STRANGER)
+    job = computed.pool().start(job_of(FewShotState(updates=10), {}), STRANGER)
     at = app(job=job, updates="10", seed="3")
     assert "not this browser's" in at.warning[0].value and not at.get("plotly_chart")
     assert (view(at).job, view(at).seed) == ("", 3)
-    cache.pool().stop(job, STRANGER)
+    computed.pool().stop(job, STRANGER)

@@ -10,10 +10,10 @@ from PIL import Image
 
 from fbseg_core import ConfigError, ShapesConfig
 from fbseg_core.config import GroupingConfig
-from fbseg_core.examples import training_examples
-from fbseg_core.interventions import pack_mask
-from pages.ui import cache, uploads
-from pages.ui.few_shot_view import LabView, examples, job_of, setting
+from fbseg_core.rollout.interventions import pack_mask
+from fbseg_core.training.examples import training_examples
+from pages.few_shot import computed, uploads
+from pages.few_shot.state import FewShotState, examples, job_of, setting
 
 # one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
@@ -26,11 +26,11 @@ def png(values, mode=None):
 
 
 def test_redrawn_and_own_examples_stand_in_their_rows_and_travel_in_the_link():
-    task, run, _ = setting(LabView(examples=3))
+    task, run, _ = setting(FewShotState(examples=3))
     disc = np.hypot(*(np.mgrid[:64, :64] - 30)) < 9
-    plain = LabView(examples=3)
+    plain = FewShotState(examples=3)
     new = plain.with_own(0, "r.1").with_own(2, f"d.{pack_mask(disc)}")
-    before, after = examples(plain, {}), examples(LabView.from_link(new.link({}), {}), {})
+    before, after = examples(plain, {}), examples(FewShotState.from_link(new.link({}), {}), {})
     assert torch.equal(before.clean, training_examples(task, run.train).clean)
     assert (
         torch.equal(after.labels[2], torch.from_numpy(disc).long())
@@ -40,13 +40,13 @@ def test_redrawn_and_own_examples_stand_in_their_rows_and_travel_in_the_link():
     assert not torch.equal(examples(plain.with_own(0, "r.2"), {}).clean[0], after.clean[0])
     assert new.with_own(0, "").with_own(2, "") == plain
     assert job_of(plain, {}).examples is None and torch.equal(job_of(new, {}).examples.clean, after.clean)
-    assert LabView(examples=2, own=new.own).own_by_row().keys() == {0}
+    assert FewShotState(examples=2, own=new.own).own_by_row().keys() == {0}
 
 
 def test_a_drawing_of_the_grouping_task_needs_its_cue_on_a_region():
     mask = np.zeros((48, 48), bool)
     mask[10:20, 10:20] = mask[30:40, 10:20] = True
-    lab = LabView(task="grouping")
+    lab = FewShotState(task="grouping")
     found = examples(lab.with_own(0, f"d.{pack_mask(mask)}.12-12"), {})
     assert found.labels[0].sum() == 100 and found.clean[0, 0].sum() == 200 and found.clean[0, 1, 12, 12] == 1
     for bad in (f"d.{pack_mask(mask)}.25-25", f"d.{pack_mask(mask)}", f"d.{pack_mask(~mask & mask)}.1-1"):
@@ -123,7 +123,7 @@ def test_an_upload_takes_the_place_of_an_example_and_survives_a_reload():
     assert gallery(sound(at))["own"] == ["", "upload"]
     link = view(at).link({})
     assert gallery(sound(app(**link)))["own"] == ["", "upload"]
-    cache.uploads().clear()
+    computed.uploads().clear()
     at = app(**link)
     assert gallery(at)["own"] == ["", ""] and "uploaded elsewhere" in at.warning[0].value
 

@@ -23,10 +23,10 @@ from few_shot_lab import (
 from PIL import Image
 
 from fbseg_core import build
-from fbseg_core.train import fit
-from pages.ui import cache, few_shot_figures
-from pages.ui.few_shot_view import LabView, job_of
-from pages.ui.jobs.folder import Folder
+from fbseg_core.training.fit import fit
+from pages.few_shot import computed, figures
+from pages.few_shot.state import FewShotState, job_of
+from pages.jobs.folder import Folder
 
 # one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
@@ -37,7 +37,7 @@ def test_both_models_learn_what_they_would_without_the_page_and_every_update_is_
     for index, run in enumerate(job.spec.runs):
         model = build(run.model, run.train.seed)
         losses = [progress.loss for progress in fit(model, job.spec.task, run.train)]
-        assert torch.equal(weights(cache.pool().model(job.job, ME, index)[0]), weights(model))
+        assert torch.equal(weights(computed.pool().model(job.job, ME, index)[0]), weights(model))
         assert [job.curves.updates[index][k + 1]["loss"] for k in range(10)] == losses
     drawn = traces(trained, "loss")
     assert set(drawn) == {"feedforward", *(f"feedback, t = {t}" for t in range(1, 4))}
@@ -50,23 +50,23 @@ def test_both_models_learn_what_they_would_without_the_page_and_every_update_is_
 def test_the_strip_shows_the_masks_of_the_weights_it_names(trained):
     source = trained.get("image")[0].proto.imgs[0].url
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(source.split(",")[1]))))
-    _, masks = cache.pool().masks(view(trained).job, ME, 0)
-    tile, gap, line = few_shot_figures.TILE, few_shot_figures.GAP, few_shot_figures.LINE
+    _, masks = computed.pool().masks(view(trained).job, ME, 0)
+    tile, gap, line = figures.TILE, figures.GAP, figures.LINE
     for t in (1, 3):
         left = 2 * tile + gap + 3 * gap + (t - 1) * (tile + gap)
         for row in range(3):
             top = 2 * line + gap + row * (tile + gap)
             seen = picture[top : top + tile : 2, left : left + tile : 2, :3]
-            want = np.asarray(few_shot_figures.probability_image(masks[t - 1, row] / 255))[::6, ::6]
+            want = np.asarray(figures.probability_image(masks[t - 1, row] / 255))[::6, ::6]
             assert np.array_equal(seen, want)
 
 
 def test_a_second_click_of_the_same_button_is_the_same_run():
     at = started(updates="10")
     token = view(at).job
-    spec = job_of(LabView(updates=10), {})
-    assert cache.pool().start(spec, ME, token) == token
-    assert len([job for job in cache.pool().jobs(ME) if job.job == token]) == 1
+    spec = job_of(FewShotState(updates=10), {})
+    assert computed.pool().start(spec, ME, token) == token
+    assert len([job for job in computed.pool().jobs(ME) if job.job == token]) == 1
     assert at.button(key="start").disabled
 
 
@@ -95,7 +95,7 @@ def test_a_rate_that_breaks_the_run_is_told_in_words_and_what_was_learned_is_kep
     assert at.select_slider(key="few_shot-factor").value == 1e6
     until(at, lambda: state(at) == "Ended by a fault")
     assert any("smaller learning rate" in caption.value for caption in at.caption)
-    assert torch.isfinite(weights(cache.pool().model(view(at).job, ME, 0)[0])).all()
+    assert torch.isfinite(weights(computed.pool().model(view(at).job, ME, 0)[0])).all()
 
 
 def test_a_run_is_found_again_by_its_owner_alone():
@@ -103,7 +103,7 @@ def test_a_run_is_found_again_by_its_owner_alone():
     job = view(at).job
     assert view(app()).job == job and state(app()) in ("Training", "Waiting in line")
     assert view(app(owner=STRANGER)).job == ""
-    cache.pool().stop(job, ME)
+    computed.pool().stop(job, ME)
     at = app()
     assert view(at).job == "" and at.selectbox(key="few_shot-job").options[1].endswith(job[:4])
     at.selectbox(key="few_shot-job").set_value(job).run()
@@ -112,7 +112,7 @@ def test_a_run_is_found_again_by_its_owner_alone():
 
 def test_a_run_that_a_server_left_is_shown_as_interrupted_and_goes_on(jobs):
     job = "c" * 32
-    Folder.create(jobs / job, job_of(LabView(updates=10), {}), ME)
+    Folder.create(jobs / job, job_of(FewShotState(updates=10), {}), ME)
     at = app(job=job)
     assert state(sound(at)) == "Interrupted" and any("Resume to go on" in c.value for c in at.caption)
     at.button(key="pause").click().run()

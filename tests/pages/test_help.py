@@ -7,12 +7,15 @@ import driven
 import pytest
 
 from fbseg_core.config import FewShotConfig, GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
-from fbseg_core.knobs import knobs
-from pages.ui import few_shot_view, player, stability_view, view
+from fbseg_core.settings import knobs
+from pages.explore import player
+from pages.explore.state import ExploreState
+from pages.few_shot.state import FewShotState
+from pages.stability.state import StabilityState
 
 SETTINGS = (Switches, ModelConfig, ShapesConfig, GroupingConfig, TrainConfig, FewShotConfig)
 OPENS = {"Lesson", "Preset", "Your runs"}  # menus of what is on show
-PAGES = {"pages/explore.py": {}, "pages/stability.py": {"T": "12"}, "pages/few_shot.py": {}}
+PAGES = {"pages/explore/page.py": {}, "pages/stability/page.py": {"T": "12"}, "pages/few_shot/page.py": {}}
 
 
 def words(text):
@@ -30,11 +33,11 @@ def test_no_setting_s_help_is_its_name_over_again(config):
         assert knob.name == "name" or words(knob.help) - words(knob.name), knob
 
 
-@pytest.mark.parametrize("screen", [view.View, stability_view.LabView, few_shot_view.LabView])
+@pytest.mark.parametrize("screen", [ExploreState, StabilityState, FewShotState])
 def test_every_number_and_switch_of_a_screen_has_a_sentence_of_help(screen):
     drawn = {"layer", "channel", "against", "plane", "points", "chart", "curve", "t"}  # by the player
     for knob in knobs(screen).values():
-        if knob.help and not (screen is view.View and knob.name in drawn):
+        if knob.help and not (screen is ExploreState and knob.name in drawn):
             assert tells(knob.help, knob.name), (knob.name, knob.help)
 
 

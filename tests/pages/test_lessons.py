@@ -14,13 +14,13 @@ from test_explore import header
 from fbseg_core import load, rollout
 from fbseg_core.checkpoint import read_card
 from fbseg_core.experiments.grouping import DEEPER
-from fbseg_core.experiments.harness import path_of, read
+from fbseg_core.experiments.records import path_of, read
 from fbseg_core.experiments.report import gap, mean
-from fbseg_core.halting import AUTO, stops
-from fbseg_core.interventions import Paint, pack_mask, perturb
-from fbseg_core.metrics import f1_over_time
+from fbseg_core.rollout.halting import AUTO, stops
+from fbseg_core.rollout.interventions import Paint, pack_mask, perturb
+from fbseg_core.scores.metrics import f1_over_time
 from fbseg_core.tasks import draw
-from pages.ui.presets import LESSONS
+from pages.explore.lessons import LESSONS
 
 
 @functools.cache

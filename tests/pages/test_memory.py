@@ -12,11 +12,15 @@ from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core.tasks import Content
-from pages.ui import cache, exports
+from pages.explore import computed as explore_computed
+from pages.explore import exports
+from pages.explore.run import scene_of
+from pages.explore.state import ExploreState
+from pages.few_shot import computed
+from pages.stability import compute
+from pages.stability.state import StabilityState, variants_of
+from pages.ui import models, server
 from pages.ui.memo import size_of
-from pages.ui.scene import scene_of
-from pages.ui.stability_view import LabView, variants_of
-from pages.ui.view import View
 
 
 def handed_over(monkeypatch):
@@ -36,10 +40,10 @@ def handed_over(monkeypatch):
 def test_a_visitor_on_explore_holds_on_to_no_run_and_can_still_take_it_along(monkeypatch):
     given = handed_over(monkeypatch)
     at = app(T="7", do="swap,t:2,seed:3")
-    scene = scene_of(View(T=7, do=at.session_state["explore/view"].do), cache.cards())
-    before = exports.table(*cache.runs(scene))
-    held = weakref.ref(cache.run(scene).trajectory.h)
-    cache.memo().clear()
+    scene = scene_of(ExploreState(T=7, do=at.session_state["explore/view"].do), models.cards())
+    before = exports.table(*explore_computed.runs(scene))
+    held = weakref.ref(explore_computed.run(scene).trajectory.h)
+    server.memo().clear()
     gc.collect()
     assert held() is None
     assert next(make() for make in given if callable(make)) == before  # made again
@@ -47,34 +51,37 @@ def test_a_visitor_on_explore_holds_on_to_no_run_and_can_still_take_it_along(mon
 
 def test_a_visitor_in_the_stability_lab_holds_on_to_no_run(monkeypatch):
     given = handed_over(monkeypatch)
-    app("pages/stability.py", T="12")
-    variant = variants_of(LabView(T=12), cache.cards())["neither"]
-    held = weakref.ref(cache.walk_of(variant).clocked.sample)
-    cache.memo().clear()
+    app("pages/stability/page.py", T="12")
+    variant = variants_of(StabilityState(T=12), models.cards())["neither"]
+    held = weakref.ref(compute.walk_of(variant).clocked.sample)
+    server.memo().clear()
     gc.collect()
     assert held() is None and any("neither" in str(make()) for make in given if callable(make))
 
 
 def test_a_whole_default_screen_fits_into_what_is_kept():
-    cache.memo().clear()
+    server.memo().clear()
     app()
-    app("pages/stability.py")
+    app("pages/stability/page.py")
     app()
-    kept = cache.memo().held()
-    assert all(0 < held <= cache.BUDGET[shelf] for shelf, (_, held) in kept.items())
-    assert kept["runs"][0] == 1 and size_of(cache.run(scene_of(View(), cache.cards()))) < 2**24
+    kept = server.memo().held()
+    assert all(0 < held <= server.BUDGET[shelf] for shelf, (_, held) in kept.items())
+    assert (
+        kept["runs"][0] == 1
+        and size_of(explore_computed.run(scene_of(ExploreState(), models.cards()))) < 2**24
+    )
 
 
 def test_uploads_are_bounded_in_bytes_and_the_oldest_go():
-    cache.uploads().clear()
+    computed.uploads().clear()
     try:
         for number in range(9):
             clean = torch.zeros(1, 3, 512, 512)
-            cache.keep_upload(str(number), Content(clean, torch.zeros(1, 512, 512, dtype=torch.int64)))
-        assert list(cache.uploads())[-1] == "8" and "0" not in cache.uploads()
-        assert size_of(cache.uploads()) <= cache.UPLOADS
+            computed.keep_upload(str(number), Content(clean, torch.zeros(1, 512, 512, dtype=torch.int64)))
+        assert list(computed.uploads())[-1] == "8" and "0" not in computed.uploads()
+        assert size_of(computed.uploads()) <= computed.UPLOADS
     finally:
-        cache.uploads().clear()
+        computed.uploads().clear()
 
 
 def test_a_place_that_waits_gives_way_to_a_stop():
@@ -82,7 +89,7 @@ def test_a_place_that_waits_gives_way_to_a_stop():
         import streamlit as st
         from streamlit.runtime.scriptrunner import StopException, get_script_run_ctx
 
-        from pages.ui import session
+        from pages.ui import visitor
 
         state = get_script_run_ctx().session_state
 
@@ -92,7 +99,7 @@ def test_a_place_that_waits_gives_way_to_a_stop():
 
         st.text("began")
         object.__setattr__(state, "_yield_callback", stop)
-        session.heed()
+        visitor.heed()
         st.text("went on")
 
     assert [text.value for text in AppTest.from_function(script).run().text] == ["began"]

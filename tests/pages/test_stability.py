@@ -15,16 +15,17 @@ from driven import ROOT, sound
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import Card, build, checkpoint, load, save
-from pages.ui import cache, stability_exports, stability_figures
-from pages.ui.stability_presets import PRESETS
-from pages.ui.stability_view import NAMES, TRAINED, LabView, variants_of
+from pages.stability import compute, exports, figures
+from pages.stability.presets import PRESETS
+from pages.stability.state import NAMES, TRAINED, StabilityState, variants_of
+from pages.ui import models, server
 
 SIGNATURES = {"settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"}
 SMALL = {"T": "12"}
 pytestmark = pytest.mark.xdist_group("stability")  # what one test has opened, others look at
 
 
-def app(file="pages/stability.py", **query):
+def app(file="pages/stability/page.py", **query):
     return driven.app(file, **query)
 
 
@@ -88,7 +89,7 @@ def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
     labels = table(at)[preset.view.focus][:2]
     assert tuple(label.split(", period")[0] for label in labels) == preset.running
     assert tuple(label.split(", period")[0] for label in together(at)) == preset.together
-    walk = cache.walk_of(variants_of(preset.view, cache.cards())[preset.view.focus])
+    walk = compute.walk_of(variants_of(preset.view, models.cards())[preset.view.focus])
     assert (walk.frozen.state.label, walk.frozen.mask.label) == preset.held
     assert at.info[0].value == f"**{preset.title}.** {preset.look}"
     assert link(at) == {"lesson": key, "v": "1"} or link(at) == {"lesson": key}
@@ -106,8 +107,8 @@ def percent(pattern, words):
 
 @pytest.mark.parametrize("key", PRESETS)
 def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
-    for variant in variants_of(PRESETS[key].view, cache.cards()).values():
-        walk = cache.walk_of(variant)
+    for variant in variants_of(PRESETS[key].view, models.cards()).values():
+        walk = compute.walk_of(variant)
         for leg, run in (
             (walk.clocked, "clock running"),
             (walk.frozen, f"clock held from t = {variant.clock}"),
@@ -140,8 +141,8 @@ def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
 @pytest.mark.parametrize("frozen", [False, True])
 def test_table_masks_and_files_are_of_the_run_on_show(frozen):
     at = app(lesson="over-smoothed", frozen=str(frozen).lower())
-    variants = variants_of(PRESETS["over-smoothed"].view, cache.cards())
-    legs = {name: cache.walk_of(variant).leg(frozen) for name, variant in variants.items()}
+    variants = variants_of(PRESETS["over-smoothed"].view, models.cards())
+    legs = {name: compute.walk_of(variant).leg(frozen) for name, variant in variants.items()}
     for name, leg in legs.items():
         assert table(at)[name] == (leg.state.label, leg.mask.label, f"{leg.curves['f1'][-1]:.3f}")
     body = next(e.proto.body for e in at.get("html") if 'class="verdicts"' in e.proto.body)
@@ -160,7 +161,7 @@ def test_drifting_and_converges_are_explained_where_both_stand():
     assert "“Drifting” above is said of another run" in shown and "clock held from t = 0" in shown
     slower = " ".join(texts(opened("grouping")))
     assert "“Drifting, ever slower” is said of this run" in slower
-    walk = cache.walk_of(variants_of(PRESETS["grouping"].view, cache.cards())["softmax, decay"])
+    walk = compute.walk_of(variants_of(PRESETS["grouping"].view, models.cards())["softmax, decay"])
     left = float(re.search(r"they move it by ([\d.e+-]+) at most", slower)[1])
     assert left < 0.01 * walk.clocked.curves["norm"][-1]
     for key, preset in PRESETS.items():
@@ -197,7 +198,7 @@ def test_the_page_says_that_no_state_can_settle_and_that_there_is_no_interval():
 
 def test_the_router_offers_both_pages_and_the_page_works_alone():
     routed = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    routed.switch_page("pages/stability.py").run()
+    routed.switch_page("pages/stability/page.py").run()
     sound(routed)
     assert table(routed) == table(app())
 
@@ -214,8 +215,8 @@ def test_switched_off_and_trained_without_are_named_and_differ():
 
 
 def test_variants_are_what_their_names_say():
-    cards = cache.cards()
-    for view in (LabView(), LabView(mode="trained")):
+    cards = models.cards()
+    for view in (StabilityState(), StabilityState(mode="trained")):
         for name, variant in variants_of(view, cards).items():
             built, flipped = cards[variant.checkpoint].model, variant.switches
             softmax = built.projection == "softmax" if flipped.softmax is None else flipped.softmax
@@ -282,7 +283,7 @@ def test_the_certificate_is_withdrawn_without_normalisation(monkeypatch, tmp_pat
     config = model.config.replace(delta_norm=False)
     save(build(config), Card(**{**vars(card), "model": config}), tmp_path / "shapes-feedback.safetensors")
     monkeypatch.setattr(checkpoint, "FOLDER", tmp_path)
-    caches = (cache.cards, cache.memo())
+    caches = (models.cards, server.memo())
     for held in caches:
         held.clear()
     try:
@@ -362,12 +363,12 @@ def test_the_link_holds_only_what_differs_and_opens_the_same_view():
 
 
 def test_every_curve_is_in_the_table():
-    view = LabView(T=12, clock=2)
-    variants = variants_of(view, cache.cards())
-    walks = {name: cache.walk_of(variant) for name, variant in variants.items()}
-    plane = cache.plane_of(list(variants.values()))
+    view = StabilityState(T=12, clock=2)
+    variants = variants_of(view, models.cards())
+    walks = {name: compute.walk_of(variant) for name, variant in variants.items()}
+    plane = compute.plane_of(list(variants.values()))
     bounds = {"softmax, decay: bound": np.arange(13.0)}
-    rows = list(csv.DictReader(io.StringIO(stability_exports.table(walks, plane, bounds))))
+    rows = list(csv.DictReader(io.StringIO(exports.table(walks, plane, bounds))))
     assert len(rows) == 4 * 2 * 13
     assert set(walks["neither"].clocked.curves) | {"variant", "clock", "t", "pc1", "pc2"} < set(rows[0])
     row = next(
@@ -382,9 +383,9 @@ def test_every_curve_is_in_the_table():
 
 
 def test_the_figures_page_needs_no_network():
-    leg = cache.walk_of(variants_of(LabView(T=12), cache.cards())["neither"]).clocked
-    figure = stability_figures.curves_figure({"neither": leg}, 3, True)
-    page = stability_exports.page_of(
+    leg = compute.walk_of(variants_of(StabilityState(T=12), models.cards())["neither"]).clocked
+    figure = figures.curves_figure({"neither": leg}, 3, True)
+    page = exports.page_of(
         [("One & two", figure), ("Two", figure)],
         "http://localhost/stability?v=1&T=12",
         ["With the clock < 3"],
@@ -419,22 +420,22 @@ def test_the_snippet_alone_gives_the_page_s_numbers():
 
 
 def test_a_variant_looks_the_same_everywhere_and_can_be_seen_on_both_backgrounds():
-    variants = variants_of(LabView(T=12), cache.cards())
-    legs = {name: cache.walk_of(variant).clocked for name, variant in variants.items()}
-    plane = cache.plane_of(list(variants.values()))
+    variants = variants_of(StabilityState(T=12), models.cards())
+    legs = {name: compute.walk_of(variant).clocked for name, variant in variants.items()}
+    plane = compute.plane_of(list(variants.values()))
     for figure in (
-        stability_figures.curves_figure(legs, 3, True),
-        stability_figures.plane_figure(plane, legs, 3),
+        figures.curves_figure(legs, 3, True),
+        figures.plane_figure(plane, legs, 3),
     ):
         for name in NAMES:
             lines = [trace.line for trace in figure.data if trace.name == name]
             assert lines and {(line.color, line.dash) for line in lines} == {
-                (stability_figures.COLOURS[name], stability_figures.DASHES[name])
+                (figures.COLOURS[name], figures.DASHES[name])
             }
-    assert len(set(stability_figures.DASHES.values())) == len(set(stability_figures.COLOURS.values())) == 4
+    assert len(set(figures.DASHES.values())) == len(set(figures.COLOURS.values())) == 4
     themes = tomllib.loads((ROOT / ".streamlit/config.toml").read_text())["theme"]
     for background in (themes["light"]["backgroundColor"], themes["dark"]["backgroundColor"]):
-        for colour in (*stability_figures.COLOURS.values(), stability_figures.NEUTRAL):
+        for colour in (*figures.COLOURS.values(), figures.NEUTRAL):
             low, high = sorted((luminance(colour), luminance(background)))
             assert (high + 0.05) / (low + 0.05) >= 2.9, (colour, background)
 
@@ -449,7 +450,7 @@ def test_the_snippet_reads_a_checkpoint_of_one_s_own_from_its_file():
     name = "mine:feedback-0123456789abcdef"
     variants = {
         key: dataclasses.replace(variant, checkpoint=name)
-        for key, variant in variants_of(LabView(), cache.cards()).items()
+        for key, variant in variants_of(StabilityState(), models.cards()).items()
     }
-    code = stability_exports.snippet(LabView(), variants)
+    code = exports.snippet(StabilityState(), variants)
     assert "mine:" not in code and "'feedback-0123456789abcdef.safetensors'" in code

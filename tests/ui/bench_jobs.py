@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from fbseg_core.config import FewShotConfig, ShapesConfig
-from fbseg_core.evaluate import f1_by_step
-from fbseg_core.fewshot import few_shot
+from fbseg_core.scores.evaluate import f1_by_step
 from fbseg_core.tasks import make_batch
-from pages.ui.jobs import Pool, Spec
+from fbseg_core.training.fewshot import few_shot
+from pages.jobs import Pool, Spec
 
 IMAGES, EVAL_SEED = 200, 1000
 POLL = 0.05  # seconds between two looks, as a page takes them more rarely

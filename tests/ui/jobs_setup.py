@@ -1,14 +1,14 @@
-"""Small jobs for the tests of pages.ui.jobs, and what they must come to."""
+"""Small jobs for the tests of pages.jobs, and what they must come to."""
 
 import time
 
 import torch
 
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.dynamics import build
-from fbseg_core.fewshot import Run
-from fbseg_core.train import fit
-from pages.ui.jobs import Spec
+from fbseg_core.models.registry import build
+from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fit import fit
+from pages.jobs import Spec
 
 TASK = ShapesConfig(side=16, sigma=0.2)
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)

@@ -4,9 +4,9 @@ import pytest
 
 from fbseg_core.analysis.paired import Difference
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.harness import RESULTS, read
-from fbseg_core.experiments.report import Panel, Series, exact
-from pages.ui.evidence_figures import MOST_BARS, badge, legend, panel_figure, styles
+from fbseg_core.experiments.records import RESULTS, Panel, Series, read
+from fbseg_core.experiments.report import exact
+from pages.evidence.figures import MOST_BARS, badge, legend, panel_figure, styles
 
 
 def line(name, kind="other", n=3, low=0.4, high=0.6):

@@ -3,13 +3,13 @@ import pytest
 import torch
 from PIL import ImageColor
 
-from pages.ui import figures, marks
+from pages.ui import images, marks
 
-SCALE = np.frombuffer(figures.colour_scale(), np.uint8).reshape(256, 3)
+SCALE = np.frombuffer(images.colour_scale(), np.uint8).reshape(256, 3)
 
 
 def test_probabilities_keep_one_scale_and_each_pixel_its_square():
-    image = np.asarray(figures.probability_image(torch.tensor([[0.0, 1.0], [0.5, 2.0]])))
+    image = np.asarray(images.probability_image(torch.tensor([[0.0, 1.0], [0.5, 2.0]])))
     assert image.shape == (384, 384, 3)
     corners = image[0, 0], image[0, -1], image[-1, 0], image[-1, -1]
     assert np.array_equal(corners[1], corners[3]) and not np.array_equal(corners[0], corners[1])
@@ -24,16 +24,16 @@ def test_brightness_rises_with_probability():
 
 @pytest.mark.parametrize("channels", [1, 2, 3])
 def test_inputs_are_stretched_to_the_full_range(channels):
-    image = np.asarray(figures.input_image(torch.randn(channels, 16, 16)))
+    image = np.asarray(images.input_image(torch.randn(channels, 16, 16)))
     assert image.min() == 0 and image.max() == 255
 
 
 def test_the_cue_is_marked_where_it_is():
     cue = torch.zeros(16, 16)
     cue[3, 5] = 1
-    image = np.asarray(figures.input_image(torch.zeros(2, 16, 16), cue))
+    image = np.asarray(images.input_image(torch.zeros(2, 16, 16), cue))
     dot = np.argwhere((image == ImageColor.getrgb(marks.COLOUR)).all(-1))
     assert dot.mean(0) == pytest.approx([3.5 * 24, 5.5 * 24], abs=1) and np.ptp(dot[:, 0]) < 2 * 24
     assert not (image == 255).all(-1)[: 2 * 24].any() and (image == 255).all(-1).any()  # its rim
-    bare = np.asarray(figures.input_image(torch.zeros(2, 16, 16), torch.zeros(16, 16)))
+    bare = np.asarray(images.input_image(torch.zeros(2, 16, 16), torch.zeros(16, 16)))
     assert not bare.any()  # no cue, no mark

@@ -12,9 +12,9 @@ import pytest
 from jobs_setup import FOREVER, LONG, SMALL, TASK, TRAIN, same, spec, straight, wait_for
 
 from fbseg_core.config import GroupingConfig
-from fbseg_core.dynamics import build
-from fbseg_core.fewshot import Run
-from pages.ui.jobs import Curves, JobError, Limits, Pool, Spec
+from fbseg_core.models.registry import build
+from fbseg_core.training.fewshot import Run
+from pages.jobs import Curves, JobError, Limits, Pool, Spec
 
 LIMITS = Limits(workers=1, snapshot=0.0, watch=0.05)
 ROOT = Path(__file__).resolve().parents[2]
@@ -245,7 +245,7 @@ import sys, time
 from pathlib import Path
 sys.path.insert(0, "tests/ui")
 from jobs_setup import TRAIN, spec
-from pages.ui.jobs import Limits, Pool
+from pages.jobs import Limits, Pool
 pool = Pool(Path(sys.argv[1]), Limits(workers=1, snapshot=0.0))
 pool.start(spec(TRAIN.replace(updates=int(sys.argv[2]))), "me", "first")
 pool.start(spec(), "me", "second")
@@ -306,6 +306,6 @@ def test_old_jobs_make_room_for_new_ones(tmp_path):
 
 
 def test_pages_may_import_jobs_without_streamlit():
-    code = "import sys, pages.ui.jobs, pages.ui.jobs.worker; print('streamlit' in sys.modules)"
+    code = "import sys, pages.jobs, pages.jobs.worker; print('streamlit' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -11,16 +11,16 @@ import torch
 from jobs_setup import FOREVER, SMALL, TASK, TRAIN, same, spec, straight
 
 from fbseg_core.config import ShapesConfig
-from fbseg_core.dynamics import build
-from fbseg_core.examples import training_examples
-from fbseg_core.fewshot import Run, own_example, replace_example
-from fbseg_core.knobs import ConfigError
-from fbseg_core.rollout import rollout
-from fbseg_core.train import learning_rate
-from pages.ui.jobs import Curves, JobError, Limits, Spec, training, watched
-from pages.ui.jobs import folder as files
-from pages.ui.jobs.folder import Folder, Log
-from pages.ui.jobs.training import train
+from fbseg_core.models.registry import build
+from fbseg_core.rollout.trajectory import rollout
+from fbseg_core.settings import ConfigError
+from fbseg_core.training.examples import training_examples
+from fbseg_core.training.fewshot import Run, own_example, replace_example
+from fbseg_core.training.fit import learning_rate
+from pages.jobs import Curves, JobError, Limits, Spec, training, watched
+from pages.jobs import folder as files
+from pages.jobs.folder import Folder, Log
+from pages.jobs.training import train
 
 OFTEN = Limits(snapshot=0.0, watch=0.0)
 

@@ -10,22 +10,26 @@ import torch
 
 from fbseg_core import pca
 from fbseg_core.analysis.ensemble import ensemble, redraw
-from fbseg_core.interventions import Flip, Freeze, Kick
-from fbseg_core.knobs import knobs
-from pages.ui import cache, exports
-from pages.ui.player.payload import pack
-from pages.ui.scene import choices, compute, ended_early, scene_of, tasks
-from pages.ui.view import View
+from fbseg_core.rollout.interventions import Flip, Freeze, Kick
+from fbseg_core.settings import knobs
+from pages.explore import exports
+from pages.explore.player.payload import pack
+from pages.explore.run import choices, compute, ended_early, scene_of, tasks
+from pages.explore.state import ExploreState
+from pages.ui import models
 
-MODELS = [(task, name) for task in tasks(cache.cards()) for name in choices(cache.cards(), task)[0]]
-ENDS = {key: (knobs(View)[key].lo, knobs(View)[key].hi) for key in ("tau", "eigenvalue", "sigma", "clock")}
+MODELS = [(task, name) for task in tasks(models.cards()) for name in choices(models.cards(), task)[0]]
+ENDS = {
+    key: (knobs(ExploreState)[key].lo, knobs(ExploreState)[key].hi)
+    for key in ("tau", "eigenvalue", "sigma", "clock")
+}
 STEPS = 6  # at τ 0.05 and eigenvalue 2 a float32 ends at step 3, at τ 0.1 at step 5
 
 
 def ran(view):
     """The run of a view, and the same untouched (the same object if so)."""
-    scene = scene_of(view, cache.cards())
-    nets = [cache.model(name)[0] for name in scene.models]
+    scene = scene_of(view, models.cards())
+    nets = [models.model(name)[0] for name in scene.models]
     run = compute(scene, *nets)
     return run, compute(scene.untouched(), *nets) if scene.do else run
 
@@ -38,7 +42,7 @@ def sent(run, plain, what="h", draws=False):
     steps = None
     if draws:
         batch = redraw(run.scene.task, run.content, 4, run.scene.noise)
-        net = cache.model(run.scene.models[0])[0]
+        net = models.model(run.scene.models[0])[0]
         steps = list(itertools.islice(ensemble(net, batch, run.scene.switches, plane), run.scene.steps + 1))
     raw = pack(run, plain, plane, steps, header={}, fed=True, state=True)
 
@@ -59,7 +63,7 @@ def test_the_payload_is_finite_at_the_ends_of_all_sliders(task, model):
     )
     for tau, eigenvalue in itertools.product(ENDS["tau"], ENDS["eigenvalue"]):
         for other in more:
-            view = View(task=task, model=model, T=STEPS, tau=tau, eigenvalue=eigenvalue, **other)
+            view = ExploreState(task=task, model=model, T=STEPS, tau=tau, eigenvalue=eigenvalue, **other)
             run, plain = ran(view)
             head = sent(run, plain)
             assert all(np.isfinite(block[3:]).all() for block in head["blocks"].values()), view
@@ -86,7 +90,7 @@ HUGE = {"tau": 0.1, "eigenvalue": 2.0}
     ],
 )
 def test_overflow_leaves_plane_draws_and_files_whole(what, more):
-    run, plain = ran(View(task="grouping", T=8, **HUGE, **more))
+    run, plain = ran(ExploreState(task="grouping", T=8, **HUGE, **more))
     head = sent(run, plain, what, draws=True)
     assert len(head["bands"]["f1"][0]) == len(plain.trajectory) + 1
     rows = exports.table(run, plain).splitlines()
@@ -101,6 +105,6 @@ def test_overflow_leaves_plane_draws_and_files_whole(what, more):
 
 
 def test_a_path_too_small_for_three_decimals_is_still_a_path():
-    run, plain = ran(View(task="grouping", T=4, tau=2.0, clock=25))
+    run, plain = ran(ExploreState(task="grouping", T=4, tau=2.0, clock=25))
     path = np.array(sent(run, plain)["plane"]["run"][0])
     assert 0 < np.ptp(path[:, 0]) < 0.01 and len(np.unique(path[:, 0])) == 5

@@ -5,22 +5,23 @@ import numpy as np
 import pytest
 import torch
 
-from fbseg_core.interventions import Flip, Kick, Swap, pack_mask
-from pages.ui import cache, exports, marks
-from pages.ui.player.payload import pack
-from pages.ui.presets import LESSONS
-from pages.ui.scene import cue_note, scene_of
-from pages.ui.view import View
+from fbseg_core.rollout.interventions import Flip, Kick, Swap, pack_mask
+from pages.explore import computed, exports
+from pages.explore.lessons import LESSONS
+from pages.explore.player.payload import pack
+from pages.explore.run import cue_note, scene_of
+from pages.explore.state import ExploreState
+from pages.ui import marks, models
 
 
 def packed(view, **parts):
-    scene = scene_of(view, cache.cards())
-    run, plain = cache.run(scene), cache.run(scene.untouched())
+    scene = scene_of(view, models.cards())
+    run, plain = computed.run(scene), computed.run(scene.untouched())
     plain = plain if scene.do else run
     raw = pack(
         run,
         plain,
-        cache.plane(plain, "h", "image"),
+        computed.plane(plain, "h", "image"),
         None,
         header={},
         **({"fed": False, "state": False} | parts),
@@ -61,18 +62,18 @@ def test_every_block_unfolds_to_the_core_s_values_within_half_a_level(key):
 
 
 def test_what_is_not_asked_for_is_not_sent():
-    _, _, blocks = packed(View())
+    _, _, blocks = packed(ExploreState())
     assert not [name for name in blocks if name.startswith(("state", "run.v_hat"))]
 
 
 def test_the_same_run_has_the_same_name_whatever_is_looked_at():
-    first, second = packed(View())[1], packed(View(layer="error"), state=True)[1]
+    first, second = packed(ExploreState())[1], packed(ExploreState(layer="error"), state=True)[1]
     assert first["run"] == second["run"] and first["id"] != second["id"]
-    assert packed(View(noise=1))[1]["run"] != first["run"]
+    assert packed(ExploreState(noise=1))[1]["run"] != first["run"]
 
 
 def test_a_swap_sends_both_images_and_scores_against_both():
-    run, head, blocks = packed(View(task="grouping", do=(Swap(t=4, seed=9),)))
+    run, head, blocks = packed(ExploreState(task="grouping", do=(Swap(t=4, seed=9),)))
     assert blocks["input"].shape[0] == 2 and blocks["of_step"].tolist() == [0] * 4 + [1] * 7
     assert (blocks["truth"][1] == run.labels[-1, 0].numpy()).all()
     old = run.labels[0, 0].numpy() > 0
@@ -84,12 +85,12 @@ def test_a_swap_sends_both_images_and_scores_against_both():
 
 
 def test_one_answer_is_sent_once():
-    assert len(packed(View())[2]["beside.mask"]) == 1
+    assert len(packed(ExploreState())[2]["beside.mask"]) == 1
 
 
 def test_curves_as_csv_are_those_of_the_screen():
-    scene = scene_of(LESSONS["erase"].view, cache.cards())
-    run, plain = cache.run(scene), cache.run(scene.untouched())
+    scene = scene_of(LESSONS["erase"].view, models.cards())
+    run, plain = computed.run(scene), computed.run(scene.untouched())
     rows = [line.split(",") for line in exports.table(run, plain).splitlines()]
     table = dict(zip(rows[0], zip(*rows[1:])))
     assert table["t"] == tuple(map(str, range(21)))
@@ -103,8 +104,8 @@ def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     from PIL import Image, ImageColor
 
     do = (Flip(t=2, switch="loop"), Swap(t=4, seed=9), Kick(t=4, size=3.0), Kick(t=99))
-    scene = scene_of(View(task="grouping", cue=(5, 5), T=6, do=do), cache.cards())
-    run, plain = cache.run(scene), cache.run(scene.untouched())
+    scene = scene_of(ExploreState(task="grouping", cue=(5, 5), T=6, do=do), models.cards())
+    run, plain = computed.run(scene), computed.run(scene.untouched())
     sent = marks.header(do)
     assert sent["names"][:3] == ["cut the loop", "image 9", "kick 3"]
     rows = [line.split(",") for line in exports.table(run, plain).splitlines()]
@@ -128,22 +129,22 @@ def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
 
 
 def test_a_cue_on_background_is_told_and_on_a_region_it_is_not():
-    cards = cache.cards()
+    cards = models.cards()
     for view, told in (
-        (View(task="grouping"), False),
-        (View(), False),  # a task without cues
-        (View(task="grouping", image=2, cue=(0, 0)), True),
-        (View(task="grouping", image=2, drawing=pack_mask(np.zeros((48, 48), bool))), True),
-        (View(task="grouping", image=2, drawing=pack_mask(np.ones((48, 48), bool))), False),
+        (ExploreState(task="grouping"), False),
+        (ExploreState(), False),  # a task without cues
+        (ExploreState(task="grouping", image=2, cue=(0, 0)), True),
+        (ExploreState(task="grouping", image=2, drawing=pack_mask(np.zeros((48, 48), bool))), True),
+        (ExploreState(task="grouping", image=2, drawing=pack_mask(np.ones((48, 48), bool))), False),
     ):
-        run = cache.run(scene_of(view.replace(T=1), cards))
+        run = computed.run(scene_of(view.replace(T=1), cards))
         assert bool(cue_note(run, True)) == told == (not run.labels.any()), view
         if told:
             assert "click a region" in cue_note(run, True) and "click" not in cue_note(run, False)
 
 
 def test_the_archive_holds_the_trajectory_bit_for_bit(tmp_path):
-    run = cache.run(scene_of(View(task="grouping"), cache.cards()))
+    run = computed.run(scene_of(ExploreState(task="grouping"), models.cards()))
     path = tmp_path / "run.npz"
     path.write_bytes(exports.arrays(run))
     loaded = np.load(path)
@@ -156,10 +157,10 @@ def test_the_archive_holds_the_trajectory_bit_for_bit(tmp_path):
 def test_the_animation_has_a_frame_a_step(tmp_path):
     from PIL import Image
 
-    scene = scene_of(LESSONS["erase"].view, cache.cards())
+    scene = scene_of(LESSONS["erase"].view, models.cards())
     path = tmp_path / "run.png"
     path.write_bytes(
-        exports.animation(cache.run(scene), cache.run(scene.untouched()), ["feedback", "feedforward"])
+        exports.animation(computed.run(scene), computed.run(scene.untouched()), ["feedback", "feedforward"])
     )
     image = Image.open(path)
     assert image.n_frames == 21 and image.format == "PNG"
@@ -172,12 +173,17 @@ def test_the_animation_has_a_frame_a_step(tmp_path):
 def test_a_scene_says_what_does_not_fit():
     from fbseg_core import ConfigError
 
-    for view in (View(task="none"), View(model="grouping-feedback"), View(drawing="AAAA"), View(cue=(64, 0))):
+    for view in (
+        ExploreState(task="none"),
+        ExploreState(model="grouping-feedback"),
+        ExploreState(drawing="AAAA"),
+        ExploreState(cue=(64, 0)),
+    ):
         with pytest.raises(ConfigError):
-            scene_of(view, cache.cards())
+            scene_of(view, models.cards())
 
 
 def test_a_run_is_the_same_for_the_same_scene_and_drawn_images_are_used():
-    scene = scene_of(LESSONS["unlearned-size"].view, cache.cards())
-    assert torch.equal(cache.run(scene).x, cache.run(scene).x)
-    assert int(cache.run(scene).labels[0].sum()) > 2000
+    scene = scene_of(LESSONS["unlearned-size"].view, models.cards())
+    assert torch.equal(computed.run(scene).x, computed.run(scene).x)
+    assert int(computed.run(scene).labels[0].sum()) > 2000

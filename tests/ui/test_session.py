@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pages.ui import session
+from pages.ui import screen
 from pages.ui.link import Linked
 
 
@@ -17,7 +17,7 @@ class Counted(Linked):
     n: int = 0
 
 
-SCREEN = session.Screen("counted", Counted, {}, lambda view: view)
+SCREEN = screen.Screen("counted", Counted, {}, lambda view: view)
 
 
 class Query(dict):
@@ -34,8 +34,8 @@ def fake(monkeypatch):
     """Streamlit as far as a screen's link needs it."""
     fake = SimpleNamespace(session_state={}, query_params=Query())
     fake.context = SimpleNamespace(is_history_navigation=False)
-    monkeypatch.setattr(session, "st", fake)
-    monkeypatch.setattr(session, "get_script_run_ctx", lambda: fake.context, raising=False)
+    monkeypatch.setattr(screen, "st", fake)
+    monkeypatch.setattr(screen, "get_script_run_ctx", lambda: fake.context, raising=False)
     return fake
 
 

@@ -1,13 +1,13 @@
 import pytest
 
 from fbseg_core import ConfigError
-from fbseg_core.interventions import Flip, Freeze, Kick, Paint, Swap
+from fbseg_core.rollout.interventions import Flip, Freeze, Kick, Paint, Swap
+from pages.explore.lessons import LESSONS
+from pages.explore.state import PARTS, ExploreState
 from pages.ui.link import LONGEST
-from pages.ui.presets import LESSONS
-from pages.ui.view import PARTS, View
 
 VIEWS = {key: lesson.view for key, lesson in LESSONS.items()}
-FULL = View(
+FULL = ExploreState(
     task="grouping",
     model="grouping-feedback",
     sigma=0.3,
@@ -32,18 +32,18 @@ FULL = View(
 )
 
 
-@pytest.mark.parametrize("view", [View(), FULL, *VIEWS.values()])
+@pytest.mark.parametrize("view", [ExploreState(), FULL, *VIEWS.values()])
 def test_a_view_survives_its_link(view):
-    assert View.from_link(view.link(VIEWS), VIEWS) == view
+    assert ExploreState.from_link(view.link(VIEWS), VIEWS) == view
 
 
 def test_a_link_holds_only_what_differs():
-    assert View().link(VIEWS) == {}
-    assert View(sigma=0.3).link(VIEWS) == {"v": "1", "sigma": "0.3"}
+    assert ExploreState().link(VIEWS) == {}
+    assert ExploreState(sigma=0.3).link(VIEWS) == {"v": "1", "sigma": "0.3"}
     assert VIEWS["late-kick"].link(VIEWS) == {"v": "1", "lesson": "late-kick"}
     changed = VIEWS["late-kick"].replace(T=None, do=())
     assert changed.link(VIEWS) == {"v": "1", "lesson": "late-kick", "T": "null", "do": ""}
-    assert View.from_link(changed.link(VIEWS), VIEWS) == changed
+    assert ExploreState.from_link(changed.link(VIEWS), VIEWS) == changed
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_a_link_holds_only_what_differs():
 )
 def test_a_link_that_cannot_be_read_is_refused_in_one_sentence(bad, said):
     with pytest.raises(ConfigError) as caught:
-        View.from_link(bad, VIEWS)
+        ExploreState.from_link(bad, VIEWS)
     assert said in str(caught.value) and len(str(caught.value)) < 300 and "\n" not in str(caught.value)
 
 
 def test_every_part_that_can_be_hidden_is_named_once():
-    from pages.ui.exports import NAMES
+    from pages.explore.exports import NAMES
 
     assert set(NAMES) == set(PARTS)

@@ -1,0 +1,136 @@
+"""What an experiment is, and the result files that hold its rows.
+
+A result file is JSON lines: first what made it (command, profile, versions), then one row a cell with its
+settings, its digest, what was measured and the seconds it took.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fbseg_core.analysis.paired import Difference
+from fbseg_core.experiments.subject import Subject
+from fbseg_core.settings import ConfigError
+
+Profile = Literal["tiny", "quick", "full"]
+Settings = Mapping[str, Any]
+RESULTS = Path(__file__).with_name("results")
+
+
+Word = Literal["reproduced", "partly", "not reproduced", "explained by", "measured"]
+Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "other"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict on a claim: one of four words, or "measured" where the paper claims nothing.
+
+    because: sentences with the numbers it rests on, worked out from the rows; brief: the most telling of
+    them, for a table. cause: what explains the claimed effect, where the word is "explained by".
+    """
+
+    word: Word
+    because: str
+    brief: str
+    cause: str = ""
+
+    @property
+    def verdict(self) -> str:
+        return f"{self.word} {self.cause}".strip()
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a panel: y[i] at x[i], each a mean over seeds with its interval.
+
+    kind gives its colour and dash wherever it is drawn; several of one kind are told apart by name.
+    """
+
+    name: str
+    kind: Kind
+    x: tuple[float | str, ...]
+    y: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart. logs: the axes that are logarithmic, "", "x", "y" or "xy"."""
+
+    title: str
+    x: str
+    y: str
+    series: tuple[Series, ...]
+    logs: Literal["", "x", "y", "xy"] = ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One claim under test.
+
+    title: a few words. claim: the sentence of the paper, or the question, that it answers; source: where
+    that stands. cells(profile) lists the settings of every cell, plain JSON values; measure(settings) gives
+    its numbers, and subjects(settings) says of which models, run how. panels(rows) and conclude(rows) say
+    what a result, whole for its profile, holds. over: what the seeds of its cells are. exact: whether a cell
+    measured again gives the same numbers, wherever it runs; times do not.
+    """
+
+    name: str
+    title: str
+    claim: str
+    source: str
+    cells: Callable[[Profile], list[dict[str, Any]]]
+    measure: Callable[[Settings], dict[str, Any]]
+    subjects: Callable[[Settings], Sequence[Subject]]
+    panels: Callable[[Sequence[Row]], list[Panel]]
+    conclude: Callable[[Sequence[Row]], Finding]
+    over: str = "training seeds"
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Row:
+    """A finished cell."""
+
+    settings: dict[str, Any]
+    result: dict[str, Any]
+    seconds: float
+    digest: str
+
+
+def digest(name: str, settings: Settings) -> str:
+    """What a cell is known by: 16 hex digits of its experiment and settings."""
+    text = json.dumps([name, settings], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def path_of(name: str, profile: Profile, folder: Path = RESULTS) -> Path:
+    """Where an experiment's results are kept."""
+    return folder / f"{name}-{profile}.jsonl"
+
+
+def read(path: Path) -> tuple[dict[str, Any], list[Row]]:
+    """The head and the rows of a result file; a last line that was torn by a crash is passed over.
+
+    Raises ConfigError where there is no such file or it is none.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise ConfigError(f"results: {path.name} cannot be read ({error.strerror}).") from None
+    values = []
+    for number, text in enumerate(lines):
+        try:
+            values.append(json.loads(text))
+        except ValueError:
+            if number + 1 < len(lines):
+                raise ConfigError(f"results: line {number + 1} of {path.name} is no JSON.") from None
+    try:
+        head, *rows = values
+        return dict(head), [Row(**row) for row in rows]
+    except (TypeError, ValueError):
+        raise ConfigError(f"results: {path.name} is no result file.") from None

@@ -1,0 +1,1 @@
+"""The models: the feedback U-Net, its baseline, and what all of them offer."""

@@ -1,0 +1,160 @@
+"""The equations E1-E6: how the state h = [u, v] is read, fed back, damped and moved on.
+
+Letters as in the paper: h the state, u its segmentation neurons, v its feedback neurons, τ the decay's
+time constant, t the step. Modules hold weights only; time and switches travel as arguments.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import orthogonal
+
+from fbseg_core.config import ModelConfig, Switches
+from fbseg_core.models.base import AS_BUILT, Model, StepResult, Traits
+from fbseg_core.models.mechanisms import DECAYS, PROJECTIONS, fractional_kernel
+from fbseg_core.models.unet import UNet
+from fbseg_core.settings import ConfigError
+
+
+class FeedbackUNet(Model):
+    """The feedback U-Net, E1-E6; with config.kind = "loop_cut" the same network with v̂ := 0 throughout."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        state = self.state_channels
+        self.F = UNet(
+            config.in_channels,
+            config.v,
+            state,
+            width=config.width,
+            depth=config.depth,
+            norm=config.norm,
+            steps=config.steps,
+        )
+        # GroupNorm with one channel a group is instance norm, at a fifth of its cost on CPUs.
+        self.norm_delta = nn.GroupNorm(state, state) if config.delta_norm else nn.Identity()
+        self.norm_v = nn.GroupNorm(config.v, config.v)
+        self.head = nn.Conv2d(config.u, config.classes, 1)
+        if len(set(config.spectrum)) > 1:  # with equal eigenvalues Q cancels, so A = QΣQ⁻¹ needs none
+            basis = nn.Linear(state, state, bias=False)
+            nn.init.orthogonal_(basis.weight)
+            self.Q = basis if basis.weight.is_meta else orthogonal(basis)  # without values it is only counted
+
+    @classmethod
+    def traits_of(cls, config: ModelConfig) -> Traits:
+        looped = config.kind != "loop_cut"
+        switches = {"decay", "tau", "clock", "spectrum", "kernel"} | (
+            {"loop", "softmax"} if looped else set()
+        )
+        switches |= {"batch_statistics"} if config.norm == "batch" else set()
+        title = "feedback" if looped else "loop cut"
+        return Traits(title, True, config.steps, looped, frozenset(switches))
+
+    @property
+    def state_channels(self) -> int:
+        """U + V."""
+        return self.config.u + self.config.v
+
+    def initial(self, x: Tensor) -> Tensor:
+        """h(0) = 0, shape (B, U+V, H, W), for images x (B, C, H, W). (E1)"""
+        return x.new_zeros(len(x), self.state_channels, *x.shape[-2:])
+
+    def prepare(self, x: Tensor, switches: Switches = AS_BUILT) -> Tensor:
+        """What F makes of x alone, to be computed once a rollout and handed to every `step`.
+
+        With the loop closed that is the first convolution's share, (B, width, H, W). With the loop cut
+        F sees nothing but x, so it is all of δ, (B, U+V, H, W).
+        """
+        drive = self.F.drive(x)
+        if self.has_loop(switches):
+            return drive
+        return self.norm_delta(self.F(drive, None, 0, switches.batch_statistics))
+
+    def step(
+        self,
+        x: Tensor,
+        h: Tensor,
+        t: int,
+        *,
+        switches: Switches = AS_BUILT,
+        prepared: Tensor | None = None,
+    ) -> StepResult:
+        """One step from h(t) (B, U+V, H, W), a pure function of its arguments in evaluation mode. (E2-E5)
+
+        prepared is `prepare(x, switches)`, computed here if not given.
+        """
+        if prepared is None:
+            prepared = self.prepare(x, switches)
+        if self.has_loop(switches):
+            v_hat = self.project(h[:, self.config.u :], switches)
+            now = t if switches.clock is None else switches.clock
+            delta = self.norm_delta(self.F(prepared, v_hat, now, switches.batch_statistics))
+        else:
+            v_hat, delta = None, prepared
+        applied = self.damp(delta, t, switches)
+        return StepResult(h + applied, delta, applied, v_hat)
+
+    def forward(self, x: Tensor, steps: int | None = None, switches: Switches = AS_BUILT) -> Tensor:
+        """Class logits (B, K, H, W) after `steps` steps from rest (the config's own number if None)."""
+        h, prepared = self.initial(x), self.prepare(x, switches)
+        for t in range(self.config.steps if steps is None else steps):
+            h = self.step(x, h, t, switches=switches, prepared=prepared).h_next
+        return self.readout(h)
+
+    def project(self, v: Tensor, switches: Switches = AS_BUILT) -> Tensor:
+        """v̂ from v, both (B, V, H, W). (E2)"""
+        return PROJECTIONS[self.projection(switches)](self.norm_v(v))
+
+    def projection(self, switches: Switches = AS_BUILT) -> str:
+        """Which of PROJECTIONS is in force; switched on, the model's own, or softmax where it has none."""
+        return _in_force(self.config.projection, switches.softmax, "softmax")
+
+    def decay(self, switches: Switches = AS_BUILT) -> str:
+        """Which of DECAYS is in force; switched on, the model's own, or the exponential where it has none."""
+        return _in_force(self.config.decay, switches.decay, "exponential")
+
+    def gain(self, t: int, switches: Switches = AS_BUILT) -> Tensor:
+        """The factor on δ(t) along each eigenvector of A, (U+V,), on the host: decay times kernel. (E4)"""
+        config = self.config
+        now = t if switches.clock is None else switches.clock
+        gain = DECAYS[self.decay(switches)](now, switches.tau or config.tau, self.eigenvalues(switches))
+        if (switches.kernel or config.kernel) == "fractional":
+            gain = gain * fractional_kernel(now, config.steps, config.alpha)
+        return gain
+
+    def eigenvalues(self, switches: Switches = AS_BUILT) -> Tensor:
+        """The eigenvalues of A, (U+V,), on the host. Raises ConfigError where their number does not fit."""
+        values = self.config.spectrum if switches.spectrum is None else switches.spectrum
+        size = self.state_channels
+        if len(values) not in (1, size):
+            raise ConfigError(f"spectrum: this model takes 1 eigenvalue or U+V = {size}, not {len(values)}.")
+        return torch.tensor(values, dtype=self.head.weight.dtype, device="cpu").expand(size)
+
+    def damp(self, delta: Tensor, t: int, switches: Switches = AS_BUILT) -> Tensor:
+        """δ̃(t) = e^{(t/τ)A} δ(t), both (B, U+V, H, W). (E4)"""
+        gain = self.gain(t, switches)  # looked at on the host, where no device must be waited for
+        alike = bool((gain == gain[0]).all()) or not gain.isfinite().all()
+        gain = gain.to(delta.device)
+        if alike:
+            return delta * gain.view(-1, 1, 1)
+        basis = self.basis()
+        return torch.einsum("ij,j,kj,bkhw->bihw", basis, gain, basis, delta)
+
+    def basis(self) -> Tensor:
+        """Q (U+V, U+V), orthogonal: the eigenvectors of A in its columns.
+
+        A model built with equal eigenvalues has none of its own; its neurons are then the eigenvectors.
+        """
+        if hasattr(self, "Q"):
+            return self.Q.weight
+        weight = self.head.weight
+        return torch.eye(self.state_channels, dtype=weight.dtype, device=weight.device)
+
+
+def _in_force(built: str, switched: bool | None, usual: str) -> str:
+    if switched is None:
+        return built
+    if not switched:
+        return "none"
+    return usual if built == "none" else built

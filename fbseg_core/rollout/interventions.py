@@ -1,0 +1,204 @@
+"""What can be done to a run on its way: flip a switch, swap the image, kick or paint the state.
+
+An intervention takes effect at the state h(t): what it edits is h(t) itself, what it flips holds from the
+step t → t+1 on. Everything still steps through `rollout`, part by part.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
+from torch import Tensor
+
+from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.rollout.trajectory import State, Trajectory, join, rollout
+from fbseg_core.settings import Config, ConfigError, knob
+from fbseg_core.tasks import Batch, draw
+
+LARGEST_MASK = 2**18  # pixels a packed mask may unfold to: 512 × 512
+
+
+class Intervention(Config):
+    """What all interventions share: the step t at whose state they act."""
+
+    t: int = knob(0, "Step at which it acts.", unit="step", lo=0, hi=1000)
+
+
+class Flip(Intervention):
+    """From step t on, cut or close the loop, or switch the softmax or the decay off or on."""
+
+    kind: Literal["flip"] = "flip"
+    switch: Literal["loop", "softmax", "decay"] = knob("loop", "Which mechanism.")
+    on: bool = knob(False, "On or off from here.")
+
+
+class Freeze(Intervention):
+    """Hold the decay's clock at t from step t on, or let it run again."""
+
+    kind: Literal["freeze"] = "freeze"
+    on: bool = knob(True, "Frozen, or running again.")
+
+
+class Swap(Intervention):
+    """From step t on the model sees another image; the state stays as it is."""
+
+    kind: Literal["swap"] = "swap"
+    seed: int = knob(1, "Seed of the new image.", lo=0, hi=2**31 - 1)
+    noise: int = knob(0, "Seed of its noise.", lo=0, hi=2**31 - 1)
+
+
+class Kick(Intervention):
+    """Add independent normal noise of deviation `size` to every neuron of h(t)."""
+
+    kind: Literal["kick"] = "kick"
+    size: float = knob(1.0, "Standard deviation at each neuron.", lo=0.0, hi=100.0, step=0.1)
+    seed: int = knob(0, "Seed of the kick.", lo=0, hi=2**31 - 1)
+
+
+class Paint(Intervention):
+    """Give the marked pixels the state the model itself has elsewhere: where it sees shape, or background.
+
+    target "v" repaints what is fed back, "h" the answer as well, which erases (or draws) the mask.
+    mask is a `pack_mask` string of the image's size.
+    """
+
+    kind: Literal["paint"] = "paint"
+    target: Literal["v", "h"] = knob("v", "The feedback neurons alone, or the whole state.")
+    like: Literal["shape", "background"] = knob("shape", "Which pixels the paint is taken from.")
+    mask: str = Field("", max_length=20_000)
+
+
+AnyIntervention = Annotated[Flip | Freeze | Swap | Kick | Paint, Field(discriminator="kind")]
+_ADAPTER = TypeAdapter(AnyIntervention)
+
+
+def parse_intervention(values: object) -> AnyIntervention:
+    """An intervention from outside input; its key `kind` says which. Raises ConfigError."""
+    kinds = {kind.model_fields["kind"].default: kind for kind in (Flip, Freeze, Swap, Kick, Paint)}
+    kind = values.get("kind") if isinstance(values, dict) else None
+    if not isinstance(kind, str) or kind not in kinds:
+        raise ConfigError(f"kind: there is no intervention {kind!r:.60}; choose from {', '.join(kinds)}.")
+    try:
+        return _ADAPTER.validate_python(kinds[kind].parse(values))
+    except ValidationError:  # a Config reports its own faults; this is for what the union adds
+        raise ConfigError(f"The intervention {kind!r} could not be read.") from None
+
+
+@dataclass(frozen=True)
+class Perturbed:
+    """A run with interventions. x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) are what holds at each step.
+
+    refused: one sentence for every intervention that could not act (nothing to paint with, another size).
+    """
+
+    trajectory: Trajectory
+    x: Tensor
+    labels: Tensor
+    refused: tuple[str, ...] = ()
+
+
+@torch.no_grad()
+def perturb(
+    model: Model,
+    task: TaskConfig,
+    batch: Batch,
+    steps: int,
+    interventions: Sequence[AnyIntervention],
+    switches: Switches = AS_BUILT,
+) -> Perturbed:
+    """Run a model on a batch of one image for `steps` steps, acting on it as told.
+
+    Interventions of the same step act in the order given; those past the end do nothing. Without any
+    that acts the trajectory equals `rollout(model, batch.x, steps, switches=switches)` bit for bit.
+    """
+    if len(batch) != 1:
+        raise ValueError(f"perturb takes one image, not {len(batch)}")
+    times = sorted({0, *(item.t for item in interventions if item.t <= steps)})
+    state, x, labels = State(0, model.initial(batch.x)), batch.x, batch.labels
+    parts, seen, refused = [], [], []
+    for now, until in zip(times, [*times[1:], steps]):
+        for item in (i for i in interventions if i.t == now):
+            try:
+                state, x, labels, switches = _act(model, task, item, state, x, labels, switches)
+            except ConfigError as error:
+                refused.append(str(error))
+        parts.append(rollout(model, x, until - now, state, switches))
+        seen += [(x, labels)] * len(parts[-1])
+        if parts[-1].stopped:
+            break
+        state = parts[-1].state(-1)
+    xs, truths = (torch.stack(column) for column in zip(*seen, (x, labels)))
+    return Perturbed(join(parts), xs, truths, tuple(refused))
+
+
+def _act(
+    model: Model,
+    task: TaskConfig,
+    item: AnyIntervention,
+    state: State,
+    x: Tensor,
+    labels: Tensor,
+    switches: Switches,
+) -> tuple[State, Tensor, Tensor, Switches]:
+    """State, image, truth and switches from here on. Raises ConfigError where it cannot act."""
+    if isinstance(item, Flip):
+        return state, x, labels, switches.replace(**{item.switch: item.on})
+    if isinstance(item, Freeze):
+        return state, x, labels, switches.replace(clock=item.t if item.on else None)
+    if isinstance(item, Swap):
+        new = draw(task, item.seed, item.noise)
+        return state, new.x, new.labels, switches
+    if isinstance(item, Kick):
+        rng = np.random.default_rng(np.random.SeedSequence([item.seed, 2]))
+        noise = torch.from_numpy(rng.standard_normal(state.h.shape, dtype=np.float32))
+        return State(state.t, state.h + item.size * noise.to(state.h)), x, labels, switches
+    return State(state.t, _painted(model, item, state)), x, labels, switches
+
+
+def _painted(model: Model, item: Paint, state: State) -> Tensor:
+    size = tuple(state.h.shape[-2:])
+    marked = torch.from_numpy(unpack_mask(item.mask, size))
+    shape = model.readout(state.h).argmax(1)[0] > 0
+    source = shape if item.like == "shape" else ~shape
+    if not source.any():
+        raise ConfigError(
+            f"Nothing was painted at step {item.t}: no pixel is labelled {item.like} there, so there is no "
+            f"such state to paint with; paint at another step."
+        )
+    h = state.h.clone()
+    first = 0 if item.target == "h" else model.config.u
+    colour = h[0, first:, source].mean(1, dtype=torch.float64).to(h)  # a sum may overflow where a mean cannot
+    h[0, first:] = torch.where(marked, colour[:, None, None], h[0, first:])
+    return h
+
+
+def pack_mask(mask: np.ndarray) -> str:
+    """A mask (H, W) bool as a short text safe in a link: its bits, deflated, in base64."""
+    bits = np.packbits(np.asarray(mask, bool)).tobytes()
+    return base64.urlsafe_b64encode(zlib.compress(bits, 9)).decode().rstrip("=")
+
+
+def unpack_mask(text: str, size: tuple[int, int]) -> np.ndarray:
+    """The mask (H, W) bool of `pack_mask`. Raises ConfigError where it is not one of that size."""
+    pixels = size[0] * size[1]
+    fault = ConfigError(f"mask: this is not a drawing of {size[0]} × {size[1]} px.")
+    if pixels > LARGEST_MASK:
+        raise fault
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        unfold = zlib.decompressobj()
+        bits = unfold.decompress(raw, -(-pixels // 8) + 1)  # never more than the image holds
+    except (binascii.Error, zlib.error, ValueError):
+        raise fault from None
+    if len(bits) != -(-pixels // 8) or not unfold.eof:
+        raise fault
+    return np.unpackbits(np.frombuffer(bits, np.uint8), count=pixels).astype(bool).reshape(size)

@@ -1,0 +1,174 @@
+"""The one loop over time. Everything that steps a model, in training too, goes through `iterate`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from itertools import count, pairwise
+
+import torch
+from torch import Tensor
+
+from fbseg_core.config import Switches
+from fbseg_core.models.base import AS_BUILT, Model
+
+
+@dataclass(frozen=True)
+class State:
+    """h(t) (B, U+V, H, W), and how it was reached. Edit h, or continue on another x, to intervene.
+
+    delta δ(t−1), applied δ̃(t−1) and v_hat v̂(t−1) belong to the step that led here; None at a start.
+    """
+
+    t: int
+    h: Tensor
+    delta: Tensor | None = None
+    applied: Tensor | None = None
+    v_hat: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A rollout of len(self) = T steps from time `start`.
+
+    h (T+1, B, U+V, H, W) with h[0] the start; logits and probs (T+1, B, K, H, W); delta and applied
+    (T, B, U+V, H, W); v_hat (T, B, V, H, W) or None with the loop cut; residual ‖δ(t)‖ and update
+    ‖δ̃(t)‖ (T, B). stopped says why fewer steps than asked were taken, or is None.
+    A small update does not mean that F is satisfied with the mask: for that look at the residual.
+    """
+
+    h: Tensor
+    logits: Tensor
+    delta: Tensor
+    applied: Tensor
+    v_hat: Tensor | None
+    u_channels: int
+    start: int = 0
+    stopped: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.h) - 1
+
+    @property
+    def u(self) -> Tensor:
+        return self.h[:, :, : self.u_channels]
+
+    @property
+    def v(self) -> Tensor:
+        return self.h[:, :, self.u_channels :]
+
+    @property
+    def probs(self) -> Tensor:
+        return self.logits.softmax(2)
+
+    @property
+    def residual(self) -> Tensor:
+        return _norm(self.delta)
+
+    @property
+    def update(self) -> Tensor:
+        return _norm(self.applied)
+
+    @property
+    def relative_update(self) -> Tensor:
+        """‖h(t+1) − h(t)‖ / ‖h(t+1)‖, (T, B); 0 where the state is zero."""
+        return _norm(self.h[1:] - self.h[:-1]) / _norm(self.h[1:]).clamp_min(1e-12)
+
+    def state(self, index: int) -> State:
+        """The state after `index` of these steps, to resume from or to edit."""
+        index = range(len(self.h))[index]
+        return State(self.start + index, self.h[index])
+
+
+def iterate(
+    model: Model, x: Tensor, start: State | None = None, switches: Switches = AS_BUILT
+) -> Generator[State, None, str]:
+    """The states from `start` (rest at t = 0 if None) on, itself first: lazy, endless, resumable.
+
+    x (B, C, H, W). Ends after the last finite state; the generator's return value is then the reason.
+    """
+    state = start or State(0, model.initial(x))
+    prepared = model.prepare(x, switches)
+    yield state
+    h = state.h
+    for t in count(state.t):
+        h, delta, applied, v_hat = model.step(x, h, t, switches=switches, prepared=prepared)
+        if not torch.isfinite(h).all():
+            return f"the state is no longer a finite number at step {t + 1}"
+        yield State(t + 1, h, delta, applied, v_hat)
+    raise AssertionError("time is endless")
+
+
+@torch.no_grad()
+def rollout(
+    model: Model,
+    x: Tensor,
+    steps: int | None = None,
+    start: State | None = None,
+    switches: Switches = AS_BUILT,
+) -> Trajectory:
+    """Take `steps` steps (the config's own number if None) and keep them all, without gradients.
+
+    x (B, C, H, W). A rollout continued from any of its states equals the whole one bit for bit. It ends
+    early, with the reason in `stopped`, at the last step whose state and logits are finite.
+    """
+    steps = model.config.steps if steps is None else steps
+    states, stopped = [], None
+    states_of_time = iterate(model, x, start, switches)
+    while len(states) <= steps:
+        try:
+            states.append(next(states_of_time))
+        except StopIteration as end:
+            stopped = end.value
+            break
+    logits = model.readout(torch.stack([state.h for state in states]))
+    finite = torch.isfinite(logits).flatten(1).all(1)
+    if not finite.all():
+        keep = max(int(finite.long().argmin()), 1)
+        stopped = f"the logits are no longer finite numbers at step {states[0].t + keep}"
+        states, logits = states[:keep], logits[:keep]
+    h = torch.stack([state.h for state in states])
+    moves = states[1:]
+    empty = h[:0]
+    looped = bool(moves) and moves[0].v_hat is not None
+    return Trajectory(
+        h=h,
+        logits=logits,
+        delta=torch.stack([state.delta for state in moves]) if moves else empty,
+        applied=torch.stack([state.applied for state in moves]) if moves else empty,
+        v_hat=torch.stack([state.v_hat for state in moves]) if looped else None,
+        u_channels=model.config.u,
+        start=states[0].t,
+        stopped=stopped,
+    )
+
+
+def join(parts: Sequence[Trajectory]) -> Trajectory:
+    """Trajectories that follow one another as one; where two meet, the later one's start is kept.
+
+    v_hat is zero in the steps whose loop was cut, and None where it was cut in all of them. Raises
+    ValueError for parts that do not follow one another.
+    """
+    for before, after in pairwise(parts):
+        if after.start != before.start + len(before):
+            raise ValueError(
+                f"a part ends at step {before.start + len(before)}, the next begins at {after.start}"
+            )
+    parts = [part for part in parts[:-1] if len(part)] + [parts[-1]]
+    looped = any(part.v_hat is not None for part in parts)
+    fed = [part.v_hat if part.v_hat is not None else torch.zeros_like(part.v[1:]) for part in parts]
+    return Trajectory(
+        h=torch.cat([*(part.h[:-1] for part in parts[:-1]), parts[-1].h]),
+        logits=torch.cat([*(part.logits[:-1] for part in parts[:-1]), parts[-1].logits]),
+        delta=torch.cat([part.delta for part in parts]),
+        applied=torch.cat([part.applied for part in parts]),
+        v_hat=torch.cat(fed) if looped else None,
+        u_channels=parts[0].u_channels,
+        start=parts[0].start,
+        stopped=parts[-1].stopped,
+    )
+
+
+def _norm(tensor: Tensor) -> Tensor:
+    """Euclidean norm over all but the first two axes. Taken in double precision, so it cannot overflow."""
+    return torch.linalg.vector_norm(tensor.flatten(2), dim=2, dtype=torch.float64)

@@ -1,0 +1,1 @@
+"""How models learn: their examples, the loop of updates, and the few-shot comparison."""

@@ -1,0 +1,87 @@
+"""The examples of a training run: drawn or given, checked, and read update by update.
+
+Everything random in update k is drawn from (seed, k) alone: a reader has no state to be kept.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fbseg_core.config import TaskConfig, TrainConfig
+from fbseg_core.settings import ConfigError
+from fbseg_core.tasks import Batch, Content, task_of
+
+
+def training_examples(task: TaskConfig, train: TrainConfig) -> Content | None:
+    """The clean examples a run draws for itself; None where it draws fresh ones for every update."""
+    if not train.examples:
+        return None
+    return task_of(task).content(task, train.examples, seed_of(train.seed, 1))
+
+
+def check_examples(task: TaskConfig, train: TrainConfig, examples: Content) -> None:
+    """Raise ConfigError unless examples are what a run can read: their number, shape, type and values."""
+    kind, side = task_of(task), task.side
+    clean, labels, n = examples.clean, examples.labels, train.examples
+    if n < 1 or len(clean) != n:
+        raise ConfigError(f"examples: {len(clean)} are given, the run is set to read {n}.")
+    shape = (n, len(kind.channel_names(task)), side, side)
+    if clean.shape != shape or clean.dtype != torch.float32 or not torch.isfinite(clean).all():
+        raise ConfigError(f"examples: images must be finite 32-bit floats of shape {shape}.")
+    classes = len(kind.class_names(task))
+    whole = labels.shape == (n, side, side) and labels.dtype == torch.int64
+    if not whole or labels.min() < 0 or labels.max() >= classes:
+        raise ConfigError(f"examples: labels must be whole numbers below {classes}, shape {(n, side, side)}.")
+
+
+class Examples:
+    """The training examples of a run: update number -> batch and number of steps, without a state."""
+
+    def __init__(self, task: TaskConfig, train: TrainConfig, given: Content | None = None) -> None:
+        self.task, self.train = task, train
+        self.kind = task_of(task)
+        if given is not None:
+            check_examples(task, train, given)
+        self.fixed = training_examples(task, train) if given is None else given
+
+    def batch(self, update: int) -> tuple[Batch, int]:
+        train, task = self.train, self.task
+        seed = seed_of(train.seed, 2, update)
+        rng = np.random.default_rng(seed)
+        steps = int(rng.integers(train.steps_min, train.steps_max + 1))
+        if self.fixed is None:
+            content = self.kind.content(task, train.batch, seed)
+        else:
+            rows = self._rows(update)
+            info = {key: value[rows] for key, value in self.fixed.info.items()}
+            content = Content(self.fixed.clean[rows], self.fixed.labels[rows], info)
+        noise = self.kind.noise(task, len(content.labels), seed)  # afresh each time an example is read
+        batch = self.kind.observe(task, content, noise)
+        if train.flips:
+            turned = [
+                _turn(x, y, int(k)) for x, y, k in zip(batch.x, batch.labels, rng.integers(0, 8, len(batch)))
+            ]
+            batch = Batch(torch.stack([x for x, _ in turned]), torch.stack([y for _, y in turned]))
+        return batch, steps
+
+    def _rows(self, update: int) -> Tensor:
+        """The examples of an update: each once per pass, in an order drawn anew for every pass."""
+        per_pass = -(-self.train.examples // self.train.batch)
+        order = np.random.default_rng(seed_of(self.train.seed, 4, update // per_pass)).permutation(
+            self.train.examples
+        )
+        first = update % per_pass * self.train.batch
+        return torch.from_numpy(order[first : first + self.train.batch])
+
+
+def _turn(x: Tensor, labels: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """One of the square's eight symmetries, applied to image (C, H, W) and labels (H, W) alike."""
+    x, labels = x.rot90(k % 4, (-2, -1)), labels.rot90(k % 4, (-2, -1))
+    return (x.flip(-1), labels.flip(-1)) if k >= 4 else (x, labels)
+
+
+def seed_of(*parts: int) -> int:
+    """One 63-bit seed from several numbers, well mixed."""
+    return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)

@@ -1,0 +1,149 @@
+"""Evidence: each claim of the paper, what our own runs say of it, and how to run them again."""
+
+import html
+from functools import partial
+
+import streamlit as st
+
+from fbseg_core import ConfigError
+from fbseg_core.experiments import EXPERIMENTS, Experiment
+from fbseg_core.experiments.report import table
+from pages.evidence import figures, links
+from pages.evidence.state import EvidenceState, check
+from pages.ui import plotly_style, screen, shipped
+from pages.ui.shipped import Measured
+
+SCREEN = screen.Screen("evidence", EvidenceState, {}, check)
+
+
+def take_chart(name: str) -> None:
+    """Callback of a card's menu of charts."""
+    SCREEN.show(SCREEN.view.with_chart(name, SCREEN.chosen(f"chart-{name}")))
+
+
+def overview(found: dict[str, Measured | None]) -> None:
+    """All claims and verdicts, to be read without scrolling."""
+    rows = []
+    for name, measured in found.items():
+        experiment = EXPERIMENTS[name]
+        seeds = f"{measured.seeds} {experiment.over}" if measured else "not run yet"
+        cells = (
+            f'<a href="#{name}">{html.escape(experiment.title)}</a>',
+            figures.badge(measured.finding if measured else None),
+            html.escape(measured.finding.brief if measured else ""),
+            html.escape(seeds),
+        )
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    heads = "".join(
+        f"<th>{head}</th>" for head in ("claim", "verdict", "the numbers, F1 unless named", "over")
+    )
+    body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    st.html(f'<table class="verdicts evidence">{body}</table>')
+
+
+def card(name: str, measured: Measured | None) -> None:
+    """One claim: the sentence, the verdict and its numbers, a chart, the way to repeat it."""
+    experiment = EXPERIMENTS[name]
+    with st.container(border=True):
+        st.subheader(experiment.title, anchor=name)
+        st.markdown(f"> {experiment.claim}\n>\n> — *{experiment.source}*")
+        st.html(figures.badge(measured.finding if measured else None))
+        if measured is None:
+            st.markdown("The full result does not ship. This command makes it:")
+            st.code(
+                f"python -m fbseg_core experiment {name} --profile full --jobs 2",
+                language="bash",
+                wrap_lines=True,
+            )
+            return
+        st.markdown(measured.finding.because)
+        chart(name, experiment, measured)
+        ways(name)
+        repeat(name, measured)
+
+
+def chart(name: str, experiment: Experiment, measured: Measured) -> None:
+    """One of the card's charts, with its legend, and what its points are."""
+    number = min(SCREEN.view.chart(name), len(measured.panels) - 1)
+    panel = measured.panels[number]
+    if len(measured.panels) > 1:
+        st.selectbox(
+            "Chart",
+            range(len(measured.panels)),
+            format_func=lambda i: measured.panels[i].title,
+            key=SCREEN.bind(f"chart-{name}", number, among=len(measured.panels)),
+            on_change=take_chart,
+            args=(name,),
+        )
+    else:
+        st.markdown(f"**{panel.title}**")
+    st.html(figures.legend(panel))
+    plotly_style.chart(figures.panel_figure(panel), key=f"evidence-{name}-{number}")
+    k = max(y.k for series in panel.series for y in series.y)
+    st.caption(
+        f"Means over {k} {experiment.over}; bars and bands are 95 % intervals over them, by bootstrap. "
+        "What has neither is drawn without its interval, or has none."
+    )
+
+
+def ways(name: str) -> None:
+    """Links to the settings that show it, each with what is other there than in the card's rows."""
+    for way in links.ways(name):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.link_button(way.label, way.address)
+            st.caption(
+                f"Unlike the card: {'; '.join(way.differs)}." if way.differs else "The card's setting."
+            )
+
+
+def repeat(name: str, measured: Measured) -> None:
+    """The command, what made the result, and the raw numbers."""
+    st.code(f"{measured.head['command']} --jobs 2", language="bash", wrap_lines=True)
+    versions = measured.head["versions"]
+    st.caption(
+        f"{len(measured.rows)} cells, made on {versions['machine']}, with Python {versions['python']} and "
+        f"torch {versions['torch']}. Pass another profile, quick or tiny, for a smaller grid."
+    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Raw table (CSV)", partial(table, measured.rows), f"{name}.csv", "text/csv", key=f"csv-{name}",
+            on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Result file (JSON lines)", measured.raw, f"{name}-full.jsonl", "application/jsonl",
+            key=f"raw-{name}", on_click="ignore",
+        )  # fmt: skip
+
+
+def page() -> None:
+    """The screen, from top to bottom."""
+    SCREEN.read_link()
+    title, menu = st.columns([3, 2], vertical_alignment="bottom")
+    title.title("Evidence", anchor=False)
+    titles = {"": "All claims"} | {name: experiment.title for name, experiment in EXPERIMENTS.items()}
+    menu.selectbox(
+        "Cards on show", list(titles), format_func=titles.get, key=SCREEN.bind("claim", SCREEN.view.claim),
+        on_change=SCREEN.take, args=("claim",),
+    )  # fmt: skip
+    if SCREEN.noted:
+        st.warning(SCREEN.noted)
+    found = {name: shipped.measured(name) for name in EXPERIMENTS}
+    overview(found)
+    st.caption(
+        "Verdicts are worked out from the result files that ship with the app, by the rule in each "
+        "experiment's code. *Explained by*: the effect is there as the paper trains, and gone once what is "
+        "named is made equal. *Measured*: the paper claims nothing that could be tested. [a, b] is a 95 % "
+        "interval; F1 is of the foreground, pooled over fresh images. Differences are paired by seed "
+        "and taken before rounding. A link opens one seed or one image; the charts are means."
+    )
+    for name, measured in found.items():
+        if SCREEN.view.claim in ("", name):
+            card(name, measured)
+    SCREEN.write_link()
+
+
+screen.begin()
+try:
+    page()
+except ConfigError as error:
+    st.error(str(error))

@@ -1,0 +1,207 @@
+"""What a visitor can take along from the Explore screen: curves, trajectory, animation, code and links."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+from PIL import Image, ImageDraw, ImageFont
+
+from fbseg_core.analysis.curves import answer_curves, state_curves
+from fbseg_core.rollout.halting import AUTO
+from fbseg_core.rollout.interventions import AnyIntervention
+from fbseg_core.tasks import task_of
+from pages.explore import computed
+from pages.explore.halt import stop_of
+from pages.explore.run import Run, Scene, cues_of
+from pages.explore.state import PARTS
+from pages.ui import images, marks, own_models
+from pages.ui.models import own_title
+from pages.ui.screen import Screen
+
+SIDE = 192  # px of a panel in the animation
+FRAME_MS = 250
+NAMES = {
+    "models": "task and models", "image": "image seed", "noise": "noise", "switches": "switches, T and τ",
+    "layers": "layers", "interventions": "interventions", "plane": "path of the state",
+    "draw": "drawing", "numbers": "curves and costs", "export": "this box", "lesson": "lessons",
+}  # fmt: skip
+
+
+def table(run: Run, plain: Run) -> str:
+    """The curves as CSV, one row a step; the untouched run's too where there were interventions.
+
+    Where there are any: interventions, by name in the row of their step; cue_row and cue_column.
+    """
+    columns: dict[str, np.ndarray] = {"t": np.arange(len(run.labels))}
+    runs = {"model": run} if plain is run else {"model": run, "untouched": plain}
+    for name, one in runs.items():
+        curves = answer_curves(one.trajectory.logits, one.labels) | state_curves(one.trajectory)
+        columns |= {f"{name}_{key}": values for key, values in curves.items()}
+    columns |= {f"beside_{key}": values for key, values in answer_curves(run.beside, run.labels).items()}
+    out = io.StringIO()
+    writer = csv.writer(out)
+    named = [
+        [marks.name_of(item) for item in run.scene.do if item.t == row] for row in range(len(run.labels))
+    ]
+    cues = cues_of(run)
+    writer.writerow(
+        [*columns, *["interventions"] * bool(run.scene.do), *["cue_row", "cue_column"] * bool(cues)]
+    )
+    for row in range(len(run.labels)):
+        values = [column[row] if row < len(column) else np.nan for column in columns.values()]
+        texts = [f"{value:.9g}" if np.isfinite(value) else "" for value in values]
+        texts += ["; ".join(named[row])] * bool(run.scene.do)
+        writer.writerow([*texts, *(cues[row] or ("", "") if cues else ())])
+    return out.getvalue()
+
+
+def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
+    """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat if any; and the code.
+
+    cue (T+1, 2): row and column at each step, −1 where there is none; left out for a task without cues.
+    interventions: what was done, as "t = 3: cut the loop". auto, title: as in `snippet`.
+    """
+    trajectory = run.trajectory
+    named = {name: getattr(trajectory, name) for name in ("h", "logits", "delta", "applied")}
+    named |= {"x": run.x, "labels": run.labels}
+    if trajectory.v_hat is not None:
+        named["v_hat"] = trajectory.v_hat
+    out = io.BytesIO()
+    told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene, auto, title)}))
+    made = {name: tensor.numpy() for name, tensor in named.items()}
+    made["interventions"] = np.array([f"t = {item.t}: {marks.name_of(item)}" for item in run.scene.do], str)
+    cues = cues_of(run)
+    if cues is not None:
+        made["cue"] = np.array([cue or (-1, -1) for cue in cues])
+    np.savez_compressed(out, scene=told, **made)
+    return out.getvalue()
+
+
+def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = None) -> bytes:
+    """The run as an animated PNG: input, model, the untouched run if there is one, the other model, truth.
+
+    Below them stands the line of time with its marks. stop: the last step to be shown, all if None.
+    """
+    frames = []
+    font = ImageFont.load_default(14)
+    channels = task_of(run.scene.task).channel_names(run.scene.task)
+    beside = run.beside.softmax(2)
+    chances = [one.trajectory.probs for one in ((run,) if plain is run else (run, plain))]
+    titles = [names[0], "untouched"]
+    for t in range(len(run.labels) if stop is None else stop + 1):
+        x = run.x[t, 0]
+        cue = x[channels.index("cue")] if "cue" in channels else None
+        panels = [("input", images.input_image(x, cue))]
+        for title, probs in zip(titles, chances):
+            panels.append(
+                (f"{title}, t = {t}", images.probability_image(1 - probs[min(t, len(probs) - 1), 0, 0]))
+            )
+        panels.append((names[1], images.probability_image(1 - beside[min(t, len(beside) - 1), 0, 0])))
+        panels.append(("truth", images.probability_image(run.labels[t, 0] > 0)))
+        frame = Image.new("RGB", (len(panels) * (SIDE + 8) + 8, SIDE + 76), "white")
+        pen = ImageDraw.Draw(frame)
+        for i, (title, picture) in enumerate(panels):
+            left = 8 + i * (SIDE + 8)
+            pen.text((left, 6), title, "black", font)
+            # each pixel is a square of whole pixels in both sizes: BOX smooths nothing but the marks
+            frame.paste(picture.resize((SIDE, SIDE), Image.Resampling.BOX), (left, 28))
+        box = (16, frame.width - 16, SIDE + 32)
+        marks.draw_time_line(pen, box, len(run.labels) - 1, t, run.scene.do, font)
+        frames.append(frame)
+    out = io.BytesIO()
+    frames[0].save(out, "PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
+    return out.getvalue()
+
+
+def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
+    """Python code that repeats the run of a scene with `fbseg_core` alone, bit for bit.
+
+    auto: and says at which step it is stopped by itself. title: of a model that is named by a mere file.
+    """
+    side = scene.task.side
+    used = sorted(
+        {type(item).__name__ for item in scene.do}
+        | {"perturb"}
+        | ({"unpack_mask"} if scene.drawing else set())
+    )
+    lines = [
+        "import torch",
+        "",
+        "from fbseg_core import Switches, load",
+        *["from fbseg_core.rollout.halting import RULES"] * auto,
+        f"from fbseg_core.rollout.interventions import {', '.join(sorted(used, key=str.lower))}",
+        "from fbseg_core.scores.metrics import score_by_step",
+        "from fbseg_core.tasks import task_of",
+        "",
+        f"model, card = load({own_models.loadable(scene.models[0])!r})" + f"  # {title}" * bool(title),
+        f"task = card.task.replace(sigma={scene.task.sigma!r})",
+        "kind = task_of(task)",
+        f"content = kind.content(task, 1, seed={scene.image})",
+    ]
+    if scene.drawing or scene.cue is not None:
+        lines.append("mask, cue = kind.sketch(task, content)")
+    if scene.drawing:
+        lines.append(f"mask = torch.from_numpy(unpack_mask({scene.drawing!r}, ({side}, {side})))")
+    if scene.drawing or scene.cue is not None:
+        lines.append(f"content = kind.drawn(task, mask, {'cue' if scene.cue is None else scene.cue})")
+    lines += [
+        f"batch = kind.observe(task, content, kind.noise(task, 1, seed={scene.noise}))",
+        f"switches = Switches({_arguments(scene.switches.changed())})",
+        f"interventions = [{', '.join(_item(item) for item in scene.do)}]",
+        f"run = perturb(model, task, batch, {scene.steps}, interventions, switches)",
+        *[f'print("stopped by itself at t =", int(RULES[{AUTO.name!r}].stop(run.trajectory)[0]))'] * auto,
+        "f1, iou = score_by_step(run.trajectory.logits.argmax(2), run.labels, card.model.classes)",
+        'print("F1 at t = 0, 1, …:", [round(value, 3) for value in f1[:, 0].tolist()])',
+    ]
+    return "\n".join(lines if scene.drawing else lines[2:]) + "\n"
+
+
+def _item(item: AnyIntervention) -> str:
+    return f"{type(item).__name__}({_arguments({k: v for k, v in item.changed().items() if k != 'kind'})})"
+
+
+def _arguments(values: dict) -> str:
+    return ", ".join(f"{key}={tuple(v) if isinstance(v, list) else v!r}" for key, v in values.items())
+
+
+def show(screen: Screen, run: Run, plain: Run, names: Sequence[str]) -> None:
+    """The box at the end of the screen. Files are made when they are asked for.
+
+    Until then a session must not hold on to its runs, so they are fetched, or made again, by their scene.
+    """
+    auto = screen.view.auto
+    stop = stop_of(run) if auto else None
+    scene = run.scene
+    name = scene.models[0]
+    title = own_title(name)
+    stem = f"{Path(own_models.loadable(name)).stem}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
+    with st.expander("Take it along: files, code, links"):
+        files = st.container(horizontal=True)
+        for label, make, ending, kind in (
+            ("Curves (CSV)", lambda: table(*computed.runs(scene)), "csv", "text/csv"),
+            (
+                "Trajectory (NPZ)",
+                lambda: arrays(computed.run(scene), auto, title),
+                "npz",
+                "application/octet-stream",
+            ),
+            ("Animation (PNG)", lambda: animation(*computed.runs(scene), names, stop), "png", "image/png"),
+        ):
+            files.download_button(
+                label, make, f"{stem}.{ending}", kind, key=f"export-{ending}", on_click="ignore"
+            )
+        st.markdown("**The same run in Python**, bit for bit:")
+        st.code(snippet(run.scene, auto, title), language="python")
+        st.markdown("**Link** to this very screen:")
+        st.code(screen.address(), language=None, wrap_lines=True)
+        hidden = st.multiselect(
+            "Teacher link: what to hide", PARTS, format_func=NAMES.get, key="teacher", placeholder="nothing"
+        )
+        if hidden:
+            st.code(screen.address(hide=tuple(hidden)), language=None, wrap_lines=True)

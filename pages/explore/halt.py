@@ -1,0 +1,30 @@
+"""Explore's "Stop by itself": where its rule stops a run, and what was measured of that rule."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from fbseg_core.rollout.halting import AUTO
+from pages.explore.run import Run
+
+
+def stop_of(run: Run) -> int | None:
+    """The step at which a run is stopped, None where it never is."""
+    step = int(AUTO.stop(run.trajectory)[0])
+    return None if step < 0 else step
+
+
+def header(run: Run) -> dict[str, Any]:
+    """What the player must know of it."""
+    return {"stop": stop_of(run), "why": AUTO.reason}
+
+
+@functools.cache
+def measured() -> str:
+    """What the halting experiment that ships found of the rule, in a sentence; "" where none ships."""
+    from fbseg_core.experiments.halting import saved
+    from fbseg_core.experiments.records import path_of, read
+
+    path = path_of("halting", "full")
+    return f"Measured, {saved(read(path)[1], AUTO.name)}." if path.exists() else ""

@@ -1,0 +1,143 @@
+"""Lessons for the Explore screen: a view each, and what to look at; test_lessons.py checks the claims."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fbseg_core.rollout.interventions import Flip, Kick, Paint, Swap, pack_mask
+from pages.explore.state import ExploreState
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A preset of the screen, and one or two sentences on what to look at."""
+
+    title: str
+    look: str
+    view: ExploreState
+
+
+def _disc(side: int, radius: float) -> str:
+    y, x = np.mgrid[:side, :side] + 0.5 - side / 2
+    return pack_mask(y * y + x * x < radius * radius)
+
+
+def _lower_half(side: int) -> str:
+    return pack_mask(np.broadcast_to(np.arange(side)[:, None] >= side // 2, (side, side)))
+
+
+_GROUPING = {"task": "grouping", "image": 2}
+
+LESSONS: dict[str, Lesson] = {
+    lesson.view.lesson: lesson
+    for lesson in (
+        Lesson(
+            "Grouping, with the loop and without",
+            "The mask spreads from the cue along its region and fills it by step 6 (F1 0.99). The same "
+            "network trained with its loop cut, beside it, ends at F1 0.44. The loop is one way to do this, "
+            "not the only one: in the Evidence a deeper network without a loop, of many more weights, "
+            "scores nearly as well.",
+            ExploreState(lesson="loop-everything", beside="grouping-loop-cut", **_GROUPING),
+        ),
+        Lesson(
+            "A single shape: one step is nearly enough",
+            "Step through time: F1 is 0.95 after one step and 0.96 after ten. The feedforward network "
+            "beside it, trained on the same data for as many updates, has 0.97 on this image.",
+            ExploreState(lesson="loop-nothing"),
+        ),
+        Lesson(
+            "Switched off, not settled",
+            "With τ = 1 no pixel changes from step 5 to step 12, and the mask is wrong (F1 0.57): the "
+            "applied update ‖δ̃‖ is damped away, while ‖δ‖ is as large as at the start. At step 12 the "
+            "damping is lifted and the mask moves on, to F1 0.78 at step 20 and 0.67 at step 24.",
+            ExploreState(
+                lesson="switched-off",
+                tau=1.0,
+                T=24,
+                curve="norms",
+                do=(Flip(t=12, switch="decay"),),
+                **_GROUPING,
+            ),
+        ),
+        Lesson(
+            "No decay: the state runs away, the mask stays",
+            "Without damping ‖h‖ grows evenly, from step 10 on by 246 to 249 at every step, and at step 40 "
+            "is 39 times what it was at step 1. No pixel of the mask changes after step 13: a steady mask "
+            "is no proof of a steady state.",
+            ExploreState(lesson="no-decay", decay=False, T=40, curve="norms", scale="linear", layer="mask"),
+        ),
+        Lesson(
+            "Over-damped",
+            "τ = 1.5 steps instead of 8: no pixel changes after step 6, and the lower part of the region is "
+            "still missing (blue), F1 0.57. Set τ to 8 in the sidebar, and F1 is 1.00 at step 10.",
+            ExploreState(lesson="over-damped", tau=1.5, layer="error", **_GROUPING),
+        ),
+        Lesson(
+            "Beyond the training noise",
+            "Noise of σ = 2, trained at σ = 1. More steps do not help: F1 is 0.66 after one step and 0.65 "
+            "after ten. The feedforward network has 0.74, and is better on each of the images 0 to 9.",
+            ExploreState(lesson="beyond-noise", sigma=2.0, layer="error"),
+        ),
+        Lesson(
+            "Two cues, one region",
+            "The region of the first lesson with the cue at its lower end, so the truth is the same. Pixels "
+            "near the cue turn first: commit time is step 1.7 on average in the lower half and 5.5 in the "
+            "upper; with the cue at the upper end it was 4.5 and 1.3. Click the input to ask about another "
+            "pixel, of the other region too.",
+            ExploreState(lesson="two-cues", cue=(46, 35), layer="commit", **_GROUPING),
+        ),
+        Lesson(
+            "An unlearned size",
+            "A disc of radius 27 px, where no shape seen in training had more than 16 px: both models leave "
+            "it out almost wholly (F1 0.02 and 0.00). Draw your own and find the size at which they give "
+            "up.",
+            ExploreState(lesson="unlearned-size", drawing=_disc(64, 27), layer="error"),
+        ),
+        Lesson(
+            "Does it let go? The image is swapped",
+            "At step 8 the image changes under the state. By then the decay cuts updates to 37 % and less, "
+            "and most of the old mask stays: at step 20 F1 is 0.53 against the new image and still 0.89 "
+            "against the first.",
+            ExploreState(lesson="swap", T=20, do=(Swap(t=8, seed=3),), **_GROUPING),
+        ),
+        Lesson(
+            "A late kick is not forgotten",
+            "The state is kicked with noise at step 10, and F1 falls to 0.85. Later updates are too small "
+            "to undo it: 0.89 at step 30, against 1.00 of the untouched run, though in the last five steps "
+            "at most 2 pixels change at a time.",
+            ExploreState(lesson="late-kick", T=30, do=(Kick(t=10, size=3.0),), **_GROUPING),
+        ),
+        Lesson(
+            "Erase half early, and it grows back",
+            "At step 4 the lower half of the state is wiped to background: F1 falls from 0.98 to 0.52, and "
+            "the loop fills the half in again, to 0.99 at step 20. It must be early: of 20 halves of images "
+            "0 to 39, 11 came back above 0.9 when wiped at step 4, and none when wiped at step 6, further "
+            "down the decay's clock.",
+            ExploreState(
+                lesson="erase",
+                task="grouping",
+                image=32,
+                T=20,
+                do=(Paint(t=4, target="h", like="background", mask=_lower_half(48)),),
+            ),
+        ),
+        Lesson(
+            "Cut the loop half-way",
+            "The loop is cut at step 4. From there on every step adds the same answer of a network that no "
+            "longer sees its own mask: F1 sinks from 0.78 to 0.70, where the untouched run comes to 1.00.",
+            ExploreState(lesson="cut-half-way", T=20, do=(Flip(t=4, switch="loop"),), **_GROUPING),
+        ),
+        Lesson(
+            "Stopped too soon",
+            "“Stop by itself” follows the cheapest rule that keeps the F1 of T = 10 on average. It stops "
+            "this run at step 9, as it does 11 of the images 0 to 11: it reads the decay's clock more than "
+            "the mask. The mask has just spread into a region that is not the cue's (F1 0.98 at step 5, "
+            "0.77 at step 9). Step on past the mark: it lets go of most of that again, 0.90 at step 20.",
+            ExploreState(
+                lesson="stopped-too-soon", task="grouping", image=8, auto=True, T=20, curve="update"
+            ),
+        ),
+    )
+}

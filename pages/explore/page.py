@@ -1,0 +1,278 @@
+"""Explore: one noisy image through a feedback model and one beside it, played, drawn on and intervened in."""
+
+import base64
+
+import streamlit as st
+
+from fbseg_core import Card, CheckpointError, ConfigError
+from fbseg_core.models.registry import traits_of
+from fbseg_core.rollout.interventions import parse_intervention
+from fbseg_core.settings import knobs
+from pages.explore import computed, costs, exports, halt
+from pages.explore.lessons import LESSONS
+from pages.explore.player import KEY, player, requests
+from pages.explore.player.payload import pack
+from pages.explore.run import Scene, choices, cue_note, ended_early, scene_of, tasks
+from pages.explore.state import MOST_INTERVENTIONS, ExploreState
+from pages.ui import controls, images, marks, models, screen, server, web
+from pages.ui.models import model_titles
+
+SCREEN = screen.Screen(
+    "explore",
+    ExploreState,
+    {key: lesson.view for key, lesson in LESSONS.items()},
+    lambda view: scene_of(view, models.cards()),
+)
+LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve", "scale")
+SIGMA = knobs(ExploreState)["sigma"]
+SIDEBAR = {"models", "image", "noise", "numbers", "switches"}  # parts whose controls stand in the sidebar
+
+
+def scene_for(view: ExploreState) -> Scene:
+    """What a view asks to compute. Raises ConfigError or CheckpointError."""
+    return scene_of(view, models.cards())
+
+
+# ---- what the visitor does ----------------------------------------------------------------------------
+
+
+def take_task() -> None:
+    """Callback: another task starts from its own defaults."""
+    SCREEN.show_afresh(ExploreState(task=SCREEN.chosen("task"), hide=SCREEN.view.hide))
+
+
+def take_clock() -> None:
+    """Callback: freeze the clock at 0, or let it run."""
+    SCREEN.change(clock=0 if SCREEN.chosen("frozen") else None)
+
+
+def next_image(field: str) -> None:
+    """Callback: take the next seed; a new image takes off what was drawn."""
+    SCREEN.next_seed(field)
+    if field == "image":
+        SCREEN.change(drawing="", cue=None)
+
+
+def take_wish() -> None:
+    """Callback of the player: what it asks for becomes the view's, if it is allowed."""
+    wish = web.asked(KEY)
+    changes = {key: wish[key] for key in ("sigma", "drawing") if key in wish}
+    try:
+        if "cue" in wish:
+            changes["cue"] = None if wish["cue"] is None else tuple(wish["cue"])
+        if "do" in wish:
+            changes["do"] = tuple(parse_intervention(item) for item in wish["do"])
+        if "look" in wish:
+            changes |= {key: wish["look"][key] for key in LOOK}
+        new = SCREEN.view.replace(**changes)
+        scene_for(new)
+        SCREEN.show(new)
+    except (ConfigError, KeyError, TypeError) as error:
+        SCREEN.note(f"That could not be done: {error}")
+    requests.heard(wish)
+
+
+# ---- the controls, beside the player -------------------------------------------------------------------
+
+
+def choose_models(view: ExploreState) -> None:
+    """Task, and which two of its checkpoints run side by side."""
+    st.selectbox(
+        "Task", tasks(models.cards()), key=SCREEN.bind("task", view.task), on_change=take_task,
+        help="A shape shows at a glance; in grouping the mask must spread from a cue. Compare what the loop "
+        "does in each.",
+    )  # fmt: skip
+    lists = choices(models.cards(), view.task, view.model, view.beside)
+    called = model_titles({name for names in lists for name in names})
+    menus = (
+        (
+            "model",
+            "Model",
+            "The checkpoint that switches and interventions act on. Try one trained another way.",
+        ),
+        ("beside", "Beside it", "Runs on the same image and noise. Try the loop cut, or one plain pass."),
+    )
+    for (field, label, told), names in zip(menus, lists):
+        chosen = getattr(view, field) or names[0]
+        st.selectbox(
+            label, names, key=SCREEN.bind(field, chosen), format_func=called.get, help=told,
+            on_change=SCREEN.take, args=(field, names[0]),
+        )  # fmt: skip
+        if called[chosen] != chosen:  # longer than the menu is wide
+            st.caption(called[chosen])
+
+
+def choose_image(view: ExploreState) -> None:
+    """Which image, in which noise draw."""
+    parts = [("image", "Image seed", "image")] * ("image" not in view.hide)
+    parts += [("noise", "Noise seed", "noise draw")] * ("noise" not in view.hide)
+    for field, label, what in parts:
+        slide, push = st.columns([3, 2], vertical_alignment="bottom")
+        press = {"on_click": next_image, "args": (field,), "key": f"next-{field}"}
+        push.button("New", help=f"Take the next {what}.", width="stretch", **press)
+        with slide:
+            controls.slider(SCREEN, field, label, getattr(view, field))
+
+
+def choose_switches(view: ExploreState, card: Card) -> None:
+    """How long to run, and which mechanisms to flip from the start."""
+    model = card.model
+    controls.slider(SCREEN, "T", "Run for T", view.T or model.steps, model.steps)
+    controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halt.measured())
+    st.markdown("**Switched at inference** (not trained without)")
+    controls.toggle(SCREEN, "loop", "Feedback loop", view.loop, disabled=not traits_of(model).has_loop)
+    controls.toggle(SCREEN, "softmax", "Softmax projection", view.softmax)
+    controls.toggle(SCREEN, "decay", "Exponential decay", view.decay)
+    still = not view.decay
+    tau = model.tau if view.tau is None else view.tau
+    controls.slider(SCREEN, "tau", "τ", tau, model.tau, disabled=still)
+    eigenvalue = model.spectrum[0] if view.eigenvalue is None else view.eigenvalue
+    controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", eigenvalue, model.spectrum[0], disabled=still)
+    frozen = st.toggle(
+        "Freeze the clock", key=SCREEN.bind("frozen", view.clock is not None), on_change=take_clock,
+        help="Updates then keep one gain for the whole run. A mask that then moves on was only damped.",
+    )  # fmt: skip
+    controls.slider(SCREEN, "clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
+    kernels = ("none", "fractional")
+    controls.choice(SCREEN, "kernel", "Kernel", view.kernel or model.kernel, kernels, model.kernel)
+
+
+def describe_card(title: str, card: Card) -> str:
+    """What a checkpoint says of itself, in one sentence."""
+    last = min(card.model.steps, len(card.f1) - 1)
+    return (
+        f"`{title}`: {card.protocol}, {card.updates} updates, one training seed; "
+        f"pooled F1 {card.f1[last]:.3f} at "
+        f"t = {last} on {card.images} fresh images (seed {card.eval_seed}) at σ = {card.task.sigma:g}, "
+        f"chance {card.chance:.3f}."
+    )
+
+
+# ---- the screen ---------------------------------------------------------------------------------------
+
+
+def header(view: ExploreState, scene: Scene) -> dict:
+    """What the player must know besides the run."""
+    cards = [models.cards()[name] for name in scene.models]
+    title = model_titles(scene.models)[scene.models[0]]
+    model, switches = cards[0].model, scene.switches
+    return {
+        "epoch": SCREEN.epoch,
+        "answered": requests.answered(),
+        "names": [traits_of(card.model).title for card in cards],
+        "still": not traits_of(cards[1].model).takes_steps,
+        "loops": traits_of(model).has_loop,
+        "sigma": scene.task.sigma,
+        "sigmas": [SIGMA.lo, SIGMA.hi, SIGMA.step],
+        "trained": cards[0].task.sigma,
+        "image": view.image,
+        "noise": view.noise,
+        "drawn": bool(view.drawing),
+        "cue": view.cue,
+        "do": [item.model_dump(mode="json") for item in view.do],
+        "most": MOST_INTERVENTIONS,
+        "marks": marks.header(view.do),
+        "switches": {
+            "loop": view.loop,
+            "softmax": view.softmax and model.projection == "softmax",
+            "decay": view.decay and model.decay != "none",
+            "frozen": switches.clock is not None,
+        },
+        "look": {key: getattr(view, key) for key in LOOK},
+        "draws": view.draws,
+        "hide": list(view.hide),
+        "lut": base64.b64encode(images.colour_scale()).decode(),
+        "told": f"{title}, σ = {scene.task.sigma:g}, one image: {view.image}, noise {view.noise}.",
+    }
+
+
+@st.fragment
+def show() -> None:
+    """The player and all that follows from what is done in it."""
+    view = SCREEN.view
+    scene = scene_for(view)
+    if SCREEN.noted:
+        st.warning(SCREEN.noted)
+    if view.lesson in LESSONS:
+        st.info(f"**{LESSONS[view.lesson].title}.** {LESSONS[view.lesson].look}")
+    run, plain = computed.runs(scene)
+    planes = server.warm_up()
+    plane = computed.plane(plain, view.plane, view.points) if planes.is_set() else None
+    place, bar = st.container(), st.empty()
+    draws = None
+    if view.draws and plane is not None:
+        wanted = (
+            None if requests.hurried() else lambda share: bar.progress(share, f"{computed.DRAWS} noise draws")
+        )
+        draws = computed.draws(plain, plane, wanted)
+        bar.empty()
+    with place:
+        parts = {"fed": view.layer == "v_hat", "state": requests.wants_state() and not requests.hurried()}
+        told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide)}
+        told["auto"] = halt.header(run) if view.auto else None
+        player(pack(run, plain, plane, draws, header=told, **parts), take_wish)
+    for sentence in (*ended_early(run, plain), *run.refused):
+        st.warning(sentence)
+    flipped = scene.switches.changed()
+    if flipped:
+        said = ", ".join(f"{key} = {value}" for key, value in flipped.items())
+        st.info(f"Switched at inference, on a model trained with everything on: {said}.")
+    if "numbers" not in view.hide:
+        costs.show(scene)
+    if "export" not in view.hide:
+        exports.show(
+            SCREEN, run, plain, [traits_of(models.cards()[name].model).title for name in scene.models]
+        )
+    if not requests.hurried():
+        SCREEN.write_link()
+    if plane is None:  # a new server's first page: the masks came first, the plane follows
+        planes.wait(20)
+        st.rerun()
+    requests.calm()
+
+
+def reset(width: str = "stretch") -> None:
+    """The way back to the defaults."""
+    st.button("Reset everything", on_click=SCREEN.reset, width=width)
+
+
+def page() -> None:
+    """The screen, from top to bottom."""
+    SCREEN.read_link()
+    view = SCREEN.view
+    title, menu = st.columns([3, 2], vertical_alignment="bottom")
+    title.title("Watch a mask evolve", anchor=False)
+    if "lesson" not in view.hide:
+        titles = {"": "Free play"} | {key: lesson.title for key, lesson in LESSONS.items()}
+        key = SCREEN.bind("lesson", view.lesson if view.lesson in titles else "")
+        menu.selectbox("Lesson", list(titles), format_func=titles.get, key=key, on_change=SCREEN.take_lesson)
+    cards = models.cards()
+    bare = set(view.hide) >= SIDEBAR  # then the way back stands on the page: one button makes no sidebar
+    with st.sidebar:
+        if "models" not in view.hide:
+            choose_models(view)
+        choose_image(view)
+        if "numbers" not in view.hide:
+            # here and not in the player: only what stands outside a fragment can stop one that is at work
+            controls.toggle(SCREEN, "draws", f"{computed.DRAWS} noise draws", view.draws)
+        if "switches" not in view.hide:
+            choose_switches(view, cards[scene_for(view).models[0]])
+        if not bare:
+            reset()
+    show()
+    if bare:
+        reset(width="content")
+    st.caption(
+        "One image, one noise draw, one trained model each: no interval can be given for these curves "
+        "but the one over noise draws. A small update is not a satisfied model. Since E3 normalises δ, "
+        "‖δ‖ stays near a constant whatever F finds: freeze the clock to see whether the mask settles."
+    )
+    for name, title in model_titles(scene_for(view).models).items():
+        st.caption(describe_card(title, cards[name]))
+
+
+screen.begin()
+try:
+    page()
+except (ConfigError, CheckpointError) as error:
+    st.error(str(error))

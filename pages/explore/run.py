@@ -1,0 +1,216 @@
+"""What the Explore screen computes: a scene with nothing left open, and its run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fbseg_core import Card, CheckpointError, ConfigError, Trajectory, rollout
+from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.experiments.subject import Subject, of_card
+from fbseg_core.models.base import Model, Traits
+from fbseg_core.models.registry import traits_of
+from fbseg_core.rollout.interventions import Swap, perturb, unpack_mask
+from fbseg_core.tasks import Batch, Content, draw, task_of
+from pages.explore.state import ExploreState
+from pages.ui import own_models
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a view asks to compute, with nothing left open: equal scenes give equal runs."""
+
+    models: tuple[str, str]
+    task: TaskConfig
+    image: int
+    noise: int
+    steps: int
+    switches: Switches
+    drawing: str = ""
+    cue: tuple[int, int] | None = None
+    do: tuple = ()
+
+    def untouched(self) -> Scene:
+        """The same without interventions."""
+        return Scene(**{**vars(self), "do": ()})
+
+
+@dataclass(frozen=True)
+class Run:
+    """One image through the model of a scene, and through the one beside it.
+
+    trajectory: with the scene's interventions; x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) what holds at
+    each step. beside: the other model's logits for the image in force, (T+1, 1, K, H, W), or (1, 1, K, H, W)
+    where one answer holds throughout. beside_stopped: why the other model's run ended early, or None.
+    """
+
+    scene: Scene
+    content: Content
+    noise: Tensor
+    batch: Batch
+    trajectory: Trajectory
+    x: Tensor
+    labels: Tensor
+    refused: tuple[str, ...]
+    beside: Tensor
+    beside_stopped: str | None
+
+
+def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str], list[str]]:
+    """A task's checkpoints that may be the model, and those that may stand beside it; best first.
+
+    named: checkpoints that a view names; a visitor's own are among the choices where they are. Raises
+    CheckpointError where there are none, ConfigError for a task without checkpoints.
+    """
+    if not cards:
+        raise CheckpointError("There is no checkpoint: make one by a command of checkpoints/README.md.")
+    kinds = {
+        name: traits_of(card.model)
+        for name, card in cards.items()
+        # the screen's switches start from a model trained with everything on
+        if card.task.name == task and "none" not in (card.model.projection, card.model.decay)
+    }
+    theirs = {name: cards[name] for name in named if own_models.kept(name)}
+    kinds |= {name: traits_of(card.model) for name, card in theirs.items() if card.task.name == task}
+    if not kinds:
+        raise ConfigError(
+            f"There is no checkpoint of the task {task!r:.40}; choose from {', '.join(tasks(cards))}."
+        )
+    # a closed loop first; of one kind the checkpoint that bears its name alone
+    names = sorted(kinds, key=lambda name: (not kinds[name].has_loop, not _plainly(name, task, kinds), name))
+    first = [name for name in names if kinds[name].takes_steps]
+    second = [name for name in names if not kinds[name].takes_steps] + first[::-1]
+    second = [name for name in second if name != first[0]] if first else second
+    if not first or not second:
+        raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
+    return first, second
+
+
+def _plainly(name: str, task: str, kinds: Mapping[str, Traits]) -> bool:
+    return name == f"{task}-{kinds[name].title.replace(' ', '-')}"
+
+
+def tasks(cards: Mapping[str, Card]) -> list[str]:
+    """The tasks that have checkpoints; shapes, the paper's, comes first."""
+    return sorted({card.task.name for card in cards.values()}, key=lambda name: (name != "shapes", name))
+
+
+def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
+    """Fill in what a view leaves to its checkpoints. Raises ConfigError for what does not fit together."""
+    first, second = choices(cards, view.task, view.model, view.beside)
+    names = view.model or first[0], view.beside or second[0]
+    for name, known in zip(names, (first, second)):
+        if name not in known:
+            raise ConfigError(own_models.missing(name, known))
+    card = cards[names[0]]
+    built, trained = card.model, card.task
+    task = trained if view.sigma is None else trained.replace(sigma=view.sigma)
+    if view.drawing:
+        unpack_mask(view.drawing, (task.side, task.side))
+    if view.cue is not None and max(view.cue) >= task.side:
+        raise ConfigError(f"cue: {view.cue} is outside the image of {task.side} × {task.side} px.")
+    return Scene(
+        models=names,
+        task=task,
+        image=view.image,
+        noise=view.noise,
+        steps=view.T or built.steps,
+        switches=Switches(
+            loop=None if view.loop else False,
+            softmax=None if view.softmax else False,
+            decay=None if view.decay else False,
+            tau=view.tau,
+            spectrum=None if view.eigenvalue is None else (view.eigenvalue,),
+            clock=view.clock,
+            kernel=view.kernel or None,
+        ),
+        drawing=view.drawing,
+        cue=view.cue,
+        do=view.do,
+    )
+
+
+def subjects(view: ExploreState, cards: Mapping[str, Card]) -> Iterator[Subject]:
+    """The two models that a view shows, as they are run."""
+    scene = scene_of(view, cards)
+    model, beside = (cards[name] for name in scene.models)
+    yield of_card(model, scene.task, scene.steps, scene.switches)
+    yield of_card(beside, scene.task, scene.steps if traits_of(beside.model).takes_steps else 1)
+
+
+def compute(scene: Scene, net: Model, other: Model) -> Run:
+    """Run a scene: the model with its interventions, and the one beside it."""
+    task = task_of(scene.task)
+    content = task.content(scene.task, 1, scene.image)
+    if scene.drawing or scene.cue is not None:
+        mask, cue = task.sketch(scene.task, content)
+        if scene.drawing:
+            mask = torch.from_numpy(unpack_mask(scene.drawing, tuple(mask.shape)))
+        content = task.drawn(scene.task, mask, scene.cue or cue)
+    noise = task.noise(scene.task, 1, scene.noise)
+    batch = task.observe(scene.task, content, noise)
+    result = perturb(net, scene.task, batch, scene.steps, scene.do, scene.switches)
+    beside, beside_stopped = _beside(other, scene, batch, len(result.x))
+    return Run(
+        scene=scene,
+        content=content,
+        noise=noise,
+        batch=batch,
+        trajectory=result.trajectory,
+        x=result.x,
+        labels=result.labels,
+        refused=result.refused,
+        beside=beside,
+        beside_stopped=beside_stopped,
+    )
+
+
+def cues_of(run: Run) -> list[tuple[int, int] | None] | None:
+    """The cue's (row, column) at each step, None where there is none; None for a task without cues."""
+    names = task_of(run.scene.task).channel_names(run.scene.task)
+    if "cue" not in names:
+        return None
+    cues = run.x[:, 0, names.index("cue")]
+    return [divmod(int(cue.argmax()), cue.shape[1]) if cue.any() else None for cue in cues]
+
+
+def cue_note(run: Run, drawable: bool) -> str:
+    """What a cue on background means for the first image, and what to do; "" where it stands on a region."""
+    cue = (cues_of(run) or [None])[0]
+    if cue is None or run.labels[0, 0][cue]:
+        return ""
+    told = "The cue stands on background, so no region is asked for and the truth is empty"
+    remedy = ": stop drawing and click a region of the input, or draw one under the cue" if drawable else ""
+    return f"{told}{remedy}."
+
+
+def ended_early(run: Run, plain: Run) -> list[str]:
+    """One sentence for each run on show that has fewer steps than asked for; plain: the untouched run."""
+    ended = [("The run", run.trajectory.stopped)]
+    if plain is not run:
+        ended.append(("The untouched run", plain.trajectory.stopped))
+    ended.append((f"The run of {run.scene.models[1]}", run.beside_stopped))
+    return [f"{what} ended early: {why}. What was reached is shown." for what, why in ended if why]
+
+
+def _beside(other: Model, scene: Scene, batch: Batch, frames: int) -> tuple[Tensor, str | None]:
+    """The other model's logits at each step, and why they end early, if so.
+
+    It meets the same images and is otherwise left alone.
+    """
+    swaps = [item for item in scene.do if isinstance(item, Swap)]
+    if other.traits.takes_steps:
+        trajectory = perturb(other, scene.task, batch, scene.steps, swaps).trajectory
+        logits = trajectory.logits
+        held = logits[-1:].expand(frames, *logits.shape[1:])
+        return torch.cat([logits, held])[:frames], trajectory.stopped if len(logits) < frames else None
+    starts = {0: rollout(other, batch.x, 1).logits[-1]}
+    for swap in swaps:
+        starts[swap.t] = rollout(other, draw(scene.task, swap.seed, swap.noise).x, 1).logits[-1]
+    order = sorted(starts)
+    if len(order) == 1:
+        return starts[0][None], None
+    return torch.stack([starts[max(t for t in order if t <= now)] for now in range(frames)]), None

@@ -1,0 +1,150 @@
+"""What the Explore screen shows, as one frozen value."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from fbseg_core.rollout.halting import AUTO
+from fbseg_core.rollout.interventions import AnyIntervention, parse_intervention
+from fbseg_core.settings import knob
+from pages.ui import ranges
+from pages.ui.link import LARGEST_SEED, Linked
+
+MOST_INTERVENTIONS = 12
+
+Layer = Literal[
+    "probability", "mask", "error", "v_hat", "delta", "applied", "entropy", "commit", "difference"
+]
+Part = Literal[
+    "models",
+    "image",
+    "noise",
+    "switches",
+    "layers",
+    "interventions",
+    "plane",
+    "draw",
+    "numbers",
+    "export",
+    "lesson",
+]
+
+
+class ExploreState(Linked):
+    """The whole state of the screen. None and "" stand for 'as the checkpoint was made'."""
+
+    task: str = Field("shapes", max_length=40)
+    model: str = Field("", max_length=80)
+    beside: str = Field("", max_length=80)
+    sigma: float | None = knob(
+        None,
+        "How noisy the image is: a shape has grey level 1 on 0. Raise it past what the model was trained at, "
+        "and compare the two models.",
+        **ranges.SIGMA,
+    )
+    image: int = knob(0, "Draws another image. Try several: one may be an exception.", lo=0, hi=LARGEST_SEED)
+    noise: int = knob(
+        0, "Draws other noise on the same image: see how much of the mask was luck.", lo=0, hi=LARGEST_SEED
+    )
+    T: int | None = knob(
+        None,
+        "How long the loop runs. Go past its training length to see whether the mask holds.",
+        **ranges.STEPS,
+    )
+    auto: bool = knob(
+        False, f"Stops where {AUTO.reason}, after T steps at the latest. Later steps can still be looked at."
+    )
+    loop: bool = knob(
+        True,
+        "Feeds v back into F. Off, v̂ := 0 and F sees the image alone: watch what the mask loses, on "
+        "grouping above all.",
+    )
+    softmax: bool = knob(
+        True,
+        "Puts each pixel's v̂ on the simplex before it is fed back (E2). Off, v is only normalised: see "
+        "whether the mask stays steady.",
+    )
+    decay: bool = knob(
+        True,
+        "Damps every update more than the one before (E4). Off, all count in full: watch ‖h‖ grow while the "
+        "mask may stay.",
+    )
+    tau: float | None = knob(
+        None,
+        "After so many steps an update counts 1/e as much. Make it small and the answer freezes early; "
+        "large, and late steps still correct it.",
+        **ranges.TAU,
+    )
+    eigenvalue: float | None = knob(
+        None,
+        "Negative damps every update, 0 leaves it whole, positive makes each larger than the last. Pull it "
+        "above 0 to see the state run away.",
+        **ranges.EIGENVALUE,
+    )
+    clock: int | None = knob(
+        None,
+        "Every update gets the gain of this step: 1 at 0, next to nothing late. Try 0, and see whether the "
+        "mask comes to rest undamped.",
+        unit="step",
+        lo=0,
+        hi=60,
+    )
+    kernel: Literal["", "none", "fractional"] = knob(
+        "",
+        "fractional weighs the updates once more as the authors' code does, by a factor that falls to 0 at "
+        "step T. Compare F1 at the end.",
+    )
+    drawing: str = Field("", max_length=3000)
+    cue: tuple[Annotated[int, Field(ge=0, le=511)], Annotated[int, Field(ge=0, le=511)]] | None = None
+    do: tuple[AnyIntervention, ...] = Field((), max_length=MOST_INTERVENTIONS)
+    t: int | None = knob(None, "Step on show; by default the run plays to its end.", lo=0, hi=60)
+    layer: Layer = knob("probability", "What is painted.")
+    channel: int = knob(0, "Which feedback channel, for the layer v̂.", lo=0, hi=63)
+    against: int = knob(0, "Step that the difference is taken from.", lo=0, hi=60)
+    plane: Literal["h", "u", "v", "logits"] = knob("h", "What the plane is fitted to.")
+    points: Literal["image", "regions"] = knob("image", "Whole state, or means over shape and background.")
+    chart: Literal["plane", "time"] = knob("plane", "PC1 against PC2, or PC1 over t.")
+    curve: Literal["f1", "iou", "update", "entropy", "norms"] = knob("f1", "Curve over time.")
+    scale: Literal["log", "linear"] = knob("log", "Axis of the norms and of the relative update.")
+    draws: bool = knob(
+        False,
+        "Runs the same image under 16 other noises, with no intervention: a cloud in the plane, bands on the "
+        "curves. A difference inside the band may be luck.",
+    )
+    hide: tuple[Part, ...] = Field((), max_length=20)
+
+    def encode(self, key: str) -> str:
+        return "~".join(map(_item_text, self.do)) if key == "do" else super().encode(key)
+
+    @classmethod
+    def decode(cls, key: str, text: str) -> Any:
+        if key == "do":
+            return tuple(_item(part) for part in text.split("~") if text)
+        return super().decode(key, text)
+
+
+PARTS: tuple[str, ...] = ExploreState.model_fields["hide"].annotation.__args__[0].__args__
+
+
+def _item_text(item: AnyIntervention) -> str:
+    """kind,key:value,…: what differs from the kind's defaults."""
+    parts = [item.kind]
+    for key, value in item.changed().items():
+        if key != "kind":
+            parts.append(f"{key}:{value if isinstance(value, str) else json.dumps(value)}")
+    return ",".join(parts)
+
+
+def _item(text: str) -> AnyIntervention:
+    kind, *parts = text.split(",")
+    values: dict[str, Any] = {"kind": kind}
+    for part in parts:
+        key, _, value = part.partition(":")
+        try:
+            values[key] = value if key == "mask" else json.loads(value)  # a mask may look like a number
+        except (ValueError, RecursionError):
+            values[key] = value
+    return parse_intervention(values)

@@ -1,0 +1,95 @@
+"""What the Few-shot lab keeps and computes once: the training jobs, uploads, and scores on fresh images."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import streamlit as st
+
+from fbseg_core import Card
+from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step
+from fbseg_core.scores.metrics import chance
+from fbseg_core.tasks import Batch, Content, make_batch, task_of
+from pages.few_shot import followed_runs
+from pages.jobs import Pool, watched
+from pages.ui import own_models, server
+from pages.ui.memo import size_of
+
+UPLOADS = 16 * 2**20  # bytes of examples that visitors brought along, which nothing can make again
+
+
+@st.cache_resource(show_spinner=False)
+def pool() -> Pool:
+    """The server's training jobs."""
+    return Pool()
+
+
+@st.cache_resource
+def uploads() -> OrderedDict[str, Content]:
+    """Examples that were uploaded, by the digest of their files; the oldest make room."""
+    return OrderedDict()
+
+
+def keep_upload(digest: str, content: Content) -> None:
+    """Keep an uploaded example for as long as there is room."""
+    held = uploads()
+    held[digest] = content
+    while size_of(held) > UPLOADS and len(held) > 1:
+        held.popitem(last=False)
+
+
+def held_out(task: TaskConfig) -> tuple[Batch, float]:
+    """The images that are scored while a job trains, and chance on them."""
+
+    def make() -> tuple[Batch, float]:
+        batch = watched(task)
+        return batch, chance(batch.labels, len(task_of(task).class_names(task)))
+
+    return server.kept("rest", ("held out", task), make)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A trained model's score on fresh images, and the name under which its checkpoint is kept.
+
+    batch_f1: F1 at the last step with each batch's own statistics, for a model with batch norm.
+    """
+
+    name: str
+    card: Card
+    score: Score
+    batch_f1: float | None
+
+
+def result(job: followed_runs.Followed, run: int, owner: str) -> Result:
+    """Score a run on 200 fresh images and keep its checkpoint. Raises JobError or CheckpointError."""
+    return _result(job.job, run, job.done(run), owner, job)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _result(name: str, run: int, done: int, owner: str, _job: followed_runs.Followed) -> Result:
+    net, updates = pool().model(name, owner, run)
+    fresh = _fresh(_job.spec.task)
+    score = evaluate(net, fresh, net.steps)
+    batch_f1 = None
+    if net.config.norm == "batch":
+        batch_f1 = evaluate(net, fresh, net.steps, Switches(batch_statistics=True)).f1[-1]
+    card = followed_runs.card(_job, run, updates, score)
+    note = own_models.Note(_job.spec.runs[run].name, "trained", _job.view.created)
+    return Result(*own_models.keep(net, card, note), score, batch_f1)
+
+
+@st.cache_data(max_entries=1024, show_spinner=False)
+def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> float:
+    """F1 of a run on the 200 fresh images, at the last step of its test."""
+    net, _ = pool().model(job, owner, run)
+    return f1_by_step(net, _fresh(_task), net.steps)[-1]
+
+
+def _fresh(task: TaskConfig) -> Batch:
+    images = followed_runs.IMAGES
+    return server.kept(
+        "rest", ("fresh", task, images), lambda: make_batch(task, images, followed_runs.EVAL_SEED)
+    )

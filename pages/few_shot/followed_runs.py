@@ -1,0 +1,185 @@
+"""The jobs that the Few-shot lab follows, and what is taken from their runs: curves, commands, cards."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from fbseg_core.checkpoint import Card
+from fbseg_core.config import ModelConfig
+from fbseg_core.models.registry import traits_of
+from fbseg_core.scores.evaluate import Score
+from fbseg_core.settings import Config
+from fbseg_core.tasks import task_of
+from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fit import PROTOCOLS
+from pages.few_shot.figures import RUNG_COLOURS, RUNG_DASHES, Shown
+from pages.jobs import Curves, JobView, Pool, Spec
+from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD
+
+Attempt = Callable[..., None]  # a callback that turns an error into a sentence on the page
+EVAL_SEED, IMAGES = 1000, 200  # as `python -m fbseg_core eval`
+
+
+@dataclass
+class Followed:
+    """A job and all that was read of its log."""
+
+    job: str
+    spec: Spec
+    view: JobView
+    curves: Curves = field(default_factory=Curves)
+    offset: int = 0
+
+    def done(self, run: int) -> int:
+        """Updates a run has had, as far as the log says."""
+        fault = self.curves.faults.get(run)
+        return fault[0] if fault else max(self.curves.updates.get(run, {}), default=0)
+
+
+class Follower:
+    """What one session knows of its jobs. Each poll reads what is new, and renews the lease."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Followed] = {}
+
+    def poll(self, pool: Pool, job: str, owner: str) -> Followed:
+        """Raises JobError where the owner has no such job."""
+        known = self._jobs.get(job)
+        if known is None:
+            known = Followed(job, pool.spec(job, owner), pool.poll(job, owner))
+            known.curves.extend(known.view.records)
+            known.offset = known.view.offset
+            self._jobs[job] = known
+            return known
+        view = pool.poll(job, owner, known.offset)
+        known.offset = view.offset
+        known.curves.extend(view.records)
+        known.view = view
+        return known
+
+
+def shown(job: Followed, index: int, rung: int | None = None) -> Shown:
+    """A run as the figures draw it; rung counts those beside the two models."""
+    run = job.spec.runs[index]
+    recurrent = traits_of(run.model).takes_steps
+    colour, dash = (FEEDBACK, "solid") if recurrent else (FEEDFORWARD, "dash")
+    if rung is not None:
+        colour, dash = RUNG_COLOURS[rung % 4], RUNG_DASHES[rung % 4]
+    return Shown(
+        name=run.name,
+        short=_short(run.name),
+        recurrent=recurrent,
+        colour=colour,
+        dash=dash,
+        steps=run.train.steps_max,
+        total=run.train.total,
+        updates=job.curves.updates.get(index, {}),
+        scores=job.curves.scores.get(index, {}),
+    )
+
+
+def _short(name: str) -> str:
+    base, *rungs = name.split(" + ")
+    return base if not rungs else f"+ {rungs[0]}" if len(rungs) == 1 else f"+ {len(rungs)} rungs"
+
+
+def curves_csv(jobs: Sequence[Followed]) -> str:
+    """One row for each update of each run, with the held-out F1 that was taken right before it, if any."""
+    last = max(run.train.steps_max for job in jobs for run in job.spec.runs)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    head = ["run", "update", "seconds", "lr", "grad_norm", "loss"]
+    writer.writerow(
+        [*head, *(f"loss_t{t}" for t in range(1, last + 1)), *(f"f1_t{t}" for t in range(last + 1))]
+    )
+    for job in jobs:
+        for index, run in enumerate(job.spec.runs):
+            updates, scores = job.curves.updates.get(index, {}), job.curves.scores.get(index, {})
+            for update in sorted(updates.keys() | scores.keys()):
+                record, f1 = updates.get(update, {}), scores.get(update, {}).get("f1", [])
+                losses = record.get("losses", [])
+                row = [record.get(key) for key in head[2:]]
+                row += [losses[i] if i < len(losses) else None for i in range(last)]
+                row += [f1[i] if i < len(f1) else None for i in range(last + 1)]
+                writer.writerow([run.name, update, *("" if v is None else f"{v:.9g}" for v in row)])
+    return out.getvalue()
+
+
+def protocol_of(run: Run) -> str:
+    """The protocol whose settings a run shares most."""
+    plain = run.train.model_dump().items()
+    return min(PROTOCOLS, key=lambda name: sum(getattr(PROTOCOLS[name], k) != v for k, v in plain))
+
+
+def command(spec: Spec, run: Run) -> str:
+    """The command that learns the same weights without the app, if nothing keeps it from that."""
+    protocol = protocol_of(run)
+    parts = ["python", "-m", "fbseg_core", "train", f"{spec.task.name}-{protocol}"]
+    parts += ["--out", f"{stem(run)}.safetensors"]
+    implied = {"in_channels", "classes", "name"}  # they follow from the task
+    for name, config, default in (
+        ("task", spec.task, task_of(spec.task).config()),
+        ("train", run.train, PROTOCOLS[protocol]),
+        ("model", run.model, ModelConfig()),
+    ):
+        parts += _flags(name, config, default, implied)
+    return shlex.join(parts)
+
+
+def command_differs(job: Followed, index: int) -> str:
+    """Why the command would learn other weights than the run has now; "" where it learns the same."""
+    if job.spec.examples is not None:
+        return "Examples of your own cannot be named on the command line: this one draws its own by the seed."
+    if any(run == index for run, *_ in (*job.spec.changes, *job.curves.changes)):
+        return "The learning rate was changed in flight, which the command does not repeat."
+    if job.done(index) < job.spec.runs[index].train.total:
+        return "The command trains to the end; this run has not reached it."
+    return ""
+
+
+def stem(run: Run) -> str:
+    """A run's name as a file's."""
+    words = run.name.replace("+", " ").replace(",", " ").split()
+    return f"{'-'.join(words)}-{run.train.examples}-shot-seed{run.train.seed}"
+
+
+def card(job: Followed, index: int, updates: int, score: Score) -> Card:
+    """The card of a run's model after so many updates, with all that was done to it by hand."""
+    run = job.spec.runs[index]
+    words = [f"few-shot {protocol_of(run)}, {run.train.examples} examples"]
+    words += ["some of them a visitor's own"] * (job.spec.examples is not None)
+    for which, first, factor in (*job.spec.changes, *job.curves.changes):
+        if which == index and first < updates:
+            words.append(f"learning rate × {factor:g} from update {first + 1}")
+    if updates < run.train.total:
+        words.append(f"stopped at {updates} of {run.train.total} updates")
+    return Card(
+        model=run.model,
+        task=job.spec.task,
+        train=run.train,
+        updates=updates,
+        protocol=", ".join(words),
+        f1=tuple(round(value, 4) for value in score.f1),
+        images=score.images,
+        eval_seed=EVAL_SEED,
+        chance=round(score.chance, 4),
+    )
+
+
+def _flags(group: str, config: Config, default: Config, implied: set[str]) -> list[str]:
+    """What differs from the subcommand's default, as the command line spells it."""
+    found: list[str] = []
+    for key, value in config.model_dump().items():
+        if key in implied or value == getattr(default, key):
+            continue
+        flag = key.replace("_", "-")
+        if isinstance(value, bool):
+            found.append(f"--{group}.{flag}" if value else f"--{group}.no-{flag}")
+        else:
+            found.append(f"--{group}.{flag}")
+            found += [f"{one}" for one in value] if isinstance(value, tuple) else [f"{value}"]
+    return found

@@ -1,0 +1,262 @@
+"""Few-shot lab: train a feedback and a feedforward model on a handful of examples, and watch both learn."""
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from fbseg_core import TASKS, CheckpointError, ConfigError
+from fbseg_core.tasks import task_of
+from pages.few_shot import comparisons, computed, gallery, results, training, uploads
+from pages.few_shot.followed_runs import Followed, Follower
+from pages.few_shot.state import FewShotState, check, examples, job_of, setting
+from pages.jobs import JobError, Spec
+from pages.ui import controls, screen, visitor, web
+
+SCREEN = screen.Screen("few_shot", FewShotState, {}, check)
+REFUSED = (JobError, ConfigError, CheckpointError)
+
+
+# ---- what the visitor does ----------------------------------------------------------------------------
+
+
+def attempt(act: Callable[..., Any], *arguments: Any, box: str = "") -> None:
+    """Callback: do it, or note in one sentence why not, in the box where it was asked for if there is one."""
+    SCREEN.note(None)
+    try:
+        act(*arguments)
+    except REFUSED as error:
+        SCREEN.note(str(error), box)
+
+
+def take_task() -> None:
+    """Callback: another task starts from its own defaults; the runs on show stay."""
+    view = SCREEN.view
+    kept = {key: getattr(view, key) for key in ("job", "rungs", "luck", "examples", "protocol", "seed")}
+    SCREEN.show_afresh(FewShotState(task=SCREEN.chosen("task"), **kept))
+
+
+def take_wish() -> None:
+    """Callback of the gallery: another example in a row."""
+    wish, view = web.asked(gallery.KEY), SCREEN.view
+    try:
+        if "redraw" in wish:
+            own = view.own_by_row().get(wish["redraw"])
+            count = (own.redraw if own and own.redraw else 0) % 999 + 1
+            new = view.with_own(wish["redraw"], f"r.{count}")
+        elif "back" in wish:
+            new = view.with_own(wish["back"], "")
+        else:
+            drawn = wish["draw"]
+            cue = "" if drawn["cue"] is None else ".{}-{}".format(*drawn["cue"])
+            new = view.with_own(drawn["row"], f"d.{drawn['mask']}{cue}")
+        examples(new, computed.uploads())
+        SCREEN.show(new)
+    except (ConfigError, KeyError, TypeError, IndexError) as error:
+        SCREEN.note(f"That example could not be taken: {error}")
+
+
+def take_upload() -> None:
+    """Callback: an image and its mask in the place of an example."""
+    image, mask = SCREEN.chosen("image"), SCREEN.chosen("mask")
+    if image is None or mask is None:
+        raise ConfigError("Give both an image and its mask.")
+    content = uploads.example(setting(SCREEN.view)[0], image.getvalue(), mask.getvalue())
+    digest = hashlib.sha256(content.clean.numpy().tobytes() + content.labels.numpy().tobytes()).hexdigest()
+    computed.keep_upload(digest[:32], content)
+    SCREEN.show(SCREEN.view.with_own(SCREEN.chosen("row") - 1, f"u.{digest[:32]}"))
+
+
+def start(token: str) -> None:
+    """Callback: train. The button's own token makes a double click one job."""
+    spec = job_of(SCREEN.view, computed.uploads())
+    SCREEN.change(job=computed.pool().start(spec, visitor.owner(), token), rungs=(), luck="")
+
+
+def show_job() -> None:
+    """Callback of the menu of runs."""
+    SCREEN.change(job=SCREEN.chosen("job"), rungs=(), luck="")
+
+
+# ---- set up -------------------------------------------------------------------------------------------
+
+
+def choose(view: FewShotState) -> None:
+    """The knobs of the next run."""
+    task, feedback, _ = setting(view)
+    st.selectbox(
+        "Task", list(TASKS), key=SCREEN.bind("task", view.task), on_change=take_task,
+        help="What both models learn to find. A shape shows at a glance; in grouping the mask must "
+        "spread from a cue.",
+    )  # fmt: skip
+    controls.choice(SCREEN, "protocol", "Protocol", view.protocol, ("matched", "paper"))
+    controls.slider(SCREEN, "examples", "Examples", view.examples)
+    built = TASKS[view.task].config().sigma
+    controls.slider(SCREEN, "sigma", "Noise σ", task.sigma, built)
+    st.caption(f"Paper σ {task.paper_sigma:.3g}, the same evidence at 512 px.")
+    controls.slider(SCREEN, "steps", "Steps T in training", view.steps)
+    own_tau = setting(view.replace(tau=None))[1].model.tau
+    controls.slider(SCREEN, "tau", "τ", feedback.model.tau, own_tau, disabled=not view.decay)
+    controls.toggle(SCREEN, "softmax", "Softmax in training", view.softmax)
+    controls.toggle(SCREEN, "decay", "Decay in training", view.decay)
+    slide, push = st.columns([3, 2], vertical_alignment="bottom")
+    press = {"on_click": SCREEN.next_seed, "args": ("seed",), "help": "Take the next seed."}
+    push.button("New", key="next-seed", width="stretch", **press)
+    with slide:
+        controls.slider(SCREEN, "seed", "Seed", view.seed)
+    usual = setting(view.replace(updates=0))[1].train.total
+    controls.slider(SCREEN, "updates", f"Updates (0: the usual {usual})", view.updates)
+    most = computed.pool().limits.seconds
+    controls.slider(SCREEN, "seconds", f"Seconds at most (0: {most:.0f})", view.seconds)
+    st.button("Reset everything", on_click=SCREEN.reset, width="stretch")
+
+
+def show_examples(view: FewShotState, busy: bool) -> None:
+    """The training examples, to be redrawn, drawn or uploaded."""
+    task, run, _ = setting(view)
+    kind, content = task_of(task), examples(view, computed.uploads())
+    seen = kind.observe(task, content, kind.noise(task, len(content.labels), run.train.seed))
+    cues = [training.cue_of(task, content, row) for row in range(len(content.labels))]
+    named = {
+        row: next(key for key in ("redraw", "drawing", "upload") if getattr(own, key) is not None)
+        for row, own in view.own_by_row().items()
+    }
+    own = [named.get(row, "") for row in range(view.examples)]
+    st.markdown("**Training examples**: as read once under noise, and the mask to learn")
+    gallery.gallery(gallery.pack(content, seen, cues, own, busy), take_wish)
+    with st.expander("Use an image of your own"):
+        st.caption(
+            f"PNG or JPEG up to {uploads.LARGEST} px a side, and a mask of the same size that is white where "
+            f"something is to be found; the middle square is brought to {task.side} px, noise is added."
+        )
+        which, image, mask = st.columns([1, 2, 2])
+        which.number_input("In place of example", 1, view.examples, key=SCREEN.key("row"))
+        image.file_uploader("Image", uploads.ENDINGS, key=SCREEN.key("image"))
+        mask.file_uploader("Its mask", uploads.ENDINGS, key=SCREEN.key("mask"))
+        st.button(
+            "Use it", on_click=attempt, args=(take_upload,), kwargs={"box": "upload"}, disabled=busy,
+            key="use-upload",
+        )  # fmt: skip
+        if refused := SCREEN.noted_in("upload"):
+            st.warning(refused)
+
+
+def show_cost(spec: Spec, asking: bool) -> None:
+    """What the run would cost on this machine, measured; asked again until it is known."""
+    found = computed.pool().estimate(spec)
+    if found is None:
+        st.caption("Measuring what this costs here, as soon as a worker is free …")
+        return
+    if asking:
+        st.rerun()  # nothing more to ask
+    each = " and ".join(f"{1000 * seconds:.0f}" for seconds in found.per_update)
+    limit = spec.seconds or computed.pool().limits.seconds
+    total = spec.runs[0].train.total
+    words = f"About **{found.seconds:.0f} s** on this machine, measured: {total} updates of {each} ms."
+    if found.seconds > limit:
+        words += f" It will be ended after {limit:.0f} s, and keep what it learned."
+    st.caption(words)
+
+
+def show_start(view: FewShotState, busy: bool) -> None:
+    """The button, beside what it costs."""
+    push, cost = st.columns([1, 3], vertical_alignment="center")
+    try:
+        spec, reason = job_of(view, computed.uploads()), ""
+        spec.check(computed.pool().limits)
+    except (JobError, ConfigError) as error:
+        spec, reason = None, str(error)
+    push.button(
+        "Start training", type="primary", width="stretch", key="start", disabled=busy or spec is None,
+        on_click=attempt, args=(start, uuid.uuid4().hex),
+    )  # fmt: skip
+    with cost:
+        if spec is None:
+            st.warning(reason)
+        elif busy:
+            st.caption("A run is under way; stop it to start another.")
+        else:
+            asking = computed.pool().estimate(spec) is None
+            st.fragment(show_cost, run_every=1.0 if asking else None)(spec, asking)
+
+
+# ---- the screen ---------------------------------------------------------------------------------------
+
+
+def take_up() -> tuple[Followed, list[Followed], Followed | None] | None:
+    """The jobs on show, read anew; one that is not this visitor's is dropped and told."""
+    pool, owner, view = computed.pool(), visitor.owner(), SCREEN.view
+    if SCREEN.recalled("follower") is None:
+        SCREEN.remember("follower", Follower())
+        if not view.job and (active := [job for job in pool.jobs(owner) if job.active]):
+            SCREEN.change(job=active[0].job)  # come back after the tab was closed
+    follower, view = SCREEN.recalled("follower"), SCREEN.view
+    if not view.job:
+        return None
+    try:
+        jobs = [follower.poll(pool, name, owner) for name in (view.job, *view.rungs)]
+        return jobs[0], jobs[1:], follower.poll(pool, view.luck, owner) if view.luck else None
+    except JobError:
+        SCREEN.change(job="", rungs=(), luck="")
+        SCREEN.note("The run that this link names is not this browser's or was deleted; its set-up is shown.")
+        return None
+
+
+def forget_lost_uploads() -> None:
+    """Uploads live as long as the server; a link to one that is gone falls back to the seed's example."""
+    view = SCREEN.view
+    for row, own in view.own_by_row().items():
+        if own.upload and own.upload not in computed.uploads():
+            view = view.with_own(row, "")
+    if view != SCREEN.view:
+        SCREEN.show(view)
+        SCREEN.note(
+            "An example of this link was uploaded elsewhere or too long ago; the seed's stands in for it."
+        )
+
+
+def choose_run(job: Followed | None) -> None:
+    """Earlier runs of this browser."""
+    pool = computed.pool()
+    jobs = pool.jobs(visitor.owner())
+    mine = {view.job: view for view in jobs if len(view.names) == 2}  # the others belong to one of these
+    if len(mine) > (job is not None):
+        names = list(mine) if job else ["", *mine]
+        st.selectbox(
+            "Your runs", names, key=SCREEN.bind("job", job.job if job else ""), on_change=show_job,
+            format_func=lambda name: training.name_of(mine[name]) if name else "choose one",
+        )  # fmt: skip
+
+
+def page() -> None:
+    """The screen, from top to bottom."""
+    SCREEN.read_link()
+    st.title("Few-shot lab", anchor=False)
+    forget_lost_uploads()
+    taken = take_up()
+    view, busy = SCREEN.view, bool(taken and taken[0].view.active)
+    with st.sidebar:
+        choose(view)
+        choose_run(taken[0] if taken else None)
+    top = st.empty()  # there without a note too: a box that moved down would close
+    if SCREEN.noted:
+        top.warning(SCREEN.noted)
+    show_examples(view, busy)
+    show_start(view, busy)
+    if taken:
+        job, rungs, luck = taken
+        training.show(SCREEN, attempt, job, rungs)
+        comparisons.show(SCREEN, attempt, job, rungs, luck)
+    comparisons.say_what_was_found()
+    results.bring_one(SCREEN, attempt)
+    visitor.remember_owner()
+    SCREEN.write_link()
+
+
+screen.begin()
+try:
+    page()
+except REFUSED as error:
+    st.error(str(error))

@@ -1,0 +1,187 @@
+"""What the Few-shot lab shows, as one frozen value, and the job that it asks for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, NamedTuple, Self
+
+import torch
+from pydantic import Field, model_validator
+
+from fbseg_core import Card, ConfigError
+from fbseg_core.config import FewShotConfig, TaskConfig
+from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.models.registry import traits_of
+from fbseg_core.rollout.interventions import unpack_mask
+from fbseg_core.settings import knob, knobs
+from fbseg_core.tasks import Content, task_of
+from fbseg_core.training.examples import training_examples
+from fbseg_core.training.fewshot import Run, climb, few_shot, replace_example, seeds
+from pages.jobs import Spec
+from pages.ui import ranges
+from pages.ui.link import LARGEST_SEED, Linked
+
+REDRAWS = 1000  # of one example, before they start over
+FIRST_REDRAW = 1_000_000  # seeds of redrawn examples, apart from those of every held-out image
+LONGEST_OWN = 6000  # characters of all examples of one's own: what the link still takes
+JOB = r"^[0-9a-f]{0,32}$"
+HELP = {name: item.help for name, item in knobs(FewShotConfig).items()}
+
+_OWN = re.compile(
+    r"([0-9]{1,2})\.(?:r\.([0-9]{1,3})|d\.([A-Za-z0-9_-]{1,3000})(?:\.([0-9]{1,3})-([0-9]{1,3}))?"
+    r"|u\.([0-9a-f]{32}))"
+)
+
+
+class Own(NamedTuple):
+    """An example in place of the one drawn by the seed: one of redraw, drawing and upload is given.
+
+    redraw: which one, from 1. drawing: as `pack_mask` writes it, with the cue where the task has one.
+    upload: the digest of the file.
+    """
+
+    redraw: int | None = None
+    drawing: str | None = None
+    cue: tuple[int, int] | None = None
+    upload: str | None = None
+
+
+class FewShotState(Linked, FewShotConfig):
+    """The whole state of the screen. None and 0 stand for 'as the protocol has it'.
+
+    own: "row.r.k", "row.d.drawing" or "row.u.digest". job, rungs, luck: ids of the jobs on show.
+    """
+
+    task: str = Field("shapes", max_length=40)
+    sigma: float | None = knob(
+        None,
+        "How noisy the training and test images are. Raise it until both models fail, and see which fails "
+        "first.",
+        **ranges.SIGMA,
+    )
+    # narrower than the core's, so that a slider can be set by hand and Explore can show the result
+    steps: int = knob(5, HELP["steps"], unit="steps", lo=1, hi=30)
+    tau: float | None = knob(
+        None, HELP["tau"], **ranges.TAU)  # fmt: skip
+    updates: int = knob(0, HELP["updates"], lo=0, hi=2000, step=10)
+    seed: int = knob(
+        0,
+        "Draws other weights, examples, noise and order for both models. Try several before you "
+        "believe a gap.",
+        lo=0,
+        hi=LARGEST_SEED,
+    )
+    seconds: int = knob(
+        0,
+        "Ends the run after so long and keeps what was learned. 0 lets it take the longest allowed.",
+        unit="s",
+        lo=0,
+        hi=600,
+        step=5,
+    )
+    k: int = knob(
+        5,
+        "How often both models are trained anew. The more, the narrower the interval of their difference, "
+        "and the longer it takes.",
+        unit="seeds",
+        lo=2,
+        hi=12,
+    )
+    own: tuple[Annotated[str, Field(max_length=3020)], ...] = Field((), max_length=32)
+    job: str = Field("", pattern=JOB)
+    rungs: tuple[Annotated[str, Field(pattern=JOB)], ...] = Field((), max_length=4)
+    luck: str = Field("", pattern=JOB)
+
+    @model_validator(mode="after")
+    def _own_is_readable(self) -> Self:
+        if not all(_OWN.fullmatch(text) for text in self.own):
+            raise ValueError("own: an example of one's own cannot be read")
+        if sum(map(len, self.own)) > LONGEST_OWN:
+            raise ValueError("own: these drawings are too many for one link; take one back")
+        return self
+
+    def setup(self) -> FewShotConfig:
+        """What the core is asked for."""
+        return FewShotConfig(**{key: getattr(self, key) for key in FewShotConfig.model_fields})
+
+    def own_by_row(self) -> dict[int, Own]:
+        """The examples of one's own, of those that are read; the last word on a row holds."""
+        found = {}
+        for text in self.own:
+            row, redraw, drawing, y, x, upload = _OWN.fullmatch(text).groups()
+            cue = None if y is None else (int(y), int(x))
+            found[int(row)] = Own(redraw and int(redraw), drawing, cue, upload)
+        return {row: own for row, own in sorted(found.items()) if row < self.examples}
+
+    def with_own(self, row: int, text: str) -> FewShotState:
+        """With "r.k", "d.drawing", "u.digest" or, for the seed's, "" in a row. Raises ConfigError."""
+        if not 0 <= row < self.examples:
+            raise ConfigError(f"There is no example {row + 1}.")
+        kept = tuple(item for item in self.own if item.split(".")[0] != str(row))
+        return self.replace(own=(*kept, f"{row}.{text}") if text else kept)
+
+
+def setting(view: FewShotState) -> tuple[TaskConfig, Run, Run]:
+    """The task, the feedback run and the feedforward run. Raises ConfigError for an unknown task."""
+    task = task_of(TaskConfig(name=view.task)).config()
+    return few_shot(task if view.sigma is None else task.replace(sigma=view.sigma), view.setup())
+
+
+def subjects(view: FewShotState, cards: Mapping[str, Card]) -> Iterator[Subject]:
+    """The two models that a view trains."""
+    task, *runs = setting(view)
+    yield from (of_run(task, run) for run in runs)
+
+
+def examples(view: FewShotState, uploads: Mapping[str, Content]) -> Content:
+    """The clean examples of the view. Raises ConfigError, and KeyError for an upload that is not there."""
+    task, run, _ = setting(view)
+    found = training_examples(task, run.train)
+    for row, own in view.own_by_row().items():
+        found = replace_example(found, row, _own_content(view, task, row, own, uploads))
+    return found
+
+
+def check(view: FewShotState) -> None:
+    """Raise ConfigError for a state that cannot be shown. Of uploads only the page knows."""
+    drawn = [text for text in view.own if ".u." not in text]
+    examples(view.replace(own=tuple(drawn)), {})
+
+
+def _own_content(
+    view: FewShotState, task: TaskConfig, row: int, own: Own, uploads: Mapping[str, Content]
+) -> Content:
+    kind = task_of(task)
+    if own.upload:
+        return uploads[own.upload]
+    if own.redraw is not None:
+        seed = FIRST_REDRAW + (32 * view.seed + row) * REDRAWS + own.redraw
+        return kind.content(task, 1, seed)
+    content = kind.drawn(task, torch.from_numpy(unpack_mask(own.drawing, (task.side, task.side))), own.cue)
+    if not content.labels.any():
+        raise ConfigError(f"Example {row + 1} has nothing to find: draw a shape, and put the cue on it.")
+    return content
+
+
+def job_of(view: FewShotState, uploads: Mapping[str, Content]) -> Spec:
+    """Both models side by side."""
+    task, *runs = setting(view)
+    return _job(view, task, runs, uploads)
+
+
+def rung_of(base: Spec, rungs: tuple[str, ...]) -> Spec:
+    """The feedforward run of a job with rungs added, on the same examples and seed."""
+    plain = next(run for run in base.runs if not traits_of(run.model).takes_steps)
+    return Spec(base.task, (climb(plain, *rungs),), base.examples, base.seconds)
+
+
+def luck_of(base: Spec, k: int) -> Spec:
+    """A job over k seeds: the feedback runs, then the feedforward runs."""
+    return Spec(base.task, tuple(one for run in base.runs for one in seeds(run, k)), base.examples)
+
+
+def _job(view: FewShotState, task: TaskConfig, runs: list[Run], uploads: Mapping[str, Content]) -> Spec:
+    # Examples that the seed draws are left to the runs, as on the command line; so many seeds draw many.
+    given = examples(view, uploads) if view.own_by_row() else None
+    return Spec(task, tuple(runs), given, float(view.seconds))

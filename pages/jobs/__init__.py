@@ -1,0 +1,11 @@
+"""Training jobs in worker processes. Pages use what is named here; streamlit is not imported.
+
+`pool` is the server's side, `worker` a process, `training` what it runs, `folder` the files between the two.
+"""
+
+from pages.jobs.curves import Curves
+from pages.jobs.estimate import Estimate
+from pages.jobs.pool import JobView, Pool
+from pages.jobs.spec import JobError, Limits, Spec, watched
+
+__all__ = ["Curves", "Estimate", "JobError", "JobView", "Limits", "Pool", "Spec", "watched"]

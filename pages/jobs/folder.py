@@ -1,0 +1,232 @@
+"""A job's folder: all that the server and a worker tell each other, and all that outlives a crash of either.
+
+spec.json            what to do, and whose it is; never changed
+examples.safetensors the clean images to train on, where the visitor gave some; never changed
+status.json          state and reason, replaced whole
+log.jsonl            one JSON object a line, appended; a torn line is skipped
+state-0.training …   each run's weights and optimiser, replaced whole
+live-0.npz …         each run's masks of the images on show, replaced whole
+lock                 held by the worker that trains; the kernel lets go of it when the worker dies
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import json
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from fbseg_core.checkpoint import load_training, save_training
+from fbseg_core.tasks import Content
+from fbseg_core.tensor_files import UNREADABLE, write_whole
+from fbseg_core.training.fit import TrainingState
+from pages.jobs.spec import JobError, Spec
+
+FORMAT = "fbseg-job/1"
+STATES = ("queued", "running", "paused", "done", "stopped", "interrupted", "failed")
+
+
+class Folder:
+    """One job's folder. Reading never raises for what a crash may leave; writing raises OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, spec: Spec, owner: str) -> Folder:
+        """Make the folder, whole or not at all. Raises FileExistsError or OSError."""
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=".draft-"))
+        try:
+            if spec.examples is not None:
+                tensors = {"clean": spec.examples.clean, "labels": spec.examples.labels}
+                write_whole(draft / "examples.safetensors", save_tensors(tensors))
+            plain = {"format": FORMAT, "owner": owner, "created": time.time(), **spec.plain()}
+            cls(draft).write_json("spec.json", plain)
+            cls(draft).set_status("queued")
+            os.rename(draft, path)
+        except OSError as error:
+            shutil.rmtree(draft, ignore_errors=True)
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise FileExistsError(str(path)) from None
+            raise
+        return cls(path)
+
+    def about(self) -> dict[str, Any]:
+        """owner and created (seconds since 1970) beside the plain spec. Raises JobError."""
+        plain = _read_json(self.path / "spec.json")
+        if plain is None or plain.get("format") != FORMAT or not isinstance(plain.get("owner"), str):
+            raise JobError("There is no such run.")
+        return plain
+
+    def spec(self) -> Spec:
+        """What the job is to do. Raises JobError."""
+        plain, examples = self.about(), None
+        if (path := self.path / "examples.safetensors").exists():
+            try:
+                tensors = load_tensors(path.read_bytes())
+                examples = Content(tensors["clean"], tensors["labels"])
+            except (*UNREADABLE, OSError) as error:
+                raise JobError(f"The job's examples are unreadable ({error!s:.120}).") from None
+        return Spec.parse(plain, examples)
+
+    def status(self) -> tuple[str, str]:
+        """State, one of STATES, and the reason for it in one sentence or nothing."""
+        plain = _read_json(self.path / "status.json") or {}
+        state, reason = plain.get("state"), plain.get("reason")
+        return (state if state in STATES else "interrupted"), (reason if isinstance(reason, str) else "")
+
+    def set_status(self, state: str, reason: str = "") -> None:
+        self.write_json("status.json", {"state": state, "reason": reason, "at": time.time()})
+
+    def write_json(self, name: str, plain: object) -> None:
+        write_whole(self.path / name, json.dumps(plain, allow_nan=False).encode())
+
+    def tail(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """The log's whole lines from a byte offset on, and the offset to go on from."""
+        try:
+            with (self.path / "log.jsonl").open("rb") as file:
+                file.seek(offset)
+                content = file.read()
+        except OSError:
+            return [], offset
+        end = content.rfind(b"\n") + 1
+        records = []
+        for line in content[:end].splitlines():
+            with contextlib.suppress(ValueError, RecursionError):  # torn by a crash, and gone on after it
+                record = json.loads(line)
+                if isinstance(record, dict):
+                    records.append(record)
+        return records, offset + end
+
+    def load_state(self, run: int) -> TrainingState | None:
+        """A run's latest snapshot, None before the first. Raises CheckpointError for a damaged one."""
+        path = self.path / f"state-{run}.training"
+        return load_training(path) if path.exists() else None
+
+    def save_state(self, run: int, state: TrainingState) -> None:
+        save_training(state, self.path / f"state-{run}.training")
+
+    def load_live(self, run: int) -> tuple[int, np.ndarray] | None:
+        """The updates done and the masks (T, SHOWN, H, W) uint8 at t = 1 … T: P(not background) · 255."""
+        try:
+            with np.load(self.path / f"live-{run}.npz", allow_pickle=False) as file:
+                return int(file["update"]), file["probs"]
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def save_live(self, run: int, update: int, probs: np.ndarray) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, update=update, probs=probs)
+        write_whole(self.path / f"live-{run}.npz", buffer.getvalue())
+
+    @contextlib.contextmanager
+    def lock(self, patience: float = 0.0) -> Iterator[None]:
+        """Hold the job's lock; raise JobError if another process still does after `patience` seconds."""
+        deadline = time.monotonic() + patience
+        with (self.path / "lock").open("ab") as file:
+            while not _try_lock(file.fileno()):
+                if time.monotonic() >= deadline:
+                    raise JobError("Another process is still at work on this run; try again in a moment.")
+                time.sleep(0.02)
+            yield
+
+    def locked(self) -> bool:
+        """Whether some process is at work on the job."""
+        try:
+            with self.lock():
+                return False
+        except JobError:
+            return True
+        except OSError:
+            return False
+
+    def sweep(self) -> None:
+        """Remove what a killed writer left half done. For the holder of the lock."""
+        for path in self.path.glob(".*"):
+            path.unlink(missing_ok=True)
+
+
+class Log:
+    """The writer of a log. A line is written by one call, or OSError is raised."""
+
+    def __init__(self, folder: Folder) -> None:
+        path = folder.path / "log.jsonl"
+        torn = path.exists() and path.read_bytes()[-1:] not in (b"", b"\n")
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if torn:
+            self._write(b"\n")
+
+    def append(self, **record: Any) -> None:
+        """Add one record. Numbers that are not finite become null."""
+        self._write(json.dumps(_finite(record), allow_nan=False).encode() + b"\n")
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _write(self, line: bytes) -> None:
+        if not os.fstat(self._file).st_nlink:  # deleted with its folder, which no later write may bring back
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if os.write(self._file, line) < len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def default_root() -> Path:
+    """Where jobs are kept: $FBSEG_JOBS, the user's cache, or a temporary folder where that is read-only."""
+    if named := os.environ.get("FBSEG_JOBS"):
+        return Path(named)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fbseg" / "jobs"
+    with contextlib.suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if os.access(cache, os.W_OK):
+            return cache
+    return Path(tempfile.gettempdir()) / f"fbseg-jobs-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        plain = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return plain if isinstance(plain, dict) else None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+try:
+    import fcntl
+
+    def _try_lock(file: int) -> bool:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+except ImportError:  # Windows
+    import msvcrt
+
+    def _try_lock(file: int) -> bool:
+        try:
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True

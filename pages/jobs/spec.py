@@ -1,0 +1,157 @@
+"""What a job is to do, as one value that travels as JSON, and what no job may exceed."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
+from fbseg_core.models.registry import count_weights, traits_of
+from fbseg_core.settings import ConfigError
+from fbseg_core.tasks import Batch, Content, make_batch, parse_task
+from fbseg_core.training.examples import check_examples
+from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fit import check_fit
+
+WATCHED, SHOWN = 8, 3  # held-out images scored while training; the first of them are shown
+WATCH_SEED = 20_000
+FLOATS = 32  # kept for backward, for each pixel, step, image and channel of width, u and v: 9 to 31 measured
+
+
+class JobError(ValueError):
+    """Something asked of a job cannot be done. The message is one sentence fit for a visitor."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the pool and its jobs may take. Seconds are wall-clock time; memory is in bytes."""
+
+    workers: int = 0  # processes; 0 is one for each core but one, four at most
+    per_owner: int = 2  # jobs of one visitor that run or wait
+    waiting: int = 32  # jobs of all visitors that wait
+    lease: float = 90.0  # a job nobody asks after is stopped; hidden tabs may ask but once a minute
+    grace: float = 0.7  # a worker that does not stop within is killed
+    snapshot: float = 0.7  # between two snapshots: what a crash may cost
+    watch: float = 0.7  # between two held-out scores of a run, at least
+    runs: int = 40  # in a job
+    updates: int = 20_000  # of a run
+    seconds: float = 600.0  # of a job
+    weights: int = 2_500_000  # of a model: a snapshot of three times as many floats stays quick
+    memory: int = 2**30  # of one update
+    kept: int = 200  # ended jobs on the disk
+
+    def processes(self) -> int:
+        """Workers at most: the cores left beside the server's own, at least one."""
+        return self.workers or max(1, min(4, _cores() - 1))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Runs that train side by side on one task.
+
+    examples: the clean images all of them read, in place of drawn ones. seconds: wall-clock budget, the
+    pool's own limit if 0. changes: (run, first update, factor) of learning rates changed in flight, to be
+    repeated.
+    """
+
+    task: TaskConfig
+    runs: tuple[Run, ...]
+    examples: Content | None = None
+    seconds: float = 0.0
+    changes: tuple[tuple[int, int, float], ...] = ()
+
+    def check(self, limits: Limits) -> None:
+        """Raise JobError for what exceeds the limits, and ConfigError for what does not fit together."""
+        if not 1 <= len(self.runs) <= limits.runs:
+            raise JobError(f"A job has 1 to {limits.runs} runs, not {len(self.runs)}.")
+        if len({run.name for run in self.runs}) < len(self.runs):
+            raise JobError("Each run of a job needs a name of its own.")
+        if not 0 <= self.seconds <= limits.seconds:
+            raise JobError(f"A job may take up to {limits.seconds:g} seconds.")
+        for run in self.runs:
+            self._check(run, limits)
+        if not all(
+            run in range(len(self.runs)) and first >= 0 and sound_factor(factor)
+            for run, first, factor in self.changes
+        ):
+            raise JobError("A change of the learning rate names no run of this job, or is no number.")
+
+    def _check(self, run: Run, limits: Limits) -> None:
+        check_fit(run.model, self.task)
+        if self.examples is not None:
+            check_examples(self.task, run.train, self.examples)
+        if run.train.patience:
+            raise JobError(f"{run.name}: patience is for runs nobody watches; set it to 0.")
+        if run.train.total > limits.updates:
+            raise JobError(f"{run.name}: {run.train.total} updates are more than {limits.updates}.")
+        weights = count_weights(run.model)
+        if weights > limits.weights:
+            raise JobError(
+                f"{run.name}: {weights:,} weights are more than {limits.weights:,}; lower the width."
+            )
+        memory = update_memory(self.task, run)
+        if memory > limits.memory:
+            raise JobError(
+                f"{run.name}: an update would take about {memory / 2**30:.1f} GB of memory, too much; use "
+                "smaller images, fewer steps, a smaller batch or a narrower model."
+            )
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON takes it, without the examples."""
+        return {
+            "task": self.task.model_dump(mode="json"),
+            "runs": [
+                {
+                    "name": run.name,
+                    "model": run.model.model_dump(mode="json"),
+                    "train": run.train.model_dump(mode="json"),
+                    "turn": run.turn,
+                }
+                for run in self.runs
+            ],
+            "seconds": self.seconds,
+            "changes": [list(change) for change in self.changes],
+        }
+
+    @classmethod
+    def parse(cls, plain: Any, examples: Content | None = None) -> Spec:
+        """Read what `plain` gave. Raises JobError, nothing else."""
+        try:
+            runs = tuple(
+                Run(
+                    str(run["name"]),
+                    ModelConfig.parse(run["model"]),
+                    TrainConfig.parse(run["train"]),
+                    int(run["turn"]),
+                )
+                for run in plain["runs"]
+            )
+            changes = tuple((int(run), int(first), float(by)) for run, first, by in plain["changes"])
+            return cls(parse_task(plain["task"]), runs, examples, float(plain["seconds"]), changes)
+        except (ConfigError, KeyError, TypeError, ValueError) as error:
+            raise JobError(f"The job's description is unreadable ({error!s:.120}).") from None
+
+
+def watched(task: TaskConfig) -> Batch:
+    """The fixed held-out images that are scored while a job trains, WATCHED of them; the first SHOWN are
+    the ones whose masks are recorded."""
+    return make_batch(task, WATCHED, WATCH_SEED)
+
+
+def sound_factor(factor: float) -> bool:
+    """Whether a learning rate may be multiplied by it."""
+    return math.isfinite(factor) and 0 <= factor <= 1e6
+
+
+def update_memory(task: TaskConfig, run: Run) -> int:
+    """A rough upper bound of the memory an update takes, in bytes."""
+    model, train = run.model, run.train
+    steps = train.steps_max if traits_of(model).takes_steps else 1
+    channels = model.width + model.u + model.v
+    return 4 * FLOATS * channels * task.side**2 * steps * train.batch
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,133 @@
+"""A worker process: python -m pages.jobs.worker. Warms up once, then trains one job after the other.
+
+Commands come as JSON lines on standard input, events go as JSON lines to standard output. When the server
+dies its end of the input closes: the job is saved, marked as interrupted, and the worker ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
+from fbseg_core.memory import keep_freed_memory
+from fbseg_core.models.registry import build
+from fbseg_core.settings import ConfigError
+from fbseg_core.training.fit import fit
+from pages.jobs.folder import Folder
+from pages.jobs.spec import Limits, Spec
+from pages.jobs.training import seconds_per_update, train
+
+GONE = "The server stopped while this run was under way; what was learned is kept. Resume to go on."
+MEASURE = 0.4  # seconds of timed updates for a run
+NICE = 19  # the most
+
+
+class Worker:
+    """One process: its commands, read by a thread, and its events."""
+
+    def __init__(self) -> None:
+        self.events = os.fdopen(os.dup(1), "w")  # nothing else that prints may get in between
+        os.dup2(2, 1)
+        self.commands: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.gone = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        for line in sys.stdin:
+            self.commands.put(json.loads(line))
+        self.gone.set()
+        self.commands.put({"do": "end"})
+
+    def send(self, **event: Any) -> None:
+        """Tell the server, if it is still there."""
+        try:
+            print(json.dumps(event), file=self.events, flush=True)
+        except OSError:
+            self.gone.set()
+
+    def serve(self, limits: Limits) -> None:
+        """Do as told until the input closes."""
+        self.send(event="ready")
+        while not self.gone.is_set():
+            told = self.commands.get()
+            if told["do"] == "run":
+                self.send(event="ended", **self._train(told["job"], Folder(Path(told["folder"])), limits))
+            elif told["do"] == "measure":
+                self.send(event="measured", key=told["key"], seconds=self._measure(told["spec"]))
+
+    def _train(self, job: str, folder: Folder, limits: Limits) -> dict[str, str]:
+        def command() -> dict[str, Any] | None:
+            if self.gone.is_set():
+                return {"do": "interrupt", "reason": GONE}
+            try:
+                told = self.commands.get_nowait()
+            except queue.Empty:
+                return None
+            return told if told.get("job") == job else None  # one meant for a job that has ended
+
+        try:
+            state, reason = train(folder, command, limits)
+        except Exception as error:  # the one place where anything may surface: the worker outlives its job
+            traceback.print_exc()
+            state, reason = (
+                "failed",
+                f"The training failed unexpectedly ({type(error).__name__}: {error!s:.200}).",
+            )
+        return {"job": job, "state": state, "reason": reason}
+
+    def _measure(self, plain: dict[str, Any]) -> list[float | str]:
+        """Seconds an update of each run takes, or why that cannot be told; fewer if a job came in between."""
+        found: list[float | str] = []
+        spec = Spec.parse(plain)
+        for run in spec.runs:
+            try:
+                each = seconds_per_update(spec.task, run, MEASURE, lambda: not self.commands.empty())
+            except (ConfigError, RuntimeError, MemoryError) as error:
+                each = f"{error!s:.300}"
+            if each is None:
+                break
+            found.append(each)
+        return found
+
+
+def warm_up() -> None:
+    """Make a first update: torch imports its optimisers' helpers and picks its kernels only then."""
+    for kind in ("feedback", "feedforward"):
+        model = build(ModelConfig(kind=kind, width=4, depth=1))
+        list(fit(model, ShapesConfig(side=16), TrainConfig(batch=1, updates=2)))
+
+
+def give_way() -> None:
+    """Let the server, and the visitor's browser where it runs on the same machine, go first."""
+    if hasattr(os, "nice"):
+        os.nice(NICE)
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():  # else it would be the server's group, too
+        # Linux weighs sessions against each other, and only then, by nice, the processes within each
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(NICE))
+
+
+def main() -> None:
+    """Run a worker with the limits given as JSON in the first argument."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, whose end ends the input
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    give_way()
+    worker = Worker()
+    warm_up()
+    worker.serve(Limits(**json.loads(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""What the Stability lab computes once and shares among visitors: runs, judged, and the plane of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fbseg_core import Projection
+from fbseg_core.analysis.lockstep import Walk, shared_plane, walk
+from fbseg_core.tasks import Batch, draw
+from pages.stability.state import Variant
+from pages.ui import server
+from pages.ui.models import model
+
+
+def walk_of(variant: Variant) -> Walk:
+    """The run of a variant, judged; about 2 MB at T = 60."""
+
+    def make() -> Walk:
+        net = model(variant.checkpoint)[0]
+        return walk(net, batch_of(variant), variant.steps, variant.clock, variant.switches)
+
+    return server.kept("rest", ("walk", repr(variant)), make, True)
+
+
+def batch_of(variant: Variant) -> Batch:
+    """The image of a variant."""
+    return draw(variant.task, variant.image, variant.noise)
+
+
+def plane_of(variants: Sequence[Variant]) -> Projection:
+    """The plane of these variants' runs, their clocks going."""
+    return server.kept(
+        "rest",
+        ("shared plane", repr(variants)),
+        lambda: shared_plane([walk_of(variant).clocked for variant in variants]),
+    )

@@ -1,0 +1,249 @@
+"""Stability lab: what each mechanism does, whether a run settled or was switched off, and what is proved."""
+
+import time
+from functools import partial
+from typing import Any
+
+import streamlit as st
+
+from fbseg_core import CheckpointError, ConfigError, Projection
+from fbseg_core.analysis.lockstep import Leg, Walk
+from fbseg_core.tasks import task_of
+from pages.stability import compute, exports, figures, verdicts
+from pages.stability import sections as sections
+from pages.stability.presets import PRESETS
+from pages.stability.state import MODES, NAMES, TRAINED, StabilityState, Variant, checkpoints, variants_of
+from pages.ui import controls, images, models, screen
+from pages.ui.models import model_titles
+from pages.ui.plotly_style import chart
+
+PATIENCE = 0.3  # seconds without a bar
+KEEPS = {"t", "log", "plane", "frozen", "clock", "size", "direction", "local", "kick"}
+
+
+class Lab(screen.Screen[StabilityState]):
+    """What was computed on a button must be asked for anew once another run or state is shown."""
+
+    def change(self, **changes: Any) -> None:
+        asked = {} if changes.keys() <= KEEPS else {"local": False, "kick": False}
+        super().change(**asked | changes)
+
+
+SCREEN = Lab(
+    "stability",
+    StabilityState,
+    {key: preset.view for key, preset in PRESETS.items()},
+    lambda view: variants_of(view, models.cards()),
+)
+
+
+# ---- the controls --------------------------------------------------------------------------------------
+
+
+def choose_run(view: StabilityState) -> None:
+    """Models, image, and the spectrum of the decay."""
+    cards = models.cards()
+    key = SCREEN.bind("mode", view.mode)
+    st.radio(
+        "A mechanism is missing because it was",
+        MODES,
+        format_func=MODES.get,
+        key=key,
+        on_change=SCREEN.take,
+        args=("mode",),
+        help=controls.help_of(SCREEN, "mode"),
+    )
+    names = checkpoints(cards, view.model)
+    if view.mode == "inference":
+        chosen = view.model or names[0]
+        called = model_titles(names)
+        controls.choice(SCREEN, "model", "Checkpoint", chosen, names, names[0], called.get)
+        if called[chosen] != chosen:  # longer than the menu is wide
+            st.caption(called[chosen])
+    else:
+        st.caption("One checkpoint each: " + ", ".join(f"{TRAINED[name]} ({name})" for name in NAMES) + ".")
+    for field, label, what in (("image", "Image seed", "image"), ("noise", "Noise seed", "noise draw")):
+        slide, push = st.columns([3, 2], vertical_alignment="bottom")
+        press = {"on_click": SCREEN.next_seed, "args": (field,), "key": f"stability-next-{field}"}
+        push.button("New", help=f"Take the next {what}.", width="stretch", **press)
+        with slide:
+            controls.slider(SCREEN, field, label, getattr(view, field))
+    first = variants_of(view, cards)[NAMES[0]]
+    card = cards[first.checkpoint]
+    controls.slider(SCREEN, "sigma", "Noise σ", first.task.sigma, card.task.sigma)
+    controls.slider(SCREEN, "T", "Run for T", view.T)
+    st.markdown("**Spectrum of the decay**")
+    built = card.model.spectrum[0]
+    tau = card.model.tau if view.tau is None else view.tau
+    controls.slider(SCREEN, "tau", "τ", tau, card.model.tau)
+    value = built if view.eigenvalue is None else view.eigenvalue
+    controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", value, built)
+    own = value if view.eigenvalue_v is None else view.eigenvalue_v
+    controls.slider(SCREEN, "eigenvalue_v", "…of the feedback neurons v", own, value)
+    st.button("Reset everything", on_click=SCREEN.reset, width="stretch", key="stability-reset")
+
+
+# ---- the sections --------------------------------------------------------------------------------------
+
+
+def walks_of(variants: dict[str, Variant]) -> dict[str, Walk]:
+    """The four runs, one after the other, with progress where they take long; a new choice interrupts."""
+    place, begun, walks = st.empty(), time.monotonic(), {}
+    for name, variant in variants.items():
+        if time.monotonic() - begun > PATIENCE:
+            place.progress(
+                len(walks) / len(variants), f"Running {name}: {len(walks)} of {len(variants)} done"
+            )
+        walks[name] = compute.walk_of(variant)
+    place.empty()
+    return walks
+
+
+def show_four_ways(
+    view: StabilityState, variants: dict[str, Variant], walks: dict[str, Walk]
+) -> sections.Figures:
+    """Curves, plane and masks of the four variants in lock-step."""
+    legs = {name: walk.leg(view.frozen) for name, walk in walks.items()}
+    last = max(1, *(len(leg) for leg in legs.values()))
+    t = last if view.t is None else min(view.t, last)
+    run = next(iter(legs.values())).name
+    hold, since = st.columns([2, 3], vertical_alignment="bottom")
+    with hold:
+        controls.toggle(SCREEN, "frozen", "Show all panels with the clock held", view.frozen)
+    with since:
+        controls.slider(SCREEN, "clock", "Hold the clock from t", view.clock)
+    verdicts.table(legs, t)
+    key = SCREEN.bind("t", t, among=last)
+    told = controls.help_of(SCREEN, "t")
+    st.slider("Step t on show", 0, last, key=key, help=told, on_change=SCREEN.take, args=("t", last))
+    show_masks(variants, legs, t, run)
+    left, right = st.columns([3, 2])
+    with left:
+        controls.toggle(SCREEN, "log", "Logarithmic axes", view.log)
+        curves = figures.curves_figure(legs, t, view.log)
+        chart(curves, key="chart-curves")
+    with right:
+        planes = {"all": "all four runs", "first": f"“{NAMES[0]}” alone"}
+        st.radio(
+            "Plane of principal axes, fitted to", planes, format_func=planes.get, horizontal=True,
+            key=SCREEN.bind("plane", view.plane), on_change=SCREEN.take, args=("plane",),
+            help=controls.help_of(SCREEN, "plane"),
+        )  # fmt: skip
+        path = figures.plane_figure(plane_of(view, variants), legs, t)
+        chart(path, key="chart-plane")
+    return [(f"Four variants in lock-step, {run}", curves), (f"Paths of the state, {run}", path)]
+
+
+def plane_of(view: StabilityState, variants: dict[str, Variant]) -> Projection:
+    """The plane the view asks for."""
+    return compute.plane_of(list(variants.values()) if view.plane == "all" else [variants[NAMES[0]]])
+
+
+def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int, run: str) -> None:
+    """Input, truth, and the four answers of the runs on show at step t."""
+    batch = compute.batch_of(variants[NAMES[0]])
+    task = variants[NAMES[0]].task
+    channels = task_of(task).channel_names(task)
+    cue = batch.x[0][channels.index("cue")] if "cue" in channels else None
+    shown = [
+        ("input", images.input_image(batch.x[0], cue)),
+        ("truth", images.probability_image(batch.labels[0] > 0)),
+    ]
+    for name, leg in legs.items():
+        now = min(t, len(leg))
+        shown.append((f"{name}, t = {now}", images.probability_image(leg.shape[now] / 255)))
+    with st.container(horizontal=True, gap="small"):
+        for title, picture in shown:
+            with st.container(width=150):
+                st.image(picture, caption=title, width="stretch", output_format="PNG")
+    st.caption(
+        f"Masks, curves and paths: **{run}**. Brightness: probability that a pixel belongs to the shape."
+    )
+
+
+def show_overflow(variants: dict[str, Variant], walks: dict[str, Walk], frozen: bool) -> None:
+    """Where runs ended early, and why."""
+    ended = {name: walk.leg(frozen).stopped for name, walk in walks.items() if walk.leg(frozen).stopped}
+    if ended:
+        told = "; ".join(f"{name}: {reason}" for name, reason in ended.items())
+        st.warning(
+            f"Overflow was caught, and what was reached is shown. {told}. With a positive eigenvalue λ the "
+            "gain e^{λt/τ} multiplies every step, and 32-bit numbers end at about 3·10³⁸, "
+            "the squares inside the normalisation at a root of that: the state diverges."
+        )
+
+
+# ---- the screen ----------------------------------------------------------------------------------------
+
+
+def show() -> None:
+    """All that follows from the controls in the sidebar.
+
+    Not a fragment: what is chosen in a fragment waits for what runs, and here it must interrupt it.
+    """
+    view = SCREEN.view
+    if SCREEN.noted:
+        st.warning(SCREEN.noted)
+    if view.lesson in PRESETS:
+        st.info(f"**{PRESETS[view.lesson].title}.** {PRESETS[view.lesson].look}")
+    variants = variants_of(view, models.cards())
+    walks = walks_of(variants)
+    show_overflow(variants, walks, view.frozen)
+    drawn = show_four_ways(view, variants, walks)
+    chosen = variants[NAMES[0]].checkpoint
+    st.caption(
+        "One image, one noise draw, one training seed a model: no interval can be given for these curves. "
+        + (
+            f"Switched off at inference, on {model_titles([chosen])[chosen]}, which was not trained for it."
+            if view.mode == "inference"
+            else "Four models, each trained with what its name says and run as it was trained."
+        )
+    )
+    st.radio(
+        "The sections below look at", NAMES, horizontal=True, key=SCREEN.bind("focus", view.focus),
+        on_change=SCREEN.take, args=("focus",), help=controls.help_of(SCREEN, "focus"),
+    )  # fmt: skip
+    drawn += verdicts.clock(view.focus, walks[view.focus])
+    more, bounds = sections.certificate(view, variants[view.focus], walks[view.focus])
+    SCREEN.write_link()
+    probes, local = sections.local_stability(SCREEN, variants[view.focus])
+    kicks, kicked = sections.kick_test(SCREEN, variants[view.focus])
+    drawn += more + probes + kicks
+    told = verdicts.told(walks, view.frozen)
+
+    def table() -> str:  # fetches the runs anew, so that no session holds on to them
+        found = {name: compute.walk_of(variant) for name, variant in variants.items()}
+        return exports.table(found, plane_of(view, variants), bounds)
+
+    files = [
+        ("Curves (CSV)", "curves.csv", table),
+        ("Figures (HTML)", "figures.html", lambda: exports.page_of(drawn, address, told)),
+    ]
+    if local is not None:
+        make = partial(exports.local_table, local, view.at)
+        files.append(("Eigenvalues and growth (CSV)", "local.csv", make))
+    if kicked is not None:
+        files.append(("Kick (CSV)", "kick.csv", partial(exports.kick_table, kicked, view.at)))
+    address = SCREEN.address()
+    exports.show(SCREEN, variants, files)
+
+
+def page() -> None:
+    """The screen, from top to bottom."""
+    SCREEN.read_link()
+    view = SCREEN.view
+    title, menu = st.columns([3, 2], vertical_alignment="bottom")
+    title.title("Stability lab", anchor=False)
+    titles = {"": "Free play"} | {key: preset.title for key, preset in PRESETS.items()}
+    key = SCREEN.bind("lesson", view.lesson if view.lesson in titles else "")
+    menu.selectbox("Preset", list(titles), format_func=titles.get, key=key, on_change=SCREEN.take_lesson)
+    with st.sidebar:
+        choose_run(view)
+    show()
+
+
+screen.begin()
+try:
+    page()
+except (ConfigError, CheckpointError) as error:
+    st.error(str(error))

@@ -1,0 +1,87 @@
+"""What the Stability lab computes on a button: eigenvalues, growth rates and kicks, told as they come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fbseg_core.analysis.jacobian import Growth, Spectrum, leading_eigenvalues, lyapunov
+from fbseg_core.analysis.lockstep import state_at
+from fbseg_core.analysis.probes import Kick, kick
+from fbseg_core.rollout.trajectory import State
+from fbseg_core.tasks import Batch
+from pages.stability import compute
+from pages.stability.state import Variant
+from pages.ui import models, server
+
+GROWTH_STEPS = 40
+MOST = 120  # Jacobian-vector products for the eigenvalues
+Tell = Callable[[float, str], object]  # share done, and of what; may raise to stop
+
+
+@dataclass(frozen=True)
+class Local:
+    """Local stability at one state, and growth along the run from there."""
+
+    spectrum: Spectrum
+    growth: Growth
+
+
+def eigenvalues_of(variant: Variant, at: int, tell: Tell | None) -> Spectrum | None:
+    """The leading eigenvalues at step `at` of the clocked run; with None only what is there already.
+
+    Raises ConfigError where the run has no such state.
+    """
+
+    def make() -> Spectrum:
+        def report(done: int) -> bool:
+            tell(min(done / MOST, 1.0), f"Eigenvalues: {done} products, {MOST} at most")
+            return True
+
+        net, batch, state = _at(variant, at)
+        return leading_eigenvalues(net, batch.x, state, 4, variant.switches, most=MOST, report=report)
+
+    return server.known_or(("eigenvalues", _key(variant), at), tell and make)
+
+
+def local_of(variant: Variant, at: int, tell: Tell | None) -> Local | None:
+    """Eigenvalues and growth rates; otherwise as `eigenvalues_of`."""
+
+    def make() -> Local:
+        def report(done: int) -> bool:
+            tell(done / (2 * GROWTH_STEPS), f"Growth rates: {done} of {2 * GROWTH_STEPS} products")
+            return True
+
+        spectrum = eigenvalues_of(variant, at, tell)
+        net, batch, state = _at(variant, at)
+        direction = spectrum.direction if spectrum.direction.any() else None
+        growth = lyapunov(
+            net, batch.x, state, GROWTH_STEPS, variant.switches, direction=direction, report=report
+        )
+        return Local(spectrum, growth)
+
+    return server.known_or(("local", _key(variant), at), tell and make)
+
+
+def kick_of(variant: Variant, at: int, size: float, leading: bool, tell: Tell | None) -> Kick | None:
+    """Kick the state at step `at` by `size` times its length; otherwise as `eigenvalues_of`."""
+
+    def make() -> Kick:
+        direction = eigenvalues_of(variant, at, tell).direction if leading else None
+        tell(1.0, "Four runs: kicked and not, clock running and held")
+        net, batch, state = _at(variant, at)
+        length = size * float(state.h.norm())
+        return kick(net, batch.x, state, length, variant.steps, variant.switches, direction=direction)
+
+    return server.known_or(("kick", _key(variant), variant.steps, at, size, leading), tell and make)
+
+
+def _at(variant: Variant, at: int) -> tuple[object, Batch, State]:
+    net = models.model(variant.checkpoint)[0]
+    batch = compute.batch_of(variant)
+    return net, batch, state_at(net, batch, at, variant.switches)
+
+
+def _key(variant: Variant) -> tuple:
+    """What the state at a step depends on: neither the steps shown, nor where the clock is held."""
+    return variant.checkpoint, variant.task, variant.image, variant.noise, variant.switches

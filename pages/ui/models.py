@@ -1,0 +1,48 @@
+"""The checkpoints that screens offer, shipped and own: their cards, the models, and what a visitor reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+
+from fbseg_core import Card, load
+from fbseg_core.checkpoint import read_card, shipped
+from fbseg_core.models.base import Model
+from pages.ui import own_models, server, visitor
+
+
+def model(name: str) -> tuple[Model, Card]:
+    """A checkpoint that ships, or one of a visitor's own. Raises CheckpointError."""
+    return server.kept("rest", ("model", name), lambda: load(own_models.path_of(name) or name))
+
+
+class Cards(dict[str, Card]):
+    """Cards by name: those that ship are listed, a visitor's own are found by their name alone."""
+
+    def __missing__(self, name: str) -> Card:
+        path = own_models.path_of(name)
+        if path is None:
+            raise KeyError(name)
+        return _own_card(str(path))
+
+
+@st.cache_data(show_spinner=False)
+def cards() -> Cards:
+    """The cards of all checkpoints that ship, by name."""
+    return Cards({name: read_card(name) for name in shipped()})
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _own_card(path: str) -> Card:
+    return read_card(path)
+
+
+def model_titles(names: Iterable[str]) -> dict[str, str]:
+    """What these checkpoints are called: those that ship by their names, others by what they are."""
+    return own_models.titles(names, cards(), visitor.clock())
+
+
+def own_title(name: str) -> str:
+    """What a visitor's own checkpoint is called; "" for one that ships."""
+    return "" if own_models.path_of(name) is None else model_titles([name])[name]

@@ -1,0 +1,75 @@
+"""What the server keeps for the next who asks, within a budget of bytes; and how its process is readied."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+import torch
+from threadpoolctl import threadpool_limits
+
+from fbseg_core.memory import give_back_freed_memory, trim
+from pages.ui import visitor
+from pages.ui.memo import Memo
+
+# Bytes that the process keeps for the next who asks. A run of 60 steps takes up to 42 MB and is made again
+# in a moment; all else is small, and some of it took a minute: runs must not drive it out.
+BUDGET = {"runs": 96 * 2**20, "rest": 64 * 2**20}
+AT_ONCE = 2  # runs computed at the same time: each takes several times its size on the way
+FREEZES = 4  # passes
+PAUSE = 5  # seconds between two passes, and between two looks for freed memory
+
+
+@st.cache_resource
+def memo() -> Memo:
+    """What is kept."""
+    return Memo(BUDGET, AT_ONCE)
+
+
+def kept(shelf: str, key: tuple, make: Callable[[], Any], turn: bool = False) -> Any:
+    """The value of a key, made by `make` if it is not there; as in `Memo.get`."""
+    return memo().get(shelf, key, make, turn=turn, meanwhile=visitor.heed)
+
+
+def known_or(key: tuple, make: Callable[[], Any] | None) -> Any:
+    """What took long to make, for the next who asks; with None only what is there already, or None.
+
+    `make` may draw its progress, which what st.cache_* holds cannot.
+    """
+    return memo().peek("rest", key) if make is None else kept("rest", key, make)
+
+
+@st.cache_resource
+def warm_up() -> threading.Event:
+    """Once a process: import what the first page can do without, then spare later collections the bulk.
+
+    The event is set once scikit-learn is there, over a second after the first page could be.
+
+    The script runner collects garbage after every run, holding up all visitors for as long as there are
+    objects to visit; frozen ones are passed over.
+    """
+
+    def work() -> None:
+        import sklearn.decomposition  # noqa: F401
+
+        imported.set()
+        for _ in range(FREEZES):  # the first visitors' runs import and cache more: take it in as it comes
+            gc.collect()
+            gc.freeze()
+            time.sleep(PAUSE)
+        while True:
+            trim()
+            time.sleep(PAUSE)
+
+    # A second thread gains little at 64 px and takes it from another visitor; and OpenBLAS, which does not
+    # know that its cores are shared, took 94 ms for a PCA that needs 2 ms on one thread.
+    torch.set_num_threads(1)
+    threadpool_limits(1)
+    give_back_freed_memory()
+    imported = threading.Event()
+    threading.Thread(target=work, daemon=True).start()
+    return imported

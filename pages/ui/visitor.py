@@ -1,0 +1,63 @@
+"""Whose browser it is: a random token in a cookie, its clock, and whether it still waits."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import UTC, tzinfo
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+COOKIE = "fbseg_owner"
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+
+# A cookie and not the link: a link is passed on, and whoever has it would then own the sender's runs.
+_visitor = st.components.v2.component(
+    "fbseg.visitor",
+    js="""
+    export default function ({ data, setTriggerValue }) {
+      const found = document.cookie.match(new RegExp(`(?:^|; )${data.name}=([0-9a-f]{32})(?:;|$)`));
+      if (!found) document.cookie = `${data.name}=${data.token}; path=/; max-age=31536000; samesite=strict`;
+      else if (found[1] !== data.token) setTriggerValue("found", found[1]); // another tab was first
+    }
+    """,
+)
+
+
+def owner() -> str:
+    """This browser's random token, which says whose runs are whose; a cookie keeps it for a year."""
+    if "owner" not in st.session_state:
+        found = st.context.cookies.get(COOKIE)
+        st.session_state["owner"] = found if _is_token(found) else secrets.token_hex(16)
+    return st.session_state["owner"]
+
+
+def remember_owner() -> None:
+    """Give the browser its token, so that it is known again."""
+    _visitor(key="visitor", data={"name": COOKIE, "token": owner()}, on_found_change=_take_owner)
+
+
+def _take_owner() -> None:
+    found = st.session_state["visitor"].get("found")
+    if _is_token(found):
+        st.session_state["owner"] = found
+
+
+def _is_token(found: object) -> bool:
+    return isinstance(found, str) and _TOKEN.fullmatch(found) is not None
+
+
+def heed() -> None:
+    """Have a stop or another click take effect here, in a place that waits: it raises, as widgets do."""
+    if get_script_run_ctx(suppress_warning=True) is not None:  # a download is made outside of any script
+        st.session_state.get("page")  # a look at the state is where Streamlit looks for requests
+
+
+def clock() -> tzinfo:
+    """The visitor's time zone, as far as the browser tells it."""
+    try:
+        return ZoneInfo(st.context.timezone)
+    except (TypeError, ValueError, KeyError):  # a browser that tells none, or one unknown here
+        return UTC
