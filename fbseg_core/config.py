@@ -6,6 +6,7 @@ range is written in one place only. `knobs.py` has what they are made of.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -133,18 +134,32 @@ class TaskConfig(Config):
     """What every task shares. `name` is the task's key in `fbseg_core.tasks.TASKS`."""
 
     name: str = knob("", "Which task's images are drawn.")
-    side: int = knob(64, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
     sigma: float = knob(
         0.5, "Standard deviation of the noise at each pixel.", unit="grey levels", lo=0.0, hi=4.0, step=0.05
     )
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of its images, in px."""
+        raise NotImplementedError(f"{type(self).__name__} says no size")
+
+    @property
     def paper_sigma(self) -> float:
-        """σ of a 512-px image whose shapes carry the same evidence: sigma·512/side."""
-        return self.sigma * 512 / self.side
+        """σ of a 512-px image whose shapes carry the same evidence: sigma·512/√(H·W)."""
+        return self.sigma * 512 / math.sqrt(self.size[0] * self.size[1])
 
 
-class ShapesConfig(TaskConfig):
+class SquareConfig(TaskConfig):
+    """A task whose images are square."""
+
+    side: int = knob(64, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.side, self.side
+
+
+class ShapesConfig(SquareConfig):
     """Noisy polygons, the paper's task."""
 
     name: Literal["shapes"] = "shapes"
@@ -173,7 +188,7 @@ class ShapesConfig(TaskConfig):
         return self
 
 
-class GroupingConfig(TaskConfig):
+class GroupingConfig(SquareConfig):
     """Incremental grouping: mark the whole connected region that holds the cue dot."""
 
     name: Literal["grouping"] = "grouping"

@@ -2,7 +2,7 @@
 
 from fbseg_core.config import TaskConfig
 from fbseg_core.settings import ConfigError
-from fbseg_core.tasks.base import Batch, Content, Task
+from fbseg_core.tasks.base import Batch, Content, Split, Task
 from fbseg_core.tasks.grouping import Grouping
 from fbseg_core.tasks.shapes import Shapes
 
@@ -24,16 +24,16 @@ def parse_task(values: object) -> TaskConfig:
     return TASKS[name].config.parse(values)
 
 
-def make_batch(task: TaskConfig, n: int, seed: int) -> Batch:
-    """Draw n images: x (n, C, H, W) and labels (n, H, W). The same seed gives the same tensors."""
+def make_batch(task: TaskConfig, n: int, seed: int, split: Split = "train") -> Batch:
+    """Draw n images: x (n, C, H, W) and labels (n, H, W). The same arguments give the same tensors."""
     kind = task_of(task)
-    return kind.observe(task, kind.content(task, n, seed), kind.noise(task, n, seed))
+    return kind.observe(task, kind.content(task, n, seed, split), kind.noise(task, n, seed))
 
 
-def draw(task: TaskConfig, seed: int, noise: int) -> Batch:
+def draw(task: TaskConfig, seed: int, noise: int, split: Split = "test") -> Batch:
     """Draw one image of `seed`, (1, C, H, W), under the noise draw of another seed."""
     kind = task_of(task)
-    return kind.observe(task, kind.content(task, 1, seed), kind.noise(task, 1, noise))
+    return kind.observe(task, kind.content(task, 1, seed, split), kind.noise(task, 1, noise))
 
 
 __all__ = ["TASKS", "Batch", "Content", "Task", "draw", "make_batch", "parse_task", "task_of"]

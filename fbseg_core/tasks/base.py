@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from fbseg_core.config import TaskConfig
 from fbseg_core.settings import ConfigError
 
 C = TypeVar("C", bound=TaskConfig)
+Split = Literal["train", "test"]
+# Colours of the classes, the background's first: Okabe and Ito's, which colour-blind eyes tell apart.
+PALETTE = ("#262c34", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,41 @@ class Task(ABC, Generic[C]):
         """Names of the K classes; the first is the background."""
 
     @abstractmethod
-    def content(self, config: C, n: int, seed: int) -> Content:
-        """Draw n clean images and their exact labels. Same arguments, same tensors."""
+    def content(self, config: C, n: int, seed: int, split: Split = "train") -> Content:
+        """Draw n clean images (n, C, H, W) and their exact labels (n, H, W). Same arguments, same tensors.
+
+        A label of 255 is void: it is neither learned nor scored. split: where images come from a finite
+        source, "train" and "test" have none in common; a task that makes its images takes no notice of it.
+        """
+
+    def palette(self, config: C) -> tuple[str, ...]:
+        """A colour "#rrggbb" for each class. Past eight they come round again; an outline or name tells."""
+        return tuple(PALETTE[k % len(PALETTE)] for k in range(len(self.class_names(config))))
+
+    def cue_channel(self, config: C) -> int | None:
+        """The channel that is 1 at one pixel, the cue, and 0 elsewhere; None for a task without a cue."""
+        return None
+
+    def has_cue(self, config: C) -> bool:
+        """Whether the answer depends on where a cue stands."""
+        return self.cue_channel(config) is not None
+
+    def cues(self, config: C, x: Tensor) -> list[tuple[int, int] | None] | None:
+        """(row, column) of the cue in each of x (B, C, H, W), or None; None for a task without cues."""
+        channel = self.cue_channel(config)
+        if channel is None:
+            return None
+        return [divmod(int(cue.argmax()), cue.shape[1]) if cue.any() else None for cue in x[:, channel]]
+
+    def shown_channels(self, config: C) -> tuple[int, ...]:
+        """The channels that make up the picture of an image, at most three."""
+        cue = self.cue_channel(config)
+        return tuple(i for i in range(len(self.channel_names(config))) if i != cue)[:3]
+
+    @property
+    def drawable(self) -> bool:
+        """Whether an image can be made of a drawing."""
+        return type(self).drawn is not Task.drawn
 
     def noisy_channels(self, config: C) -> tuple[bool, ...]:
         """Which channels carry noise; all of them unless a task says otherwise."""
@@ -69,7 +105,7 @@ class Task(ABC, Generic[C]):
     def noise(self, config: C, n: int, seed: int) -> Tensor:
         """Unit normal noise (n, C, H, W), zero on channels that carry none."""
         on = torch.tensor(self.noisy_channels(config), dtype=torch.float32).view(1, -1, 1, 1)
-        shape = (n, on.shape[1], config.side, config.side)
+        shape = (n, on.shape[1], *config.size)
         rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
         return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) * on
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fbseg_core.config import GroupingConfig
 from fbseg_core.settings import ConfigError
-from fbseg_core.tasks.base import Content, Task, streams
+from fbseg_core.tasks.base import Content, Split, Task, streams
 
 CHUNK = 32  # candidates are drawn in chunks of fixed size, so image k is the same in every batch
 GIVE_UP = 20  # chunks for each acceptable image; where more are needed the settings are called impossible
@@ -33,10 +33,13 @@ class Grouping(Task[GroupingConfig]):
     def class_names(self, config: GroupingConfig) -> tuple[str, ...]:
         return ("background", "cued region")
 
+    def cue_channel(self, config: GroupingConfig) -> int:
+        return 1
+
     def noisy_channels(self, config: GroupingConfig) -> tuple[bool, ...]:
         return (True, False)
 
-    def content(self, config: GroupingConfig, n: int, seed: int) -> Content:
+    def content(self, config: GroupingConfig, n: int, seed: int, split: Split = "train") -> Content:
         """Draw n images. info: path_length (n,) px, the longest shortest way from the cue within its region.
 
         Raises ConfigError where regions that long (`winding`) do not occur at this side and scale.

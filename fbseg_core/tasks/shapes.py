@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import ShapesConfig
-from fbseg_core.tasks.base import Content, Task, streams
+from fbseg_core.tasks.base import Content, Split, Task, streams
 
 NAMES = {
     0: "circle", 3: "triangle", 4: "square", 5: "pentagon", 6: "hexagon", 7: "heptagon", 8: "octagon",
@@ -29,7 +29,7 @@ class Shapes(Task[ShapesConfig]):
             return ("background", *(NAMES[sides] for sides in config.sides))
         return ("background", NAMES[config.sides[0]] if len(config.sides) == 1 else "shape")
 
-    def content(self, config: ShapesConfig, n: int, seed: int) -> Content:
+    def content(self, config: ShapesConfig, n: int, seed: int, split: Split = "train") -> Content:
         """Draw n images. info: cx, cy, radius (px), angle (rad), sides, each (n, count)."""
         kind_rng, radius_rng, x_rng, y_rng, angle_rng = streams(seed, 5)
         size = (n, config.count)
