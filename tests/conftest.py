@@ -5,6 +5,13 @@ import torch
 torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist chooses for itself
+def pytest_cmdline_main(config):
+    """Where there are workers, a group of tests runs on one of them, unless --dist says otherwise."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadgroup"
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist writes a test's group into its id
 def pytest_collection_modifyitems(items):
     """One worker drives the browser, so that no two race for the machine; the other does the rest."""

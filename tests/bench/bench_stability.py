@@ -1,4 +1,4 @@
-"""Print how quick the Stability lab is in a real browser: python tests/browser/bench_stability.py
+"""Print how quick the Stability lab is in a real browser: python tests/bench/bench_stability.py
 
 Click on a new image until the four-way view of 60 steps at 64 px is complete (curves, plane and masks drawn;
 bar: 3 s), and until the whole page is; a move of the step on show; and the server's own processor time.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 from served import FLAGS, start_app
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"

@@ -1,4 +1,4 @@
-"""Print what training jobs take on this machine: PYTHONPATH=. python tests/ui/bench_jobs.py [seeds]."""
+"""Print what training jobs take on this machine: python tests/bench/bench_jobs.py [seeds]."""
 
 import statistics
 import sys
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from fbseg_core.config import FewShotConfig, ShapesConfig
 from fbseg_core.scores.evaluate import f1_by_step
 from fbseg_core.tasks import make_batch

@@ -1,4 +1,4 @@
-"""Print how quick the Few-shot lab is in a real browser: python tests/browser/bench_few_shot.py
+"""Print how quick the Few-shot lab is in a real browser: python tests/bench/bench_few_shot.py
 
 Start to the first live masks and to the end of the default run and of the paper's, stop, and how long Explore
 takes to answer a control of another visitor while a training runs, as a ratio to idle. Each with its bar.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 from served import FLAGS, start_app
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"

@@ -243,7 +243,7 @@ def test_an_abandoned_job_is_stopped_and_keeps_what_it_learned(tmp_path):
 SERVER = """
 import sys, time
 from pathlib import Path
-sys.path.insert(0, "tests/ui")
+sys.path.insert(0, "tests/jobs")
 from jobs_setup import TRAIN, spec
 from pages.jobs import Limits, Pool
 pool = Pool(Path(sys.argv[1]), Limits(workers=1, snapshot=0.0))

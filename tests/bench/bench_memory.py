@@ -1,4 +1,4 @@
-"""Print what the server holds while visitors use it: python tests/browser/bench_memory.py --minutes 10
+"""Print what the server holds while visitors use it: python tests/bench/bench_memory.py --minutes 10
 
 Ten visitors change σ, image, T and interventions in Explore and variants in the Stability lab, look through
 Evidence, and train for a few updates. All speak the protocol of Streamlit's front end to a server of the real
@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
 from served import FLAGS, start_app  # noqa: E402
 from visitor import Visitor  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Print how quick Explore is in a real browser: python tests/browser/bench_explore.py
+"""Print how quick Explore is in a real browser: python tests/bench/bench_explore.py
 
 Page open to the first picture on a cold and on a warm server; scrub and key press to painted frame; σ drag to
 new masks; bytes of a default run; resident memory over 300 interactions. Each with its bar.
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 from served import FLAGS, start_app
 
 READY = ".player[data-run]"

@@ -173,7 +173,7 @@ def test_the_shipped_ladder_says_what_the_page_says():
 
 
 def test_the_readme_names_every_verdict_that_ships():
-    text = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    text = (Path(__file__).resolve().parents[3] / "README.md").read_text()
     for name, experiment in EXPERIMENTS.items():
         path = path_of(name, "full")
         if path.exists():
