@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from fbseg_core.analysis.pca import pca
 from fbseg_core.config import ModelConfig, Switches
 from fbseg_core.models.registry import build
-from fbseg_core.rollout.trajectory import rollout
+from fbseg_core.rollout.trajectory import Trajectory, rollout
 
 MODEL = build(ModelConfig(width=4, depth=1, u=3, v=2))
 X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
@@ -68,3 +68,70 @@ def test_region_means_share_one_plane():
 def test_a_region_without_pixels_is_refused():
     with pytest.raises(ValueError, match="without pixels"):
         pca(RUN, 2, regions=torch.zeros(1, 16, 16, dtype=torch.bool))
+
+
+def straight(steps, direction):
+    """A state that moves in a straight line by equal steps."""
+    h = torch.arange(steps + 1.0).view(-1, 1, 1, 1, 1) * direction
+    return Trajectory(h=h, logits=h[:, :, :2], delta=h[1:], applied=h[1:], v_hat=None, u_channels=2)
+
+
+def test_a_straight_line_has_one_axis_along_its_direction():
+    direction = torch.randn(1, 3, 8, 8)
+    plane = pca(straight(5, direction), 2)
+    assert plane.explained == pytest.approx([1, 0], abs=1e-9)
+    length = float(direction.double().norm())
+    assert plane.points[:, 0] == pytest.approx((np.arange(6) - 2.5) * length)
+    assert plane.components[0] == pytest.approx(direction.double().flatten().numpy() / length, abs=1e-6)
+
+
+def test_all_axes_together_rebuild_the_trajectory():
+    plane = pca(RUN, 8, pixels=256)
+    rows = RUN.h[:, 0].flatten(1).double().numpy()
+    assert np.allclose(plane.points @ plane.components + plane.mean, rows, atol=1e-6)
+    assert plane.explained.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("pixels, kept", [(10, 10), (200, 200), (256, 256), (10**6, 256)])
+def test_no_more_pixels_are_kept_than_asked_for_and_none_twice(pixels, kept):
+    plane = pca(RUN, 2, pixels=pixels)
+    assert len(plane.mean) == 5 * kept and len(set(plane.pixels.tolist())) == kept
+    assert plane.pixels[0] == 0 and plane.pixels[-1] == 255
+
+
+@pytest.mark.parametrize("what", ["h", "u", "v", "logits"])
+@pytest.mark.parametrize("image", [0, 1])
+def test_the_fitted_trajectory_falls_on_its_own_points(what, image):
+    plane = pca(RUN, 3, what=what, image=image)
+    assert np.allclose(plane.transform(RUN), plane.points)
+    assert np.allclose(pca(RUN, 3, what=what, image=image).points, plane.points)
+    assert (np.diff(plane.explained) <= 1e-12).all() and plane.explained.sum() <= 1 + 1e-9
+
+
+def test_axes_do_not_move_for_other_trajectories():
+    plane = pca(RUN, 2)
+    before = plane.components.copy(), plane.mean.copy()
+    other = rollout(MODEL, X, 4, switches=Switches(decay=False))
+    points = plane.transform(other)
+    rows = other.h[:, 0].flatten(2)[..., plane.pixels].flatten(1).double().numpy()
+    assert np.allclose(points, (rows - before[1]) @ before[0].T)
+    assert np.array_equal(plane.components, before[0]) and np.array_equal(plane.mean, before[1])
+
+
+def test_distances_in_all_axes_are_those_of_the_sampled_pixels():
+    plane = pca(RUN, 8, pixels=100)
+    rows = RUN.h[:, 0].flatten(2)[..., plane.pixels].flatten(1).double()
+    assert np.allclose(torch.cdist(rows, rows), torch.cdist(*[torch.from_numpy(plane.points)] * 2), atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_trajectory_shorter_than_its_axes_has_no_variance_left_for_them(steps):
+    plane = pca(rollout(MODEL, X, steps), 4)
+    assert plane.points.shape == (steps + 1, 4)
+    assert plane.explained[:steps].sum() == pytest.approx(1)
+    assert np.allclose(plane.points[:, steps:], 0, atol=1e-6) and np.allclose(plane.explained[steps:], 0)
+
+
+def test_a_state_that_never_moves_has_no_variance():
+    plane = pca(straight(4, torch.zeros(1, 3, 8, 8)), 2)
+    assert not plane.points.any() and not plane.explained.any()
