@@ -85,7 +85,7 @@ def test_coarse_boxes_that_are_not_kept_still_count(sigma):
     assert torch.allclose(one.kinds, every.kinds)
 
 
-@pytest.mark.parametrize(("sigma", "close"), [(0.4, 1e-3), (1.0, 0.03)])
+@pytest.mark.parametrize(("sigma", "close"), [(0.4, 1e-3), pytest.param(1.0, 0.03, marks=pytest.mark.slow)])
 def test_halving_only_the_best_boxes_comes_close_to_halving_all(sigma, close):
     config = TINY.replace(sigma=sigma)
     observed = draw(config, 3, 8).x
@@ -128,7 +128,9 @@ def test_prior_adds_up_to_one_at_every_level(border):
         family, cells = family.halve(cells)
 
 
-@pytest.mark.parametrize("sigma", [0.0, 0.05, 0.15])
+@pytest.mark.parametrize(
+    "sigma", [0.0, *(pytest.param(sigma, marks=pytest.mark.slow) for sigma in (0.05, 0.15))]
+)
 def test_without_noise_the_mask_is_exact(sigma):
     score = ideal_f1(ShapesConfig(sigma=sigma, side=32), 12, 4)
     assert score.f1 == (1.0,) and score.images == 12
@@ -152,6 +154,7 @@ def test_without_evidence_the_prior_remains_and_its_best_constant_mask():
     assert result.expected_f1.item() == pytest.approx(pooled(mask), abs=0.005)
 
 
+@pytest.mark.slow
 def test_marginals_are_frequencies():
     config = ShapesConfig(side=32, sigma=1.2)
     batch = draw(config, 150, 11)
@@ -176,6 +179,7 @@ def test_threshold_is_the_best_of_all_masks():
     assert p[p < threshold].max() <= expected / 2 <= threshold  # pixels join as long as they pay
 
 
+@pytest.mark.slow
 def test_no_shipped_model_beats_it():
     for paper_sigma in (2, 8):
         config = ShapesConfig(sigma=paper_sigma / 8)

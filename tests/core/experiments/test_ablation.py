@@ -15,6 +15,7 @@ BOTH, NO_DECAY, _, NEITHER = ABLATIONS
 TASK = ShapesConfig(side=16, sigma=0.1)
 
 
+@pytest.mark.slow
 def test_without_decay_a_normalised_correction_makes_the_state_grow_about_linearly():
     model = build(ModelConfig(), 3).eval()
     batch = make_batch(TASK, 2, 1)

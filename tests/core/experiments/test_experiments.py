@@ -45,10 +45,12 @@ def test_a_grid_is_measured_whole_and_says_what_made_it(serial):
     assert all(0 <= row.result["f1"] <= 1 and row.seconds > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_two_processes_measure_the_same(serial, tmp_path):
     assert numbers(finish("fewshot", tmp_path, jobs=2)[1]) == numbers(serial[1])
 
 
+@pytest.mark.slow
 def test_a_dask_cluster_of_two_workers_measures_the_same(serial, tmp_path):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
@@ -134,6 +136,7 @@ def test_shipped_results_are_whole(path):
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.slow
 def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
     head, rows = read(path)
     experiment = EXPERIMENTS[head["experiment"]]

@@ -48,7 +48,12 @@ def test_numbers_in_words():
     assert math.isinf(few.low) and words(few) == "0.85 [too few seeds for an interval]"
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+QUICK = ("limit",)  # measured in seconds; the others' grids are run by -m slow
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS]
+)
 def test_every_experiment_can_say_what_it_found(name, tmp_path):
     for _ in run(EXPERIMENTS[name], "tiny", folder=tmp_path):
         pass
