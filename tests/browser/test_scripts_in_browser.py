@@ -1,4 +1,4 @@
-"""The pure functions in the components' JavaScript, without the app: against Python's answer or a known one."""
+"""Pure functions of the components' JavaScript, without the app: against Python's answer or a known one."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ SCRIPTS = [
 
 @pytest.fixture(scope="module")
 def ask(chromium):
-    """Evaluate a function of one argument on an empty page that holds the scripts, joined as in a component."""
+    """Evaluate a function of one argument on an empty page with the scripts, joined as in a component."""
     page = chromium.new_page()
     page.add_script_tag(content="\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS))
     yield page.evaluate
@@ -62,8 +62,12 @@ def test_blocks_arrive_as_they_were_sent(ask, shift):
 def test_a_block_of_one_frame_holds_at_every_step_and_others_at_their_own(ask):
     found = ask(
         """() => {
-            const block = (frames) => ({ data: Uint8Array.from({ length: 6 * frames }, (_, i) => i), shape: [frames, 2, 3], lo: -1, hi: 1, top: 255 });
-            return [0, 1, 2, 9].map((t) => [[...frameOf(block(3), t)], [...frameOf(block(1), t)], valueOf(block(3), t, 5)]);
+            const scale = { lo: -1, hi: 1, top: 255 };
+            const data = (frames) => Uint8Array.from({ length: 6 * frames }, (_, i) => i);
+            const block = (frames) => ({ data: data(frames), ...scale, shape: [frames, 2, 3] });
+            const [many, one] = [block(3), block(1)];
+            const at = (block, t) => [...frameOf(block, t)];
+            return [0, 1, 2, 9].map((t) => [at(many, t), at(one, t), valueOf(many, t, 5)]);
         }"""
     )
     frames = np.arange(18).reshape(3, 6)
@@ -153,11 +157,11 @@ def test_a_path_is_broken_where_there_is_no_value(ask):
 def test_the_scales_of_a_chart_take_its_ends_to_the_edges_of_its_area(ask, log):
     found = ask(
         """log => {
-            const svg = node(document.body, "svg", {});
-            const y = log ? [0.1, 1000] : [-2, 6];
-            const { px, py, top, bottom } = frame(svg, { height: 230, x: [0, 10], y, xLabel: "t", yLabel: "y", legend: [], log });
-            return { x: [px(0), px(5), px(10)], y: [py(y[0]), py(log ? 10 : 2), py(y[1])], ends: [bottom, top],
-                     area: [AREA.left, WIDTH - AREA.right] };
+            const [x, y] = [[0, 10], log ? [0.1, 1000] : [-2, 6]];
+            const rest = { height: 230, xLabel: "t", yLabel: "y", legend: [], log };
+            const { px, py, top, bottom } = frame(node(document.body, "svg", {}), { x, y, ...rest });
+            const across = [0, 5, 10].map(px), up = [y[0], log ? 10 : 2, y[1]].map(py);
+            return { x: across, y: up, ends: [bottom, top], area: [AREA.left, WIDTH - AREA.right] };
         }""",
         log,
     )

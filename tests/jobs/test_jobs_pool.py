@@ -175,6 +175,7 @@ def test_a_killed_worker_loses_one_update_at_most_and_takes_nothing_else_down(po
     assert list(updates(pool, job)) == list(range(1, learned + 1))
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs_is_stopped_all_the_same(pool):
     job = under_way(pool, pool.start(spec(FOREVER), "me"))
     os.kill(pool._scheduler.processes[0].pid, signal.SIGSTOP)
@@ -219,6 +220,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         pool.close()
 
 
+@pytest.mark.slow
 def test_an_abandoned_job_is_stopped_and_keeps_what_it_learned(tmp_path):
     pool = Pool(tmp_path, replace(LIMITS, lease=3.0))
     try:
@@ -255,6 +257,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_its_runs_interrupted_and_they_go_on(tmp_path):
     total = 3000
     command = [sys.executable, "-c", SERVER, str(tmp_path), str(total)]
@@ -282,6 +285,7 @@ def test_a_killed_server_leaves_its_runs_interrupted_and_they_go_on(tmp_path):
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_saves_what_is_under_way_and_leaves_no_process(tmp_path):
     pool = Pool(tmp_path, LIMITS)
     job = under_way(pool, pool.start(spec(FOREVER), "me"))

@@ -112,6 +112,7 @@ def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on()
     assert at.selectbox(key="explore-beside").options == ["shapes-feedforward", "shapes-feedforward-wide"]
 
 
+@pytest.mark.slow
 def test_overflow_is_a_warning_and_what_was_reached_is_shown():
     at = app(task="grouping", kernel="fractional", T="20")
     assert "step 12" in at.warning[0].value and header(at)["steps"] == 11

@@ -136,6 +136,7 @@ def test_a_rung_trains_beside_the_others_on_the_same_examples_and_seed():
     assert at.button(key="rung-group norm").disabled and not at.button(key="rung-normalised output").disabled
 
 
+@pytest.mark.slow
 def test_luck_is_told_seed_by_seed_and_not_called_with_too_few(monkeypatch):
     monkeypatch.setattr(followed_runs, "IMAGES", FEW)
     at = done(started(updates="5", steps="2"))

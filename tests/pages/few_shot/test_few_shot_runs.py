@@ -70,6 +70,7 @@ def test_a_second_click_of_the_same_button_is_the_same_run():
     assert at.button(key="start").disabled
 
 
+@pytest.mark.slow
 def test_pause_resume_stop_and_restart_lose_nothing():
     at = started(updates="200")
     until(at, lambda: len(traces(at, "gradient")["feedback"][0]) > 2)

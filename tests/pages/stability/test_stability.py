@@ -23,6 +23,8 @@ from pages.ui import models, server
 SIGNATURES = {"settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"}
 SMALL = {"T": "12"}
 pytestmark = pytest.mark.xdist_group("stability")  # what one test has opened, others look at
+OFTEN = ("switched-off", "over-smoothed", "diverging")  # opened in every run; the others by -m slow
+EACH_PRESET = [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow) for key in PRESETS]
 
 
 def app(file="pages/stability/page.py", **query):
@@ -82,7 +84,7 @@ def test_every_failure_signature_has_a_preset():
     assert all(key == preset.view.lesson for key, preset in PRESETS.items())
 
 
-@pytest.mark.parametrize("key", PRESETS)
+@pytest.mark.parametrize("key", EACH_PRESET)
 def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
     preset = PRESETS[key]
     at = opened(key)
@@ -105,7 +107,7 @@ def percent(pattern, words):
     return found and float(found[1]) / 100
 
 
-@pytest.mark.parametrize("key", PRESETS)
+@pytest.mark.parametrize("key", EACH_PRESET)
 def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
     for variant in variants_of(PRESETS[key].view, models.cards()).values():
         walk = compute.walk_of(variant)
@@ -156,6 +158,7 @@ def test_table_masks_and_files_are_of_the_run_on_show(frozen):
     assert mask == ("over-smoothed" if frozen else "stands still")
 
 
+@pytest.mark.slow
 def test_drifting_and_converges_are_explained_where_both_stand():
     shown = " ".join(texts(opened("settled")))
     assert "“Drifting” above is said of another run" in shown and "clock held from t = 0" in shown
@@ -170,6 +173,7 @@ def test_drifting_and_converges_are_explained_where_both_stand():
         assert ("rifting" in " ".join(t for t in texts(at) if t.startswith("“"))) == bool(both)
 
 
+@pytest.mark.slow
 def test_the_words_of_presets_are_borne_out_by_the_numbers():
     at = opened("would-move-on")
     assert table(at)["decay only"][:2] == ("switched off", "stands still")
@@ -394,6 +398,7 @@ def test_the_figures_page_needs_no_network():
     assert page.count("Plotly.newPlot(") == 2 and 'src="http' not in page and "v=1&amp;T=12" in page
 
 
+@pytest.mark.slow
 def test_the_snippet_alone_gives_the_page_s_numbers():
     asked = {"local": "true", "kick": "true", "direction": "leading eigenvector", "focus": "decay only"}
     at = app(model="grouping-feedback", T="12", image="3", **asked)
