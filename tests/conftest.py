@@ -1,8 +1,28 @@
+"""Every test: one thread, and with workers (-n auto) what belongs together on one of them."""
+
 import pytest
 import torch
 
 # Small tensors gain nothing from more threads, and the numbers then repeat exactly.
 torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist chooses for itself
+def pytest_cmdline_main(config):
+    """Where there are workers and no --dist, the tests of a group go to the same one."""
+    if getattr(config.option, "numprocesses", None) and config.option.dist == "no":
+        config.option.dist = "loadgroup"
+
+
+@pytest.hookimpl(optionalhook=True)  # without xdist there is no such hook
+def pytest_configure_node(node):
+    node.workerinput["loadgroup"] = node.config.option.dist == "loadgroup"
+
+
+def pytest_configure(config):
+    """A worker reads the command line by itself: tell it what was chosen."""
+    if hasattr(config, "workerinput"):
+        config.option.loadgroup = config.workerinput["loadgroup"]
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist writes a test's group into its id

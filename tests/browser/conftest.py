@@ -5,15 +5,18 @@ import shutil
 
 import pytest
 from explorer import settle
-from served import FLAGS, start_app, watched
+from served import FLAGS, PATIENCE, start_app, watched
 
 
 @pytest.fixture(scope="session")
-def url():
-    server, address = start_app()
+def url(tmp_path_factory):
+    """The app's address, its training jobs in a folder of this session's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FBSEG_JOBS", str(tmp_path_factory.mktemp("jobs")))
+        server, address = start_app()
     yield address
     server.terminate()
-    server.wait(10)
+    server.wait(PATIENCE)
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +41,7 @@ def new_context(chromium):
     def new_context(width=1440, height=1100, theme="light", **options):
         viewport = {"width": width, "height": height}
         context = chromium.new_context(viewport=viewport, color_scheme=theme, **options)
-        context.set_default_timeout(60_000)  # a busy machine is no fault of the page
+        context.set_default_timeout(1000 * PATIENCE)
         made.append(context)
         return context
 

@@ -4,13 +4,13 @@ import base64
 import re
 
 import numpy as np
+from served import at_rest, eventually
 
 from fbseg_core import Switches, load
 from fbseg_core.rollout.interventions import perturb
 from fbseg_core.tasks import draw
 from pages.ui import images
 
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 LUT = np.frombuffer(images.colour_scale(), np.uint8).reshape(256, 3).astype(int)
 
 
@@ -18,8 +18,7 @@ def settle(page):
     """Wait until the run has been played, or stands still, and Python has answered everything."""
     page.wait_for_selector(".player[data-playing=false]")
     page.locator(".busy").wait_for(state="hidden")
-    page.wait_for_selector(IDLE)
-    assert page.locator("[data-testid=stException]").count() == 0
+    at_rest(page)
 
 
 def step(page):
@@ -79,6 +78,11 @@ def boxes(page, selector):
 def shows(page, panel, probs):
     """Whether a panel shows these probabilities (H, W) to within one grey level."""
     return bool(near(pixels(page, panel), probs).all())
+
+
+def shows_soon(page, panel, probs):
+    """Wait until a panel shows these probabilities: after an answer, or a change of its layer."""
+    eventually(lambda: shows(page, panel, probs))
 
 
 def near(colours, values):

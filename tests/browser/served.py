@@ -6,9 +6,31 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 90.0  # seconds: a busy machine is no fault of the page
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+T = TypeVar("T")
+
+
+def eventually(read: Callable[[], T], wanted: Callable[[T], bool] = bool, seconds: float = PATIENCE) -> T:
+    """What `read` gives once it is as wanted; what still changes is read again. Fails with the last of it."""
+    deadline = time.monotonic() + seconds
+    while not wanted(found := read()):
+        assert time.monotonic() < deadline, f"waited in vain; the last was {found!r:.500}"
+        time.sleep(0.05)
+    return found
+
+
+def at_rest(page) -> None:
+    """Wait until Python has answered; there is no traceback on the page."""
+    page.wait_for_selector(IDLE)
+    assert page.locator("[data-testid=stException]").count() == 0
+
+
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
@@ -24,14 +46,15 @@ def start_app() -> tuple[subprocess.Popen, str]:
     command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
     server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
-    for _ in range(300):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and server.poll() is None:
         try:
             urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
             return server, url
         except OSError:
             time.sleep(0.1)
     server.kill()
-    raise RuntimeError("the app did not answer within 30 seconds")
+    raise RuntimeError(f"the app did not answer within {PATIENCE:g} seconds")
 
 
 def watched(context):

@@ -13,6 +13,7 @@ from explorer import (
     settle,
     shape,
     shows,
+    shows_soon,
     step,
     summary,
 )
@@ -34,6 +35,7 @@ def test_a_link_brings_back_the_whole_screen(open_page):
     assert run_id(again) == run_id(page)
 
 
+@pytest.mark.slow
 def test_a_hostile_or_stale_link_gives_defaults_and_one_notice(open_page):
     page = open_page("?sigma=1e400&task=%3Cscript%3Ealert(1)%3C/script%3E&do=paint,mask:AAAA,t:2~kick,t:1e99")
     assert summary(page).startswith("Step 10 of 10")
@@ -43,6 +45,7 @@ def test_a_hostile_or_stale_link_gives_defaults_and_one_notice(open_page):
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_a_teacher_link_hides_what_it_says(open_page):
     hidden = ["models", "switches", "layers", "interventions", "draw", "export", "plane"]
     page = open_page(f"?task=grouping&hide={json.dumps(hidden)}")
@@ -53,6 +56,7 @@ def test_a_teacher_link_hides_what_it_says(open_page):
     assert page.locator(".sigma").is_visible() and page.get_by_text("Image seed").count() == 1
     page.get_by_role("button", name="Reset everything").click()
     page.wait_for_function("!location.search.includes('task')")
+    settle(page)
     assert "hide" in page.evaluate("location.search")  # a reset does not unhide
     hidden = ["models", "image", "noise", "switches", "numbers", "lesson"]
     page.set_viewport_size({"width": 1920, "height": 1100})
@@ -81,14 +85,14 @@ def test_back_and_forward_go_there_however_soon(open_page):
     page.go_back()  # within a second of the change
     page.wait_for_selector(f".player[data-run='{first}']")
     settle(page)
-    assert "image=1" not in page.url
-    assert shows(page, "run", shape(reference("grouping-feedback"), step(page)))
+    page.wait_for_function("!location.search.includes('image=1')")
+    shows_soon(page, "run", shape(reference("grouping-feedback"), step(page)))
     page.go_forward()
     another_run(page, first)
-    page.wait_for_timeout(500)
+    page.wait_for_function("location.search.includes('image=1')")
     settle(page)
+    shows_soon(page, "run", shape(reference("grouping-feedback", image=1), step(page)))
     assert "image=1" in page.url
-    assert shows(page, "run", shape(reference("grouping-feedback", image=1), step(page)))
 
 
 def test_frame_and_files_can_be_saved(open_page, tmp_path):

@@ -28,16 +28,16 @@ def test_playing_rests_at_the_marked_step_and_what_follows_can_still_be_seen(ope
     assert shows(page, "run", shape(result, 20)) and summary(page).startswith("Step 20 of 20")
     page.locator(".speed").select_option("4")
     page.locator(".transport .play").click()  # from the end it plays again, and rests there again
-    page.wait_for_selector(f".player[data-t='{stop}'][data-playing=false]", timeout=8000)
-    page.wait_for_timeout(600)
+    page.wait_for_selector(f".player[data-t='{stop}'][data-playing=false]")
     assert step(page) == stop and shows(page, "run", shape(result, stop))
     page.wait_for_function("!location.search.includes('&t=')")  # where it rests needs no word in the link
     go(page, stop + 1)
     page.locator(".transport .play").click()  # past the stop it plays on
-    page.wait_for_selector(".player[data-t='20'][data-playing=false]", timeout=8000)
+    page.wait_for_selector(".player[data-t='20'][data-playing=false]")
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_the_toggle_takes_a_run_at_rest_to_its_stop_and_back(open_page):
     page = open_page("?task=grouping")
     assert step(page) == 10 and page.locator(".auto").is_hidden() and page.locator(".flag").is_hidden()
@@ -52,6 +52,7 @@ def test_the_toggle_takes_a_run_at_rest_to_its_stop_and_back(open_page):
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_stopped_says_so_and_plays_to_its_end(open_page):
     page = open_page("?task=grouping&auto=true&T=3", width=390, height=844)
     assert step(page) == 3 and "not stopped within 3 steps" in page.locator(".auto").inner_text()

@@ -3,36 +3,11 @@
 import re
 
 import pytest
-from served import start_app, watched
+from served import PATIENCE, at_rest, eventually, start_app, watched
 
 pytestmark = pytest.mark.browser
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 QUICK = "v=1&updates=2000&steps=3"  # short steps, and more of them than a test waits for
 MASKS = re.compile(r"after \d+ / \d+ updates")
-
-
-class Lab:
-    """The app, with training jobs in a folder of this module's own."""
-
-    def __init__(self):
-        self.server, self.url = start_app()
-
-    def restart(self):
-        self.stop()
-        self.server, self.url = start_app()
-
-    def stop(self):
-        self.server.terminate()
-        self.server.wait(10)
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FBSEG_JOBS", str(tmp_path_factory.mktemp("jobs")))
-        lab = Lab()
-        yield lab
-        lab.stop()
 
 
 def opened(context, url, *scripts):
@@ -41,13 +16,8 @@ def opened(context, url, *scripts):
         page.add_init_script(script)
     page.goto(url)
     page.wait_for_selector(".gallery[data-id]")
-    settle(page)
+    at_rest(page)
     return page
-
-
-def settle(page):
-    page.wait_for_selector(IDLE)
-    assert page.locator("[data-testid=stException]").count() == 0
 
 
 def press(page, name):
@@ -59,13 +29,17 @@ def started(page):
     page.get_by_text(MASKS).wait_for()  # a cold server's first worker imports torch
 
 
+PROGRESS = "[data-testid=stProgress]"
+
+
 def state(page, name):
-    page.locator("[data-testid=stProgress]").first.get_by_text(name).wait_for()
+    page.locator(PROGRESS).first.get_by_text(name).wait_for()
 
 
 def updates(page):
-    words = page.locator("[data-testid=stProgress]").first.inner_text()
-    return int(re.search(r"feedback (\d+) of", words)[1])
+    """How many updates of the feedback model the progress bar tells of, once it tells of any."""
+    counted = lambda: re.search(r"feedback (\d+) of", page.locator(PROGRESS).first.inner_text())  # noqa: E731
+    return int(eventually(counted)[1])
 
 
 def overflows(page):
@@ -75,50 +49,68 @@ def overflows(page):
     )
 
 
-def test_a_run_left_is_found_again_by_its_owner_alone_outlives_the_server_and_is_opened_in_explore(
-    new_context, lab
-):
+def test_a_run_left_is_found_again_by_its_owner_alone(new_context, url):
     browser = new_context()
-    page = opened(browser, f"{lab.url}/few_shot?{QUICK}")
+    page = opened(browser, f"{url}/few_shot?{QUICK}")
     started(page)
     page.wait_for_function("location.search.includes('job=')")
     link, seen = page.url.split("/few_shot")[1], updates(page)
     page.close()
-    page = opened(browser, f"{lab.url}/few_shot")  # no run is named: the cookie knows whose it is
+    page = opened(browser, f"{url}/few_shot")  # no run is named: the cookie knows whose it is
     state(page, "Training")
     assert updates(page) >= seen
     press(page, "Pause")
     state(page, "Paused")
-    other = opened(new_context(), f"{lab.url}/few_shot{link}")
+    other = opened(new_context(), f"{url}/few_shot{link}")
     other.get_by_text("not this browser's").wait_for()
-    assert other.locator("[data-testid=stProgress]").count() == 0
-    other.close()
+    assert other.locator(PROGRESS).count() == 0
     seen = updates(page)
     press(page, "Resume")
     state(page, "Training")
-    page.close()
-    lab.restart()
-    page = opened(browser, f"{lab.url}/few_shot{link}")
-    assert page.get_by_role("link", name="Explore").count()  # a server's first visitor gets the menu too
-    state(page, "Interrupted")
-    assert updates(page) >= seen
-    press(page, "Resume")
-    state(page, "Training")
+    eventually(lambda: updates(page), lambda done: done > seen)
     press(page, "Stop")
     state(page, "Stopped")
-    press(page, "Score on 200 fresh images")
-    link = page.get_by_role("link", name="Open feedback in Explore")
-    link.wait_for(timeout=120_000)  # the score is worked out before
-    with browser.expect_page() as popup:
-        link.click()
-    explore = popup.value
-    explore.wait_for_selector(".player[data-run]")
-    settle(explore)
-    for kind in ("feedback", "feedforward"):
-        assert explore.get_by_text(re.compile(f"^{kind}, 2 examples, seed 0, trained ")).count()
-    explore.get_by_role("link", name="Few-shot lab").click()  # and by the menu to the lab, whose run is kept
-    explore.wait_for_selector(".gallery[data-id]")
     assert page.faults == []
+
+
+@pytest.mark.slow
+def test_a_run_outlives_its_server_is_scored_and_opened_in_explore(new_context, tmp_path, monkeypatch):
+    monkeypatch.setenv("FBSEG_JOBS", str(tmp_path))
+    browser = new_context()
+    server, url = start_app()
+    try:
+        page = opened(browser, f"{url}/few_shot?{QUICK}")
+        started(page)
+        page.wait_for_function("location.search.includes('job=')")
+        link, seen = page.url.split("/few_shot")[1], updates(page)
+        page.close()
+        server.terminate()
+        server.wait(PATIENCE)
+        server, url = start_app()
+        page = opened(browser, f"{url}/few_shot{link}")
+        page.get_by_role("link", name="Explore").wait_for()  # a server's first visitor gets the menu too
+        state(page, "Interrupted")
+        assert updates(page) >= seen
+        press(page, "Resume")
+        state(page, "Training")
+        press(page, "Stop")
+        state(page, "Stopped")
+        press(page, "Score on 200 fresh images")
+        way = page.get_by_role("link", name="Open feedback in Explore")
+        way.wait_for(timeout=2000 * PATIENCE)  # the score is worked out before
+        with browser.expect_page() as popup:
+            way.click()
+        explore = popup.value
+        explore.wait_for_selector(".player[data-run]")
+        at_rest(explore)
+        for kind in ("feedback", "feedforward"):
+            explore.get_by_text(re.compile(f"^{kind}, 2 examples, seed 0, trained ")).first.wait_for()
+        explore.get_by_role("link", name="Few-shot lab").click()  # by the menu to the lab: the run is kept
+        explore.wait_for_selector(".gallery[data-id]")
+        assert page.faults == []
+    finally:
+        server.terminate()
+        server.wait(PATIENCE)
 
 
 INKED = """canvas => {
@@ -129,11 +121,11 @@ INKED = """canvas => {
 }"""
 
 
-@pytest.mark.parametrize("width, theme", [(1440, "light"), (390, "dark")])
-def test_an_example_is_drawn_redrawn_and_taken_back(new_context, lab, width, theme):
-    page = opened(new_context(width, 900, theme, has_touch=width < 500), f"{lab.url}/few_shot")
+@pytest.mark.parametrize("width, theme", [(1440, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
+def test_an_example_is_drawn_redrawn_and_taken_back(new_context, url, width, theme):
+    page = opened(new_context(width, 900, theme, has_touch=width < 500), f"{url}/few_shot")
     label = page.get_by_role("img", name="Mask of example 2")
-    first = label.evaluate(INKED)
+    first = eventually(lambda: label.evaluate(INKED))
     page.get_by_role("button", name="Draw example 2 yourself").click()
     press(page, "Start from an empty image")
     assert page.get_by_role("button", name="Use this drawing").is_disabled()
@@ -146,19 +138,20 @@ def test_an_example_is_drawn_redrawn_and_taken_back(new_context, lab, width, the
         page.touchscreen.tap(*middle)
     else:
         page.mouse.click(*middle)
-    inked = paper.evaluate(INKED)
-    assert inked > 100
+    inked = eventually(lambda: paper.evaluate(INKED), lambda found: found > 100)
     press(page, "Use this drawing")
     page.get_by_text("2 · yours").wait_for()
-    assert label.evaluate(INKED) == inked != first
+    assert inked != first
+    eventually(lambda: label.evaluate(INKED), lambda found: found == inked)
     page.wait_for_function("location.search.includes('own=')")
     again = opened(page.context, page.url)
-    assert again.get_by_role("img", name="Mask of example 2").evaluate(INKED) == inked
+    mask = again.get_by_role("img", name="Mask of example 2")
+    eventually(lambda: mask.evaluate(INKED), lambda found: found == inked)
     press(page, "Redraw example 2")
     page.get_by_text("2 · redrawn").wait_for()
     press(page, "Take back example 2")
     page.get_by_text("2 · redrawn").wait_for(state="detached")
-    assert label.evaluate(INKED) == first
+    eventually(lambda: label.evaluate(INKED), lambda found: found == first)
     box = page.locator("[data-testid=stExpander]").filter(has_text="Use an image of your own")
     box.locator("summary").click()
     press(page, "Use it")
@@ -168,44 +161,50 @@ def test_an_example_is_drawn_redrawn_and_taken_back(new_context, lab, width, the
 
 # Where the charts and pictures are, and how often each was seen before: one drawn anew would start over.
 BOXES = """charts => [...charts, document.querySelector('[data-testid=stImage] img')].map(e => {
-    const { x, y, width, height } = e.getBoundingClientRect();
-    e.seen = (e.seen ?? 0) + 1;
-    return [x, y, width, height, e.seen];
+    const { x, y, width, height } = e?.getBoundingClientRect() ?? {};
+    if (e) e.seen = (e.seen ?? 0) + 1;
+    return [x, y, width, height, e?.seen];
 })"""
-
-
 FORGET = """charts => [...charts, document.querySelector('[data-testid=stImage] img')]
-    .forEach(e => delete e.seen)"""
+    .forEach(e => e && delete e.seen)"""
 
 
-def test_nothing_moves_or_is_cut_while_it_trains(new_context, lab):
-    page = opened(new_context(1440, 1100, "dark"), f"{lab.url}/few_shot?{QUICK}")
+@pytest.mark.slow
+def test_nothing_moves_or_is_cut_while_it_trains(new_context, url):
+    page = opened(new_context(1440, 1100, "dark"), f"{url}/few_shot?{QUICK}")
     rung = page.locator("[data-testid=stTable] td").filter(has_text="more updates")
     assert rung.inner_text().strip() == "+ more updates" and not rung.locator("li").count()  # no list's plus
     started(page)
     stands_still(page, 1440)
     page.emulate_media(color_scheme="light")
     page.set_viewport_size({"width": 390, "height": 1100})
-    page.wait_for_timeout(1000)  # until what is laid out anew has come to rest
     stands_still(page, 390)
     press(page, "Stop")
     state(page, "Stopped")
     assert page.faults == []
 
 
+def where(charts):
+    return [box[:4] for box in charts.evaluate_all(BOXES)]
+
+
+def laid_out(page, charts, width):
+    """Whether the boxes fit the window and stand where they stood half a second ago."""
+    before = where(charts)
+    page.wait_for_timeout(500)
+    return before == where(charts) and all(box[0] is not None and box[2] <= width for box in before)
+
+
 def stands_still(page, width):
     """For three updates on show."""
     charts = page.locator(".live svg")
+    eventually(lambda: laid_out(page, charts, width))
     charts.evaluate_all(FORGET)
     settled, seen = charts.evaluate_all(BOXES), []
     assert len(settled) == 4
     while len(seen) < 3:
         before = updates(page)
-        page.wait_for_function(
-            """n => document.querySelector('[data-testid=stProgress]').innerText
-                .match(/feedback (\\d+)/)[1] > n""",
-            arg=before,
-        )
+        eventually(lambda before=before: updates(page), lambda done, before=before: done > before)
         seen.append(charts.evaluate_all(BOXES))
     assert seen == [[[*box, 2 + i] for *box, _ in settled] for i in range(3)]
     assert all(x >= 0 and x + w <= width for x, _, w, *_ in settled) and not overflows(page)

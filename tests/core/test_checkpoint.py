@@ -193,6 +193,7 @@ def test_what_ships_loads_and_keeps_its_promises():
 
 
 @pytest.mark.parametrize("name", checkpoint.shipped())
+@pytest.mark.slow
 def test_cards_hold_what_is_measured(name):
     from fbseg_core.scores.evaluate import f1_by_step
     from fbseg_core.tasks import make_batch

@@ -38,19 +38,6 @@ def test_every_knob_has_help_and_a_default_in_range(config):
             assert all(knob.lo <= value <= knob.hi for value in values)
 
 
-@pytest.mark.parametrize("values", [None, 3, "x", [], {1: 2}])
-def test_parse_takes_objects_only(values):
-    with pytest.raises(ConfigError):
-        ModelConfig.parse(values)
-
-
-def test_configs_are_frozen_and_hashable():
-    config = ModelConfig()
-    with pytest.raises(ValueError):
-        config.width = 3
-    assert hash(config) == hash(ModelConfig()) and config == ModelConfig()
-
-
 def test_replace_validates_again():
     assert ModelConfig().replace(width=16).width == 16
     with pytest.raises(ConfigError, match="width"):
@@ -70,6 +57,18 @@ def test_replace_validates_again():
         (TrainConfig, {"steps_min": 9, "steps_max": 3}, "steps_min"),
         (TrainConfig, {"epochs": 2, "examples": 0}, "epochs"),
         (TrainConfig, {"patience": 2}, "patience"),
+        (ModelConfig, {"spectrum": ()}, "spectrum"),
+        (ModelConfig, {"spectrum": (-1.0,) * 11}, "U.V = 12"),
+        (ModelConfig, {"spectrum": (10.1,)}, "spectrum"),
+        (ModelConfig, {"spectrum": "-1"}, "spectrum"),
+        (ModelConfig, {"projection": 3}, "projection"),
+        (Switches, {"spectrum": (float("inf"),)}, "spectrum"),
+        (ShapesConfig, {"sides": ()}, "sides"),
+        (ShapesConfig, {"sides": (1,)}, "sides"),
+        (ShapesConfig, {"sides": (9,)}, "sides"),
+        (ShapesConfig, {"sides": (3, 3)}, "sides"),
+        (ShapesConfig, {"sides": (3.5,)}, "sides"),
+        (ShapesConfig, {"name": "grouping"}, "name"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(config, values, key):
@@ -84,3 +83,92 @@ def test_changed_holds_only_what_differs():
 
 def test_paper_sigma_is_the_512_px_equivalent():
     assert ShapesConfig(side=64, sigma=1.0).paper_sigma == 8.0
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_knobs_list_every_field_in_order(config):
+    assert list(knobs(config)) == list(config.model_fields) == list(config().model_dump())
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_choices_and_flags_refuse_other_values_and_name_what_is_allowed(config):
+    for knob in knobs(config).values():
+        if knob.kind not in ("choice", "bool"):
+            continue
+        for bad in ("perhaps", [1], {"a": 1}):
+            with pytest.raises(ConfigError) as refusal:
+                config(**{knob.name: bad})
+            allowed = ", ".join(map(str, knob.choices)) if knob.choices else "true or false"
+            assert f"{knob.name} = " in str(refusal.value) and allowed in str(refusal.value)
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_every_default_is_accepted_when_given(config):
+    assert config(**config().model_dump()) == config.parse(config().model_dump(mode="json")) == config()
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_bounds_themselves_are_allowed(config):
+    for knob in knobs(config).values():
+        if knob.kind not in ("int", "float") or knob.name in (
+            "radius_min",
+            "steps_min",
+            "epochs",
+            "patience",
+        ):
+            continue
+        values = [knob.lo, knob.hi]
+        if knob.name in ("radius_max", "steps_max"):  # may not fall below their partner
+            values = [knob.hi]
+        assert [getattr(config(**{knob.name: value}), knob.name) for value in values] == values
+
+
+@pytest.mark.parametrize("config", ALL)
+@pytest.mark.parametrize("values", [None, 3, "x", b"x", [], [("seed", 1)], {1: 2}, {None: 1}, object()])
+def test_only_named_settings_are_parsed(config, values):
+    with pytest.raises(ConfigError, match=config.__name__):
+        config.parse(values)
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_no_setting_can_be_assigned_or_added(config):
+    settings, before = config(), config()
+    for name in (*config.model_fields, "other"):
+        with pytest.raises(ValueError):
+            setattr(settings, name, 1)
+    assert settings == before and hash(settings) == hash(before)
+
+
+@pytest.mark.parametrize("values", [(-1,), [-1.0], [-1.0] * 12, range(-10, 2)])
+def test_spectra_of_any_sequence_are_kept_as_hashable_tuples(values):
+    config = ModelConfig(spectrum=tuple(values))
+    assert config.spectrum == tuple(map(float, values)) and isinstance(hash(config), int)
+
+
+@pytest.mark.parametrize(
+    "config, changes, key",
+    [
+        (ModelConfig(spectrum=(-1.0,) * 12), {"u": 9}, "spectrum"),
+        (TrainConfig(), {"steps_min": 6}, "steps_min"),
+        (TrainConfig(examples=2, epochs=3), {"examples": 0}, "epochs"),
+        (TrainConfig(eval_every=5, patience=1), {"eval_every": 0}, "patience"),
+        (ShapesConfig(), {"radius_max": 0.05}, "radius_min"),
+        (Switches(), {"tauu": 2}, "tauu"),
+    ],
+)
+def test_replacing_one_of_two_related_knobs_is_checked_against_the_other(config, changes, key):
+    with pytest.raises(ConfigError, match=key):
+        config.replace(**changes)
+
+
+@pytest.mark.parametrize(
+    "examples, batch, epochs, total", [(10, 1, 10, 100), (10, 4, 2, 6), (3, 8, 5, 5), (3, 8, 0, 600)]
+)
+def test_total_rounds_the_last_batch_of_a_pass_up(examples, batch, epochs, total):
+    assert TrainConfig(examples=examples, batch=batch, epochs=epochs).total == total
+
+
+def test_long_input_is_cut_and_stays_on_one_line():
+    with pytest.raises(ConfigError) as refusal:
+        ModelConfig(kind="feed\nback" * 1000)
+    assert len(str(refusal.value)) < 200 and "\n" not in str(refusal.value)

@@ -1,0 +1,184 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from fbseg_core import ConfigError
+from fbseg_core.__main__ import main
+from fbseg_core.config import FewShotConfig, ShapesConfig
+from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.harness import run
+from fbseg_core.experiments.ladder import RUNGS, rung_of, summary
+from fbseg_core.experiments.records import RESULTS, Row, digest, path_of, read
+from fbseg_core.experiments.rounding import fingerprint
+
+pytestmark = pytest.mark.xdist_group("experiments")  # what one has measured, others are held against
+
+
+def finish(name, folder, **options):
+    for _ in run(EXPERIMENTS[name], "tiny", folder=folder, **options):
+        pass
+    return read(path_of(name, "tiny", folder))
+
+
+def numbers(rows):
+    return [(row.digest, row.result) for row in rows]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where `serial` was measured; to be read only."""
+    return tmp_path_factory.mktemp("serial")
+
+
+@pytest.fixture(scope="module")
+def serial(folder):
+    return finish("fewshot", folder, command="as told")
+
+
+def test_a_grid_is_measured_whole_and_says_what_made_it(serial):
+    head, rows = serial
+    cells = EXPERIMENTS["fewshot"].cells("tiny")
+    assert [row.settings for row in rows] == cells
+    assert head["command"] == "as told" and head["versions"]["torch"].startswith("2.")
+    assert all(0 <= row.result["f1"] <= 1 and row.seconds > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_two_processes_measure_the_same(serial, tmp_path):
+    assert numbers(finish("fewshot", tmp_path, jobs=2)[1]) == numbers(serial[1])
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_of_two_workers_measures_the_same(serial, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        _, rows = finish("fewshot", tmp_path, backend="dask", address=cluster.scheduler_address)
+    assert numbers(rows) == numbers(serial[1])
+
+
+def test_a_stopped_grid_goes_on_where_it_was_and_a_torn_line_is_measured_again(serial, tmp_path):
+    path = path_of("fewshot", "tiny", tmp_path)
+    grid = run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path)
+    while next(grid)[0] < 3:
+        pass
+    grid.close()
+    kept = len(read(path)[1])
+    assert kept >= 3
+    with path.open("a") as file:
+        file.write('{"settings": {"protocol"')  # the power went out
+    progress = list(run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path))
+    assert progress[0] == (kept, len(serial[1])) and progress[-1] == (len(serial[1]),) * 2
+    assert numbers(read(path)[1]) == numbers(serial[1])
+
+
+def test_a_finished_grid_is_not_measured_again(serial, folder, tmp_path):
+    before = path_of("fewshot", "tiny", folder).read_bytes()
+    path_of("fewshot", "tiny", tmp_path).write_bytes(before)
+    fail = dataclasses.replace(EXPERIMENTS["fewshot"], measure=lambda settings: 1 / 0)
+    assert list(run(fail, "tiny", folder=tmp_path)) == [(len(serial[1]),) * 2]
+    assert path_of("fewshot", "tiny", tmp_path).read_bytes().splitlines()[1:] == before.splitlines()[1:]
+
+
+def test_a_cell_is_known_by_its_settings():
+    assert digest("a", {"x": 1, "y": 2}) == digest("a", {"y": 2, "x": 1})
+    assert len({digest("a", {"x": 1}), digest("a", {"x": 2}), digest("b", {"x": 1})}) == 3
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("profile", ["tiny", "quick", "full"])
+def test_every_grid_has_distinct_cells_of_plain_values(name, profile):
+    cells = EXPERIMENTS[name].cells(profile)
+    assert json.loads(json.dumps(cells)) == cells
+    assert len({digest(name, cell) for cell in cells}) == len(cells)
+    if profile == "full":
+        assert len({cell["seed"] for cell in cells}) >= 8
+
+
+def test_each_rung_adds_one_thing():
+    setup, task = FewShotConfig(examples=2, protocol="paper"), ShapesConfig()
+    models = {rung: rung_of(task, setup, rung)[1] for rung in RUNGS}
+    assert models["feedforward"].model.norm == "batch" and not models["feedforward"].model.delta_norm
+    assert models["+ more updates"].train.total == 5 * models["feedforward"].train.total
+    assert models["+ more updates"].model == models["feedforward"].model
+    assert models["+ normalised output"].model == models["feedforward"].model.replace(delta_norm=True)
+    assert models["+ group norm"].model == models["+ normalised output"].model.replace(norm="group")
+    assert models["loop cut"].model == models["feedback"].model.replace(kind="loop_cut")
+    assert models["loop cut"].train == models["feedback"].train
+
+
+@pytest.mark.parametrize("text", ["", "nonsense\n{}\n", "[1]\n[2]\n", '{"experiment": "x"}\n{"a": 1}\n'])
+def test_a_file_that_is_no_result_is_refused_in_one_sentence(text, tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r"x\.jsonl"):
+        read(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read(tmp_path / "none.jsonl")
+
+
+def test_the_command_line_runs_one_and_refuses_others(tmp_path, capsys):
+    assert main(["experiment", "limit", "--profile", "tiny", "--folder", str(tmp_path)]) == 0
+    assert "4 cells" in capsys.readouterr().out
+    assert main(["experiment", "nothing"]) == 2
+    assert "fewshot" in capsys.readouterr().err
+    assert main(["experiment", "ladder", "--address", "tcp://x", "--folder", str(tmp_path / "b")]) == 2
+
+
+SHIPPED = sorted(RESULTS.glob("*.jsonl"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_results_are_whole(path):
+    head, rows = read(path)
+    assert [row.settings for row in rows] == EXPERIMENTS[head["experiment"]].cells(head["profile"])
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.slow
+def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
+    head, rows = read(path)
+    experiment = EXPERIMENTS[head["experiment"]]
+    if not experiment.exact:
+        pytest.skip("it measures times")
+    if head["versions"].get("rounding") != fingerprint():
+        pytest.skip("measured on a machine that rounds otherwise")
+    cheapest = sorted(rows, key=lambda row: row.seconds)[:3]
+    for row in [row for row in cheapest if row.seconds < 10] or cheapest[:1]:
+        assert experiment.measure(row.settings) == row.result
+
+
+def test_a_ladder_is_summed_up_over_seeds_and_paired_by_them():
+    def row(rung, seed, f1, batch=None):
+        settings = {"examples": 2, "rung": rung, "seed": seed}
+        return Row(settings, {"f1": f1, "f1_batch": batch, "chance": 0.07}, 1.0, "")
+
+    rows = [
+        row(rung, seed, 0.5 + seed / 100 + 0.1 * i)
+        for seed in range(7, -1, -1)
+        for i, rung in enumerate(RUNGS)
+    ]
+    found = summary(rows, 2)
+    assert [rung.name for rung in found] == list(RUNGS)
+    assert found[0].f1.mean == pytest.approx(0.535) and found[0].f1.low < 0.535 < found[0].f1.high
+    assert found[0].from_feedback.mean == pytest.approx(-0.5)
+    assert found[0].from_feedback.high == pytest.approx(-0.5)  # paired: the seeds' spread drops out
+    assert not found[-1].from_feedback.called and found[0].batch is None
+
+
+def test_the_shipped_ladder_says_what_the_page_says():
+    rungs = summary(read(path_of("ladder", "full"))[1], 2)
+    plain, cut, feedback = rungs[0], rungs[-2], rungs[-1]
+    assert plain.from_feedback.high < 0 and plain.batch > plain.f1.mean + 0.2
+    assert rungs[1].from_feedback.high >= 0 and not cut.from_feedback.called
+    assert feedback.f1.k == 8
+
+
+def test_the_readme_names_every_verdict_that_ships():
+    text = (Path(__file__).resolve().parents[3] / "README.md").read_text()
+    for name, experiment in EXPERIMENTS.items():
+        path = path_of(name, "full")
+        if path.exists():
+            verdict = experiment.conclude(read(path)[1]).verdict
+            assert f"| {experiment.title} | {verdict} | `{name}` |" in text

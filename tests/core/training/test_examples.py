@@ -1,0 +1,45 @@
+"""What training reads: every example once a pass, under fresh noise and all symmetries, at every length."""
+
+import pytest
+import torch
+
+from fbseg_core.config import ShapesConfig, TrainConfig
+from fbseg_core.training.examples import Examples
+
+TASK = ShapesConfig(side=16, sigma=0.2)
+
+
+@pytest.mark.parametrize("examples, batch", [(5, 1), (7, 3), (4, 4), (3, 8)])
+def test_each_pass_reads_every_example_once_in_an_order_of_its_own(examples, batch):
+    train = TrainConfig(examples=examples, batch=batch, epochs=6)
+    reader, per_pass = Examples(TASK, train), -(-examples // batch)
+    assert train.total == 6 * per_pass
+    orders = [
+        torch.cat([reader._rows(k) for k in range(p * per_pass, (p + 1) * per_pass)]).tolist()
+        for p in range(6)
+    ]
+    assert all(sorted(order) == list(range(examples)) for order in orders)
+    assert len({tuple(order) for order in orders}) > 1
+
+
+def test_trajectory_lengths_cover_their_whole_range():
+    reader = Examples(TASK, TrainConfig(batch=1, steps_min=2, steps_max=5))
+    assert {reader.batch(update)[1] for update in range(60)} == {2, 3, 4, 5}
+
+
+def test_all_eight_symmetries_are_drawn():
+    task = TASK.replace(sigma=0.0, normalise="none", radius_min=0.3, radius_max=0.3)
+    reader = Examples(task, TrainConfig(examples=1, batch=1, flips=True, seed=5))
+    batches = [reader.batch(k)[0] for k in range(80)]
+    assert all(torch.equal(batch.x[:, 0], batch.labels.float()) for batch in batches)
+    seen = {tuple(batch.labels.flatten().tolist()) for batch in batches}
+    first = reader.fixed.labels[0]
+    turned = [first.rot90(k, (0, 1)) for k in range(4)]
+    turned += [image.flip(-1) for image in turned]
+    assert seen == {tuple(image.flatten().tolist()) for image in turned}
+
+
+def test_noise_is_fresh_each_time():
+    noisy = Examples(TASK, TrainConfig(examples=1, batch=1, updates=9))
+    assert not torch.equal(noisy.batch(0)[0].x, noisy.batch(1)[0].x)
+    assert torch.equal(noisy.batch(0)[0].labels, noisy.batch(1)[0].labels)

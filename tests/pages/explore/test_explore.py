@@ -1,0 +1,316 @@
+import contextlib
+import io
+import json
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from driven import ROOT, app, sound
+from streamlit.testing.v1 import AppTest
+
+from fbseg_core import ConfigError, checkpoint
+from fbseg_core.experiments.halting import saved
+from fbseg_core.experiments.records import path_of, read
+from fbseg_core.rollout.halting import AUTO
+from fbseg_core.settings import knobs
+from pages.explore import computed
+from pages.explore.run import scene_of
+from pages.explore.state import ExploreState
+from pages.ui import models
+
+
+def header(at):
+    """The header of what was sent to the player, read as a browser would: without NaN and Infinity."""
+    raw = at.get("bidi_component")[0].proto.bytes
+    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]], parse_constant=pytest.fail)
+
+
+def size(at):
+    return len(at.get("bidi_component")[0].proto.bytes)
+
+
+def f1(at, which="run"):
+    return header(at)["curves"][which]["f1"]
+
+
+def link(at):
+    return {key: value[0] if isinstance(value, list) else value for key, value in at.query_params.items()}
+
+
+def test_first_load_has_a_run_with_no_click_in_at_most_700_kB():
+    at = app()
+    assert header(at)["steps"] == 10 and f1(at)[-1] > 0.9 and f1(at, "beside")[-1] > 0.9
+    assert size(at) <= 700_000
+    assert any("200 fresh images" in caption.value for caption in at.caption)
+    assert link(at) == {}
+
+
+def test_the_page_works_alone():
+    assert header(app("pages/explore/page.py"))["id"] == header(app())["id"]
+
+
+@pytest.mark.parametrize("task", ["shapes", "grouping"])
+def test_every_switch_changes_the_run_says_so_and_is_in_the_link(task):
+    at = app(task=task)
+    before = header(at)["run"]
+    for key, off in (("loop", False), ("softmax", False), ("decay", False), ("frozen", True)):
+        at.toggle(key=f"explore-{key}").set_value(off).run()
+        sound(at)
+        assert header(at)["run"] != before
+        assert any("inference" in info.value for info in at.info)
+        assert link(at)["clock" if key == "frozen" else key] in ("false", "0")
+        at.toggle(key=f"explore-{key}").set_value(not off).run()
+        assert header(at)["run"] == before and not at.info
+    for key, value in (("tau", 1.0), ("eigenvalue", 0.5), ("T", 7)):
+        default = at.slider(key=f"explore-{key}").value
+        at.slider(key=f"explore-{key}").set_value(value).run()
+        sound(at)
+        assert header(at)["run"] != before and key in link(at)
+        at.slider(key=f"explore-{key}").set_value(default).run()
+        assert header(at)["run"] == before and key not in link(at)
+
+
+def test_new_noise_and_new_image_draw_again_and_sliders_follow_their_knobs():
+    at = app()
+    seen = {header(at)["run"]}
+    for key in ("next-image", "next-noise"):
+        at.button(key=key).click().run()
+        sound(at)
+        seen.add(header(at)["run"])
+    assert len(seen) == 3
+    slider, knob = at.slider(key="explore-tau"), knobs(ExploreState)["tau"]
+    assert (slider.min, slider.max, slider.proto.help) == (knob.lo, knob.hi, knob.help)
+
+
+def test_a_new_image_takes_off_the_drawing():
+    at = app(lesson="unlearned-size")
+    assert header(at)["drawn"]
+    at.button(key="next-image").click().run()
+    assert not header(at)["drawn"] and header(at)["cue"] is None
+
+
+def test_cut_loop_can_be_set_beside_feedback():
+    at = app(task="grouping")
+    at.selectbox(key="explore-beside").set_value("grouping-loop-cut").run()
+    sound(at)
+    assert header(at)["names"] == ["feedback", "loop cut"] and len(set(f1(at, "beside"))) > 2
+
+
+def test_another_task_starts_from_its_own_defaults():
+    at = app(lesson="no-decay", layer="error")
+    at.selectbox(key="explore-task").set_value("grouping").run()
+    sound(at)
+    assert link(at) == {"v": "1", "task": "grouping"}
+
+
+def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on():
+    at = app()
+    assert "shapes-no-softmax" in checkpoint.shipped()
+    assert at.selectbox(key="explore-model").options == ["shapes-feedback"]
+    assert at.selectbox(key="explore-beside").options == ["shapes-feedforward", "shapes-feedforward-wide"]
+
+
+@pytest.mark.slow
+def test_overflow_is_a_warning_and_what_was_reached_is_shown():
+    at = app(task="grouping", kernel="fractional", T="20")
+    assert "step 12" in at.warning[0].value and header(at)["steps"] == 11
+    at = app(eigenvalue="2", T="60", tau="0.1", draws="true", points="regions")
+    assert [w.value[:23] for w in at.warning] == ["The run ended early: th"] and header(at)["steps"] < 6
+    at.toggle(key="explore-frozen").set_value(True).run()
+    at.slider(key="explore-clock").set_value(60).run()
+    sound(at)
+    assert "step 1." in at.warning[0].value and header(at)["steps"] == 0
+
+
+def test_an_intervention_that_cannot_act_is_a_warning():
+    at = app(task="grouping", do="paint,t:0,mask:eJxjYBgFgwEAAAOAAAE")
+    assert len(at.warning) == 1
+    at = app(task="grouping", decay="false", do="kick,t:3,size:2.0")
+    assert header(at)["curves"]["ghost"]["f1"][:3] == f1(at)[:3] != f1(at)[3:6]
+
+
+@pytest.mark.parametrize("what", ["u", "v", "logits"])
+@pytest.mark.parametrize("points", ["image", "regions"])
+def test_other_parts_of_the_state_have_their_own_plane(what, points):
+    plane = header(app(plane=what, points=points))["plane"]
+    assert plane["what"] == what and 0 < sum(plane["explained"]) <= 1 + 1e-9
+    assert len(plane["run"]) == (2 if points == "regions" else 1) and len(plane["run"][0]) == 11
+    assert (plane["beside"] is not None) == (what == "logits")
+
+
+def test_sixteen_draws_bring_a_cloud_and_bands():
+    sent = header(app(task="grouping", draws="true"))
+    assert np.array(sent["plane"]["cloud"]).shape == (1, 16, 11, 2)
+    low, high = np.array(sent["bands"]["f1"][1]), np.array(sent["bands"]["f1"][2])
+    assert (low <= np.array(sent["curves"]["run"]["f1"]) + 1e-4).all()  # the run itself is the first draw
+    assert (high >= np.array(sent["curves"]["run"]["f1"]) - 1e-4).all()
+    spread, contraction = sent["bands"]["spread"], sent["bands"]["contraction"]
+    assert contraction[5] == pytest.approx(spread[5] / spread[4], rel=1e-3)
+
+
+def test_a_link_opens_its_task_seed_and_switches():
+    at = app(task="grouping", image="7", loop="false", T="5")
+    assert at.slider(key="explore-image").value == 7
+    assert not at.toggle(key="explore-loop").value
+    assert header(at)["steps"] == 5
+
+
+KEYS = ["task", "T", "image", "loop", "do", "cue", "drawing", "hide", "layer"]
+BAD = ["-1", "1e99", "1e400", "inf", "nan", "<script>", "x" * 5000, "🔥", "null", "[]"]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_hostile_link_is_refused_or_says_a_default(key, bad):
+    try:
+        view = ExploreState.from_link({key: bad}, {})
+        scene_of(view, models.cards())
+    except ConfigError as error:
+        assert "\n" not in str(error)
+    else:
+        assert view == ExploreState() and (key, bad) in {("T", "null"), ("cue", "null"), ("hide", "[]")}
+
+
+@pytest.fixture(scope="module")
+def default_run():
+    return header(app())["run"]
+
+
+@pytest.mark.parametrize("key, bad", zip(KEYS, BAD))
+def test_hostile_links_give_defaults_and_one_notice(key, bad, default_run):
+    at = app(**{key: bad})
+    assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
+    assert header(at)["run"] == default_run
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"t": "nan"}, {"v": "99", "task": "grouping"}, {"shapes-sigma": "1"}, {"do": "boom"},
+        {"drawing": "A" * 9000}, {"drawing": "AAAA"}, {"cue": "[99999,1]", "task": "grouping"},
+        {"hide": '["x"]'}, {"lesson": "none"}, {"model": "../../etc/passwd"}, {"image": "9" * 3000},
+    ],
+)  # fmt: skip
+def test_a_stale_link_gives_defaults_and_one_notice(bad, default_run):
+    at = app(**bad)
+    assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
+    assert header(at)["run"] == default_run
+
+
+def test_reset_brings_the_defaults_back_but_a_teacher_s_choice_stays():
+    at = app(task="grouping", decay="false", hide='["numbers"]')
+    next(b for b in at.button if b.label == "Reset everything").click().run()
+    sound(at)
+    assert link(at) == {"v": "1", "hide": '["numbers"]'}
+    assert [e.label for e in at.expander] == ["Take it along: files, code, links"]
+
+
+def test_a_sidebar_with_nothing_of_use_is_not_shown_and_the_way_back_stays():
+    parts = ["models", "image", "noise", "switches", "numbers"]
+    assert len(app(hide=json.dumps(parts[:-1])).sidebar) > 1
+    at = app(hide=json.dumps(parts), task="grouping", image="2", cue="[0,0]")
+    assert len(at.sidebar) == 0
+    assert header(at)["cueNote"].startswith("The cue stands on background")
+    next(b for b in at.button if b.label == "Reset everything").click().run()
+    assert set(link(sound(at))) == {"v", "hide"}
+
+
+def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
+    from pages.ui import models
+
+    models.cards.clear()
+    monkeypatch.setattr(checkpoint, "FOLDER", tmp_path)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    models.cards.clear()
+    assert not at.exception
+    assert "checkpoints/README.md" in " ".join(e.value for e in [*at.error, *at.warning])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"lesson": "swap"},
+        {"lesson": "erase", "decay": "false", "tau": "3"},
+        {"lesson": "unlearned-size", "noise": "4"},
+        {"lesson": "two-cues", "sigma": "0.3", "clock": "2"},
+        {"task": "grouping", "auto": "true"},
+    ],
+)
+def test_the_snippet_repeats_the_run(query):
+    at = app(**query)
+    code = at.code[0].value
+    if query:
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(code, "snippet", "exec"), {})
+        printed = printed.getvalue()
+    else:  # and one on its own, as it would be pasted
+        printed = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+        ).stdout
+    assert json.loads(printed.split("…:")[1]) == pytest.approx(f1(at), abs=6e-4)
+
+
+@pytest.mark.parametrize("task", ["shapes", "grouping"])
+def test_stop_by_itself_marks_the_step_of_the_rule_and_changes_nothing_else(task):
+    at = app(task=task)
+    before = header(at)
+    toggle = at.toggle(key="explore-auto")
+    assert not toggle.value and before["auto"] is None
+    result = path_of("halting", "full")
+    assert saved(read(result)[1], AUTO.name) in toggle.help  # what was measured of it
+    toggle.set_value(True).run()
+    sound(at)
+    after = header(at)
+    updates = after["curves"]["run"]["update"]
+    first = next(t for t, update in enumerate(updates) if update is not None and update < AUTO.value)
+    assert after["auto"] == {"stop": first, "why": AUTO.reason} and 1 < first < after["steps"]
+    assert after["run"] == before["run"] and after["curves"] == before["curves"]
+    assert link(at)["auto"] == "true" and not at.info
+    assert "RULES" in at.code[0].value
+    at.toggle(key="explore-auto").set_value(False).run()
+    assert header(at)["auto"] is None and "auto" not in link(at) and "RULES" not in at.code[0].value
+
+
+def test_a_run_too_short_for_the_rule_is_not_stopped():
+    assert header(app(task="grouping", auto="true", T="2"))["auto"]["stop"] is None
+    assert header(app(task="grouping", auto="true", decay="false"))["auto"]["stop"] is None
+
+
+def test_the_teacher_link_is_made_from_what_is_chosen():
+    at = app(task="grouping")
+    at.multiselect(key="teacher").set_value(["plane", "noise"]).run()
+    sound(at)
+    assert "hide=%5B%22plane%22%2C%22noise%22%5D" in at.code[2].value and "task=grouping" in at.code[2].value
+
+
+def cells(at):
+    """The table of costs: the name of a number -> that of the model, and of the one beside it."""
+    rows = next(table.value for table in at.table if "weights" in table.value.iloc[:, 0].tolist())
+    return {row[0]: row[1:] for row in rows.values.tolist()}
+
+
+def test_a_feedforward_model_is_counted_as_one_pass_and_a_run_as_all_its_steps():
+    found = cells(app(T="20"))
+    assert found["the network is run"] == ["in each of 20 steps", "in one pass"]
+    step, one_pass = (float(text.split(" M ")[0]) for text in found["multiply-adds each time"])
+    run, whole = (float(text.split(" M")[0]) for text in found["multiply-adds of a run"])
+    assert one_pass > 10 and whole == pytest.approx(one_pass, rel=0.02) and run > 19 * step
+    assert cells(app(loop="false"))["the network is run"] == ["in one pass"] * 2
+
+
+def test_a_disturbed_timing_is_told_by_its_spread_and_taken_again_when_asked(monkeypatch):
+    takes = iter([(900.0, 10.0, 20.0)] * 2 + [(10.0, 10.0, 11.0)] * 2)
+    monkeypatch.setattr(computed.cost, "timings", lambda *_: computed.cost.Timings(next(takes)))
+    computed.timings.clear()
+    try:
+        at = app()
+        assert cells(at)["milliseconds, median"] == ["20.0 a step", "20.0 a pass"]
+        assert cells(at)["shortest to longest"] == ["10.0 to 900.0, 3 timings"] * 2
+        assert cells(sound(at.run()))["milliseconds, median"][0] == "20.0 a step"  # kept until then
+        at.button(key="time-again").click()
+        assert cells(sound(at.run()))["shortest to longest"] == ["10.0 to 11.0, 3 timings"] * 2
+    finally:
+        computed.timings.clear()
