@@ -123,7 +123,7 @@ class Eval:
     sigma: float | None = None
     """Noise per pixel; the checkpoint's own if not given."""
     side: int | None = None
-    """Image side in px; the checkpoint's own if not given."""
+    """Image side in px, of a task that has one; the checkpoint's own if not given."""
     threads: int = 2
     """CPU threads."""
     curve: bool = False
@@ -213,7 +213,7 @@ def measure(
 ) -> Score:
     """Score a model at t = 0 … 3T (0 and 1 for a feedforward one) on `images` fresh images."""
     steps = 3 * model.steps if model.traits.takes_steps else 1
-    return evaluate(model, make_batch(task, images, seed), steps, switches or Switches())
+    return evaluate(model, make_batch(task, images, seed, "test"), steps, switches or Switches())
 
 
 def report(name: str, model: Model, score: Score, task: TaskConfig | None = None) -> None:
@@ -221,8 +221,13 @@ def report(name: str, model: Model, score: Score, task: TaskConfig | None = None
     last = len(score.f1) - 1
     at = [1] if last == 1 else [1, last // 3, last]
     values = "  ".join(f"t={t}: {score.f1[t]:.3f} [{score.low[t]:.3f}, {score.high[t]:.3f}]" for t in at)
-    noise = f", sigma {task.sigma:g} (paper sigma {task.paper_sigma:.3g}), {task.side} px" if task else ""
+    noise = f", sigma {task.sigma:g} (paper sigma {task.paper_sigma:.3g}), {_px(task)}" if task else ""
     print(f"{name}: pooled F1 {values}  chance {score.chance:.3f}  ({score.images} images{noise})")
+
+
+def _px(task: TaskConfig) -> str:
+    height, width = task.size
+    return f"{height} px" if height == width else f"{height} × {width} px"
 
 
 def describe(protocol: str, train: TrainConfig) -> str:

@@ -83,7 +83,7 @@ class ModelConfig(Config):
     in_channels: int = knob(
         3, "Channels C that an image must have; in training, those of the task.", lo=1, hi=16
     )
-    classes: int = knob(2, "How many classes K a pixel may be of, background included.", lo=2, hi=16)
+    classes: int = knob(2, "How many classes K a pixel may be of, background included.", lo=2, hi=32)
     width: int = knob(8, "Channels of the first level of the U-Net.", lo=1, hi=128)
     depth: int = knob(3, "Times the U-Net halves the image.", lo=0, hi=4)
     norm: Literal["group", "batch", "none"] = knob(

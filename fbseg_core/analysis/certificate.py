@@ -92,36 +92,13 @@ def certify(model: Model, size: tuple[int, int], switches: Switches = AS_BUILT) 
 
     Raises ConfigError where the switches' spectrum does not fit the model.
     """
-    config = model.config
-    epsilon = torch.finfo(model.head.weight.dtype).eps
     if not model.traits.takes_steps:
-        return _withdrawn("A feedforward model takes one step: there is no sequence that could converge.")
-    decay = model.decay(switches)
-    if decay == "none":
-        return _withdrawn("The decay is off, so nothing makes the steps smaller.")
-    if decay != "exponential":
-        return _withdrawn(f"The decay is {decay!r}, and the proof is for the exponential one.")
-    if switches.clock is not None:
-        return _withdrawn(f"The clock is frozen at {switches.clock}, so the gain no longer falls.")
-    if not config.delta_norm:
-        return _withdrawn("δ is not normalised (E3), so nothing bounds the size of a step.")
-    largest = float(model.eigenvalues(switches).max())
-    tau = switches.tau or config.tau
-    if largest >= 0:
-        return _withdrawn(f"A has the eigenvalue {largest:g} ≥ 0: along it the gain does not fall.")
-    gamma, beta = model.norm_delta.weight.double(), model.norm_delta.bias.double()
-    radius = math.sqrt(size[0] * size[1] * float((gamma.square() + beta.square()).sum()))
-    q = math.exp(largest / tau)
-    if q == 1:
-        return _withdrawn(f"q = e^({largest:g}/{tau:g}) is 1 to the last digit: the gain does not fall.")
-    met = f"The decay is on, δ is normalised (E3), and q = e^({largest:g}/{tau:g}) = {q:.4g} < 1."
-    if (switches.kernel or config.kernel) == "fractional":
-        radius /= math.gamma(config.alpha)
-        met += f" The fractional kernel is at most 1/Γ({config.alpha:g}) and has no value past step "
-        met += f"{config.steps}: the bound ends there, and there is no h(∞)."
-        return Certificate(True, met, radius, q, config.steps + 1, epsilon)
-    return Certificate(True, met, radius, q, None, epsilon)
-
-
-def _withdrawn(reason: str) -> Certificate:
-    return Certificate(False, reason)
+        return Certificate(
+            False, "A feedforward model takes one step: there is no sequence that could converge."
+        )
+    step = model.step_bound(switches)
+    if math.isnan(step.q):
+        return Certificate(False, step.reason)
+    radius = math.sqrt(size[0] * size[1]) * step.scale
+    horizon = None if step.last is None else step.last + 1
+    return Certificate(True, step.reason, radius, step.q, horizon, torch.finfo(model.dtype).eps)

@@ -59,7 +59,7 @@ def ensemble(
             move = torch.zeros(len(flat)) if before is None else (flat - before).norm(dim=1)
             values = None
             if plane is not None:
-                part = {"u": state.h[:, : model.config.u], "v": state.h[:, model.config.u :]}
+                part = {"u": state.h[:, : model.config.u], "v": state.h[:, model.feedback_channels]}
                 values = plane.place(part.get(plane.what, logits if plane.what == "logits" else state.h))
             yield EnsembleStep(
                 t=state.t,

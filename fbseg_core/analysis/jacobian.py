@@ -1,8 +1,9 @@
 """Local stability: eigenvalues of the frozen-clock Jacobian, and growth of a tangent along a run.
 
-Both by Jacobian-vector products; no matrix is formed. ∂h(t+1)/∂h(t) = I + G ∂δ/∂v, since F reads h through
-v alone. So each of the U·H·W directions in u has eigenvalue 1 exactly (a kick to u is kept for ever, not
-undone), and all others are those of the map's v block, v ↦ v(t+1), which is what is iterated here.
+Both by Jacobian-vector products; no matrix is formed. ∂h(t+1)/∂h(t) = I + G ∂δ/∂v, since a step's change
+depends on h through v alone, the channels that are fed back. So each of the U·H·W directions in u has
+eigenvalue 1 exactly (a kick to u is kept for ever, not undone), and all others are those of the map's v
+block, v ↦ v(t+1), which is what is iterated here. Of a model that feeds back all of h, v is all of it.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class Spectrum:
 
     @property
     def radius(self) -> float:
-        """The largest |λ|, at least 1: u's neutral directions are always there."""
-        return float(np.abs(self.eigenvalues).max(initial=1.0))
+        """The largest |λ|, at least 1 where u's neutral directions are."""
+        return float(np.abs(self.eigenvalues).max(initial=1.0 if self.neutral else 0.0))
 
     @property
     def converged(self) -> bool:
@@ -117,43 +118,48 @@ def leading_eigenvalues(
     for a feedforward model or more than one image.
     """
     h, held = _one_image(model, x, state), switches.replace(clock=state.t if clock is None else clock)
-    u = model.config.u
-    shape = h[:, u:].shape
-    n, neutral = shape.numel(), h[:, :u].numel()
+    fed = model.feedback_channels
+    shape = h[:, fed].shape
+    is_fed = np.zeros(h.shape[1:], bool)  # of each number of h, whether it is one of v
+    is_fed[fed] = True
+    is_fed = is_fed.ravel()
+    n = shape.numel()
+    neutral = h.numel() - n
     done, direction = 0, torch.zeros_like(h[0])
     if not model.has_loop(held):  # J = I
         return Spectrum(np.ones(k, complex), np.zeros(k), direction, neutral, 0)
     prepared = model.prepare(x, held)
 
     def onward(v: Tensor) -> Tensor:
-        whole = torch.cat([h[:, :u], v], 1)
+        whole = torch.cat([h[:, : fed.start], v, h[:, fed.stop :]], 1)
         return model.step(x, whole, state.t, switches=held, prepared=prepared).h_next
 
     def push(flat: np.ndarray) -> np.ndarray:
-        """J (0, w), (U+V, H·W…) flat, for a change w of v, (V·H·W,)."""
+        """J (0, w), ((U+V)·H·W,), for a change w of v, (V·H·W,)."""
         nonlocal done
         if report is not None and not report(done):
             raise _Stop
         done += 1
         tangent = torch.from_numpy(np.ascontiguousarray(flat.ravel())).to(h).view(shape)
-        return jvp(onward, (h[:, u:],), (tangent,))[1].double().cpu().numpy().ravel()
+        return jvp(onward, (h[:, fed],), (tangent,))[1].double().cpu().numpy().ravel()
 
     def push_complex(w: np.ndarray) -> np.ndarray:
         return push(w.real) + 1j * push(w.imag) if w.imag.any() else push(w.real).astype(complex)
 
     try:
-        values, vectors, stopped = _solve(lambda w: push(w)[neutral:], n, k, seed, tolerance, most)
+        values, vectors, stopped = _solve(lambda w: push(w)[is_fed], n, k, seed, tolerance, most)
         residuals = np.zeros(len(values))
         for i, (value, w) in enumerate(zip(values, vectors.T)):
             if i and value.imag and np.isclose(value, values[i - 1].conj()):
                 residuals[i] = residuals[i - 1]  # of a pair the one is right where the other is
                 continue
             moved = push_complex(w)
-            residuals[i] = np.linalg.norm(moved[neutral:] - value * w) / max(abs(value), 1e-300)
+            residuals[i] = np.linalg.norm(moved[is_fed] - value * w) / max(abs(value), 1e-300)
             if i == 0:
                 # (a, w) is an eigenvector of J if a + ∂u/∂v w = λa; near λ = 1 w only sets off a drift
-                a = moved[:neutral] / (value - 1 if abs(value - 1) > 1e-6 else 1.0)
-                whole = np.concatenate([a, w]).real
+                whole = moved / (value - 1 if abs(value - 1) > 1e-6 else 1.0)
+                whole[is_fed] = w
+                whole = whole.real
                 direction = torch.from_numpy(whole / np.linalg.norm(whole)).to(h).view_as(h[0])
     except _Stop:
         none = np.empty(0)
@@ -186,8 +192,9 @@ def lyapunov(
     if len(run) < 2:
         raise ConfigError(f"steps: a growth rate needs 2 steps, and there are {len(run)}.")
     tangents = torch.zeros(2, *h.shape, dtype=h.dtype)
-    noise = torch.randn(2, *h[:, model.config.u :].shape, generator=torch.Generator().manual_seed(seed))
-    tangents[:, :, model.config.u :] = noise
+    fed = model.feedback_channels
+    noise = torch.randn(2, *h[:, fed].shape, generator=torch.Generator().manual_seed(seed))
+    tangents[:, :, fed] = noise
     tangents = list(tangents.to(h))
     if direction is not None:
         tangents[0] = direction.to(h)[None]

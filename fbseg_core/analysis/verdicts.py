@@ -69,13 +69,14 @@ def mask_verdict(
     tolerance: float = TOLERANCE,
     stopped: str | None = None,
 ) -> Verdict:
-    """Judge a sequence of masks (T+1, H, W) of class indices, int64; otherwise as `verdict`.
+    """Judge a sequence of masks (T+1, H, W) of class indices; otherwise as `verdict`.
 
     Distance is the share of pixels whose class differs. A mask that stands still has settled only if the
     judged steps let at least one whole correction through; else it was switched off, or never tried.
     Of a run that overflowed, what it reached is judged, and called diverging only if under 8 steps.
     """
-    flat = torch.nn.functional.one_hot(masks.flatten(1)).flatten(1).float()
+    seen = masks.unique()  # classes that are nowhere would only take room
+    flat = (masks.flatten(1)[..., None] == seen).flatten(1).float()
     pixels = masks[0].numel()
     scale = math.sqrt(2 * pixels)  # with it a squared distance is a share of pixels
     moves = (masks[1:] != masks[:-1]).flatten(1).double().mean(1)

@@ -72,7 +72,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     task, run = run_of(settings)
     model, ended, norms = watched(task, run)
-    batch = make_batch(task, settings["images"], EVAL_SEED)
+    batch = make_batch(task, settings["images"], EVAL_SEED, "test")
     return ended | {
         "gradient": rounded(max((norm for norm in norms if np.isfinite(norm)), default=np.nan)),
         "above": rounded(np.mean([not norm <= LIMIT for norm in norms])),

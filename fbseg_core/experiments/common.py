@@ -123,7 +123,7 @@ def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | N
     inference; f1_batch with the test batch's own statistics, where batch norm is used. None where a control
     does not apply.
     """
-    config, batch = model.config, make_batch(task, images, EVAL_SEED)
+    config, batch = model.config, make_batch(task, images, EVAL_SEED, "test")
     steps = model.steps
     f1 = f1_by_step(model, batch, steps)
     cut = batched = None

@@ -81,7 +81,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     steps = settings["steps"]
     task, run = run_of(settings)
     model, ended = trained(task, run)
-    batch = make_batch(task, settings["images"], EVAL_SEED)
+    batch = make_batch(task, settings["images"], EVAL_SEED, "test")
     runs = {clock: follow(model, batch.x, steps, how) for clock, how in CLOCKS.items()}
     regions = torch.stack([batch.labels > 0, batch.labels == 0]).flatten(1, 2)
     plane = fit_plane(_side_by_side(runs["running"][0]), 1, what="logits", regions=regions)

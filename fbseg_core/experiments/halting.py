@@ -63,7 +63,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     and after each step, another for the last alone; ‖Δh‖ itself is not counted. weights: of the model.
     """
     model, card = load(settings["checkpoint"])
-    batch = make_batch(card.task, settings["images"], EVAL_SEED + settings["seed"])
+    batch = make_batch(card.task, settings["images"], EVAL_SEED + settings["seed"], "test")
     plain = not traits_of(card.model).takes_steps
     trajectory = rollout(model, batch.x, 1 if plain else LONGEST)
     price = cost(model, batch.x[:1])

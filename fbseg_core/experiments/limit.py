@@ -52,14 +52,14 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     The observer's masks share the threshold that is best for their pooled expected F1, as in `ideal_f1`.
     """
     seed, task = EVAL_SEED + settings["seed"], _task(settings)
-    batch = make_batch(task, settings["images"], seed)
+    batch = make_batch(task, settings["images"], seed, "test")
     marginal = torch.cat([part.marginal for part in posteriors(task, batch.x)])
     threshold, expected = best_threshold(marginal)
     counts = confusion((marginal >= threshold).long(), batch.labels, 2).pooled()
     found = {"limit": float(foreground(f1(counts))), "expected": expected}
     for name, checkpoint in MODELS.items():
         model, card = load(checkpoint)
-        seen = make_batch(task.replace(normalise=card.task.normalise), settings["images"], seed)
+        seen = make_batch(task.replace(normalise=card.task.normalise), settings["images"], seed, "test")
         found[name] = f1_by_step(model, seen, model.steps)[-1]
     found["chance"] = chance(batch.labels, 2)
     return {key: round(value, 4) for key, value in found.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -39,12 +40,28 @@ class Traits:
     switches: frozenset[str]
 
 
+@dataclass(frozen=True)
+class StepBound:
+    """‖h(t+1) − h(t)‖ ≤ √(H·W)·scale·qᵗ at every step t, whatever the image and the state; or no such bound.
+
+    reason: why it holds, in one sentence; or why nothing is known, scale and q then being NaN. last: the last
+    step it speaks of, None for every step.
+    """
+
+    reason: str
+    scale: float = math.nan
+    q: float = math.nan
+    last: int | None = None
+
+
 class Model(nn.Module, ABC):
     """A network and its dynamics. Modules hold weights only; time and switches travel as arguments.
 
     The state h is (B, N, H, W) for images x (B, C, H, W). What its N channels are is the model's own affair,
-    but the answer is read from the first `config.u` of them.
+    but the answer is read from the first `config.u` of them, through a 1×1 convolution `head`.
     """
+
+    head: nn.Module
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -75,13 +92,29 @@ class Model(nn.Module, ABC):
         return self.traits.steps
 
     def has_loop(self, switches: Switches = AS_BUILT) -> bool:
-        """Whether anything is fed back to F under these switches. No switch closes a loop never trained."""
+        """Whether a step's change depends on the state. No switch closes a loop that was never trained.
+
+        A model that feeds its state back by other ways than F, as a leak does, answers for those, too.
+        """
         return self.traits.has_loop and switches.loop is not False
+
+    @property
+    def feedback_channels(self) -> slice:
+        """The channels of h that are fed back: all that a step's change may depend on. v, where h = [u, v].
+
+        To the others a step only adds, so a change made in them is kept as it is.
+        """
+        return slice(self.config.u, self.state_channels)
 
     @property
     def device(self) -> torch.device:
         """Where its weights are, and so must be the images."""
         return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of its weights, and so of its state."""
+        return next(self.parameters()).dtype
 
     @abstractmethod
     def initial(self, x: Tensor) -> Tensor:
@@ -111,9 +144,20 @@ class Model(nn.Module, ABC):
         flat = self.head(h[..., : self.config.u, :, :].flatten(0, -4))
         return flat.unflatten(0, h.shape[:-3])
 
+    def forward(self, x: Tensor, steps: int | None = None, switches: Switches = AS_BUILT) -> Tensor:
+        """Class logits (B, K, H, W) after `steps` steps from rest (the model's own number if None)."""
+        h, prepared = self.initial(x), self.prepare(x, switches)
+        for t in range(self.steps if steps is None else steps):
+            h = self.step(x, h, t, switches=switches, prepared=prepared).h_next
+        return self.readout(h)
+
     def gain(self, t: int, switches: Switches = AS_BUILT) -> Tensor:
         """The factor on δ(t) along each eigenvector of A, (N,), on the host: 1 where nothing damps. (E4)"""
-        return torch.ones(self.state_channels, dtype=self.head.weight.dtype, device="cpu")
+        return torch.ones(self.state_channels, dtype=self.dtype, device="cpu")
+
+    def step_bound(self, switches: Switches = AS_BUILT) -> StepBound:
+        """How large a step can be; unknown unless a model can prove it."""
+        return StepBound(f"Of a {self.traits.title} model no bound on the size of a step is known.")
 
     @property
     def state_channels(self) -> int:

@@ -6,12 +6,14 @@ time constant, t the step. Modules hold weights only; time and switches travel a
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import orthogonal
 
 from fbseg_core.config import ModelConfig, Switches
-from fbseg_core.models.base import AS_BUILT, Model, StepResult, Traits
+from fbseg_core.models.base import AS_BUILT, Model, StepBound, StepResult, Traits
 from fbseg_core.models.mechanisms import DECAYS, PROJECTIONS, fractional_kernel
 from fbseg_core.models.unet import UNet
 from fbseg_core.settings import ConfigError
@@ -87,20 +89,13 @@ class FeedbackUNet(Model):
         if prepared is None:
             prepared = self.prepare(x, switches)
         if self.has_loop(switches):
-            v_hat = self.project(h[:, self.config.u :], switches)
+            v_hat = self.project(h[:, self.feedback_channels], switches)
             now = t if switches.clock is None else switches.clock
             delta = self.norm_delta(self.F(prepared, v_hat, now, switches.batch_statistics))
         else:
             v_hat, delta = None, prepared
         applied = self.damp(delta, t, switches)
         return StepResult(h + applied, delta, applied, v_hat)
-
-    def forward(self, x: Tensor, steps: int | None = None, switches: Switches = AS_BUILT) -> Tensor:
-        """Class logits (B, K, H, W) after `steps` steps from rest (the config's own number if None)."""
-        h, prepared = self.initial(x), self.prepare(x, switches)
-        for t in range(self.config.steps if steps is None else steps):
-            h = self.step(x, h, t, switches=switches, prepared=prepared).h_next
-        return self.readout(h)
 
     def project(self, v: Tensor, switches: Switches = AS_BUILT) -> Tensor:
         """v̂ from v, both (B, V, H, W). (E2)"""
@@ -150,6 +145,37 @@ class FeedbackUNet(Model):
             return self.Q.weight
         weight = self.head.weight
         return torch.eye(self.state_channels, dtype=weight.dtype, device=weight.device)
+
+    def step_bound(self, switches: Switches = AS_BUILT) -> StepBound:
+        """Of a step whose δ is normalised (E3) and whose gain falls exponentially (E4).
+
+        Derived in `fbseg_core.analysis.certificate`. Raises ConfigError where the switches' spectrum does
+        not fit the model.
+        """
+        config, decay = self.config, self.decay(switches)
+        if decay == "none":
+            return StepBound("The decay is off, so nothing makes the steps smaller.")
+        if decay != "exponential":
+            return StepBound(f"The decay is {decay!r}, and the proof is for the exponential one.")
+        if switches.clock is not None:
+            return StepBound(f"The clock is frozen at {switches.clock}, so the gain no longer falls.")
+        if not config.delta_norm:
+            return StepBound("δ is not normalised (E3), so nothing bounds the size of a step.")
+        largest = float(self.eigenvalues(switches).max())
+        tau = switches.tau or config.tau
+        if largest >= 0:
+            return StepBound(f"A has the eigenvalue {largest:g} ≥ 0: along it the gain does not fall.")
+        q = math.exp(largest / tau)
+        if q == 1:
+            return StepBound(f"q = e^({largest:g}/{tau:g}) is 1 to the last digit: the gain does not fall.")
+        gamma, beta = self.norm_delta.weight.double(), self.norm_delta.bias.double()
+        scale = math.sqrt(float((gamma.square() + beta.square()).sum()))
+        met = f"The decay is on, δ is normalised (E3), and q = e^({largest:g}/{tau:g}) = {q:.4g} < 1."
+        if (switches.kernel or config.kernel) == "none":
+            return StepBound(met, scale, q)
+        met += f" The fractional kernel is at most 1/Γ({config.alpha:g}) and has no value past step "
+        met += f"{config.steps}: the bound ends there, and there is no h(∞)."
+        return StepBound(met, scale / math.gamma(config.alpha), q, config.steps)
 
 
 def _in_force(built: str, switched: bool | None, usual: str) -> str:

@@ -11,20 +11,21 @@ import binascii
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import torch
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor
 
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import State, Trajectory, join, rollout
 from fbseg_core.settings import Config, ConfigError, knob
-from fbseg_core.tasks import Batch, draw
+from fbseg_core.tasks import Batch, draw, task_of
 
 LARGEST_MASK = 2**18  # pixels a packed mask may unfold to: 512 × 512
+LONGEST_NAME = 60  # of a class, in letters
 
 
 class Intervention(Config):
@@ -65,16 +66,28 @@ class Kick(Intervention):
 
 
 class Paint(Intervention):
-    """Give the marked pixels the state the model itself has elsewhere: where it sees shape, or background.
+    """Give the marked pixels the state the model itself has elsewhere: where it sees a class.
 
     target "v" repaints what is fed back, "h" the answer as well, which erases (or draws) the mask.
+    like: "shape" for any class but the background, "background", or one class by its name or number.
     mask is a `pack_mask` string of the image's size.
     """
 
     kind: Literal["paint"] = "paint"
     target: Literal["v", "h"] = knob("v", "The feedback neurons alone, or the whole state.")
-    like: Literal["shape", "background"] = knob("shape", "Which pixels the paint is taken from.")
+    like: str | int = knob(
+        "shape",
+        "Where the paint is taken from: shape (any class but the background), background, or one class by "
+        "its name or number.",
+    )
     mask: str = Field("", max_length=20_000)
+
+    @model_validator(mode="after")
+    def _of_some_class(self) -> Self:
+        known = 0 < len(self.like) <= LONGEST_NAME if isinstance(self.like, str) else self.like >= 0
+        if not known:
+            raise ValueError("like: give shape, background, or a class by its name or number")
+        return self
 
 
 AnyIntervention = Annotated[Flip | Freeze | Swap | Kick | Paint, Field(discriminator="kind")]
@@ -161,24 +174,36 @@ def _act(
         rng = np.random.default_rng(np.random.SeedSequence([item.seed, 2]))
         noise = torch.from_numpy(rng.standard_normal(state.h.shape, dtype=np.float32))
         return State(state.t, state.h + item.size * noise.to(state.h)), x, labels, switches
-    return State(state.t, _painted(model, item, state)), x, labels, switches
+    return State(state.t, _painted(model, task, item, state)), x, labels, switches
 
 
-def _painted(model: Model, item: Paint, state: State) -> Tensor:
+def _painted(model: Model, task: TaskConfig, item: Paint, state: State) -> Tensor:
     size = tuple(state.h.shape[-2:])
-    marked = torch.from_numpy(unpack_mask(item.mask, size))
-    shape = model.readout(state.h).argmax(1)[0] > 0
-    source = shape if item.like == "shape" else ~shape
+    marked = torch.from_numpy(unpack_mask(item.mask, size)).to(state.h.device)
+    source, name = _labelled(task, item.like, model.readout(state.h).argmax(1)[0])
     if not source.any():
         raise ConfigError(
-            f"Nothing was painted at step {item.t}: no pixel is labelled {item.like} there, so there is no "
+            f"Nothing was painted at step {item.t}: no pixel is labelled {name} there, so there is no "
             f"such state to paint with; paint at another step."
         )
     h = state.h.clone()
-    first = 0 if item.target == "h" else model.config.u
-    colour = h[0, first:, source].mean(1, dtype=torch.float64).to(h)  # a sum may overflow where a mean cannot
-    h[0, first:] = torch.where(marked, colour[:, None, None], h[0, first:])
+    part = h[0] if item.target == "h" else h[0, model.feedback_channels]
+    colour = part[:, source].mean(1, dtype=torch.float64).to(h)  # a sum may overflow where a mean cannot
+    part.copy_(torch.where(marked, colour[:, None, None], part))
     return h
+
+
+def _labelled(task: TaskConfig, like: str | int, classes: Tensor) -> tuple[Tensor, str]:
+    """The pixels (H, W) bool of classes (H, W) that `Paint.like` speaks of, and what they are called."""
+    if like in ("shape", "background"):
+        return classes > 0 if like == "shape" else classes == 0, str(like)
+    names = task_of(task).class_names(task)
+    number = names.index(like) if like in names else like
+    if not isinstance(number, int) or number >= len(names):
+        raise ConfigError(
+            f"like: the task {task.name!r} has no class {like!r}; choose from shape, {', '.join(names)}."
+        )
+    return classes == number, names[number]
 
 
 def pack_mask(mask: np.ndarray) -> str:

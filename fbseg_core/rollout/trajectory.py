@@ -33,7 +33,8 @@ class Trajectory:
 
     h (T+1, B, U+V, H, W) with h[0] the start; logits and probs (T+1, B, K, H, W); delta and applied
     (T, B, U+V, H, W); v_hat (T, B, V, H, W) or None with the loop cut; residual ‖δ(t)‖ and update
-    ‖δ̃(t)‖ (T, B). stopped says why fewer steps than asked were taken, or is None.
+    ‖δ̃(t)‖ (T, B). u is the first u_channels of h, v its v_channels, all that follow u if None. stopped says
+    why fewer steps than asked were taken, or is None.
     A small update does not mean that F is satisfied with the mask: for that look at the residual.
     """
 
@@ -45,6 +46,7 @@ class Trajectory:
     u_channels: int
     start: int = 0
     stopped: str | None = None
+    v_channels: slice | None = None
 
     def __len__(self) -> int:
         return len(self.h) - 1
@@ -55,7 +57,7 @@ class Trajectory:
 
     @property
     def v(self) -> Tensor:
-        return self.h[:, :, self.u_channels :]
+        return self.h[:, :, self.v_channels or slice(self.u_channels, None)]
 
     @property
     def probs(self) -> Tensor:
@@ -140,6 +142,7 @@ def rollout(
         u_channels=model.config.u,
         start=states[0].t,
         stopped=stopped,
+        v_channels=model.feedback_channels,
     )
 
 
@@ -155,17 +158,22 @@ def join(parts: Sequence[Trajectory]) -> Trajectory:
                 f"a part ends at step {before.start + len(before)}, the next begins at {after.start}"
             )
     parts = [part for part in parts[:-1] if len(part)] + [parts[-1]]
-    looped = any(part.v_hat is not None for part in parts)
-    fed = [part.v_hat if part.v_hat is not None else torch.zeros_like(part.v[1:]) for part in parts]
+    looped = next((part.v_hat for part in parts if part.v_hat is not None), None)
+    if looped is not None:
+        fed = [
+            looped.new_zeros(len(part), *looped.shape[1:]) if part.v_hat is None else part.v_hat
+            for part in parts
+        ]
     return Trajectory(
         h=torch.cat([*(part.h[:-1] for part in parts[:-1]), parts[-1].h]),
         logits=torch.cat([*(part.logits[:-1] for part in parts[:-1]), parts[-1].logits]),
         delta=torch.cat([part.delta for part in parts]),
         applied=torch.cat([part.applied for part in parts]),
-        v_hat=torch.cat(fed) if looped else None,
+        v_hat=None if looped is None else torch.cat(fed),
         u_channels=parts[0].u_channels,
         start=parts[0].start,
         stopped=parts[-1].stopped,
+        v_channels=parts[0].v_channels,
     )
 
 

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+VOID = 255  # a label that says nothing of its pixel
+
 
 def mask_of(logits: Tensor) -> Tensor:
     """The class (…, H, W) int64 of each pixel of logits (…, K, H, W), the first of equals.

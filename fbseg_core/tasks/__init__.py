@@ -1,27 +1,40 @@
 """What is segmented: the registry TASKS, and `make_batch`, which draws from any task in it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fbseg_core.config import TaskConfig
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks.base import Batch, Content, Split, Task
 from fbseg_core.tasks.grouping import Grouping
 from fbseg_core.tasks.shapes import Shapes
 
-TASKS: dict[str, Task] = {"shapes": Shapes(), "grouping": Grouping()}
+TASKS: dict[str, Task[Any]] = {"shapes": Shapes(), "grouping": Grouping()}
 
 
 def task_of(config: TaskConfig) -> Task:
-    """The task a config belongs to. Raises ConfigError for a name that is not in TASKS."""
-    if config.name not in TASKS:
-        raise ConfigError(f"name: there is no task {config.name!r}; choose from {', '.join(TASKS)}.")
-    return TASKS[config.name]
+    """The task a config belongs to. Raises ConfigError where TASKS has none of that name and settings."""
+    kind = _named(config.name)
+    if not isinstance(config, kind.config):
+        raise ConfigError(
+            f"name: the task {config.name!r} is set by a {kind.config.__name__}, no {type(config).__name__}."
+        )
+    return kind
 
 
 def parse_task(values: object) -> TaskConfig:
     """A task's config from outside input; its key `name` says which task. Raises ConfigError."""
-    name = values.get("name") if isinstance(values, dict) else None
+    if not isinstance(values, Mapping) or "name" not in values:
+        raise ConfigError(
+            f"name: a task's settings must say which task it is; choose from {', '.join(TASKS)}."
+        )
+    return _named(values["name"]).config.parse(values)
+
+
+def _named(name: object) -> Task[Any]:
     if not isinstance(name, str) or name not in TASKS:
         raise ConfigError(f"name: there is no task {name!r:.60}; choose from {', '.join(TASKS)}.")
-    return TASKS[name].config.parse(values)
+    return TASKS[name]
 
 
 def make_batch(task: TaskConfig, n: int, seed: int, split: Split = "train") -> Batch:

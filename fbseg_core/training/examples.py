@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import TaskConfig, TrainConfig
+from fbseg_core.scores.metrics import VOID
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch, Content, task_of
 
@@ -18,22 +19,30 @@ def training_examples(task: TaskConfig, train: TrainConfig) -> Content | None:
     """The clean examples a run draws for itself; None where it draws fresh ones for every update."""
     if not train.examples:
         return None
-    return task_of(task).content(task, train.examples, seed_of(train.seed, 1))
+    return task_of(task).content(task, train.examples, seed_of(train.seed, 1), "train")
 
 
 def check_examples(task: TaskConfig, train: TrainConfig, examples: Content) -> None:
     """Raise ConfigError unless examples are what a run can read: their number, shape, type and values."""
-    kind, side = task_of(task), task.side
+    kind = task_of(task)
     clean, labels, n = examples.clean, examples.labels, train.examples
     if n < 1 or len(clean) != n:
         raise ConfigError(f"examples: {len(clean)} are given, the run is set to read {n}.")
-    shape = (n, len(kind.channel_names(task)), side, side)
+    shape = (n, len(kind.channel_names(task)), *task.size)
     if clean.shape != shape or clean.dtype != torch.float32 or not torch.isfinite(clean).all():
         raise ConfigError(f"examples: images must be finite 32-bit floats of shape {shape}.")
     classes = len(kind.class_names(task))
-    whole = labels.shape == (n, side, side) and labels.dtype == torch.int64
-    if not whole or labels.min() < 0 or labels.max() >= classes:
-        raise ConfigError(f"examples: labels must be whole numbers below {classes}, shape {(n, side, side)}.")
+    whole = labels.shape == (n, *task.size) and labels.dtype == torch.int64
+    if not whole or not are_labels(labels, classes):
+        raise ConfigError(
+            f"examples: labels must be whole numbers below {classes}, or {VOID} for void, "
+            f"shape {(n, *task.size)}."
+        )
+
+
+def are_labels(labels: Tensor, classes: int) -> bool:
+    """Whether whole numbers of any shape are all classes, or void."""
+    return bool((((labels >= 0) & (labels < classes)) | (labels == VOID)).all())
 
 
 class Examples:
@@ -52,7 +61,7 @@ class Examples:
         rng = np.random.default_rng(seed)
         steps = int(rng.integers(train.steps_min, train.steps_max + 1))
         if self.fixed is None:
-            content = self.kind.content(task, train.batch, seed)
+            content = self.kind.content(task, train.batch, seed, "train")
         else:
             rows = self._rows(update)
             info = {key: value[rows] for key, value in self.fixed.info.items()}
@@ -77,8 +86,12 @@ class Examples:
 
 
 def _turn(x: Tensor, labels: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """One of the square's eight symmetries, applied to image (C, H, W) and labels (H, W) alike."""
-    x, labels = x.rot90(k % 4, (-2, -1)), labels.rot90(k % 4, (-2, -1))
+    """One of the image's symmetries, k from 0 to 7, applied to image (C, H, W) and labels (H, W) alike.
+
+    A square has eight. An oblong has four, two k for each: no quarter turn keeps its shape.
+    """
+    quarters = k % 4 if x.shape[-2] == x.shape[-1] else 2 * (k % 2)
+    x, labels = x.rot90(quarters, (-2, -1)), labels.rot90(quarters, (-2, -1))
     return (x.flip(-1), labels.flip(-1)) if k >= 4 else (x, labels)
 
 

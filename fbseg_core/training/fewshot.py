@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import FewShotConfig, ModelConfig, ShapesConfig, TaskConfig, TrainConfig
+from fbseg_core.scores.metrics import VOID
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Content, task_of
+from fbseg_core.training.examples import are_labels
 from fbseg_core.training.fit import PROTOCOLS
 
 PAPER_TAU = 0.2  # the authors' default, in steps
@@ -112,26 +114,27 @@ def replace_example(examples: Content, row: int, one: Content) -> Content:
 
 
 def own_example(task: TaskConfig, labels: Tensor, clean: Tensor | None = None) -> Content:
-    """One example of a visitor's own. labels (side, side) class numbers; clean (C, side, side), before noise.
+    """One example of a visitor's own. labels (H, W) class numbers or void; clean (C, H, W), before noise.
 
-    Without an image the drawing is its own: 1 where a label is, as the shapes task draws it. Raises
-    ConfigError where sizes or classes do not fit the task, or where the task needs an image of its own.
+    Without an image the drawing is its own: 1 where a class other than the background is, as the shapes task
+    draws it. Raises ConfigError where sizes or classes do not fit the task, or where the task needs an image
+    of its own: one whose images show more than a drawing holds.
     """
-    kind, side = task_of(task), task.side
+    kind, size = task_of(task), task.size
     channels, classes = len(kind.channel_names(task)), len(kind.class_names(task))
-    if labels.shape != (side, side) or labels.is_floating_point() or labels.is_complex():
-        raise ConfigError(f"labels: expected whole numbers of shape ({side}, {side}).")
+    if labels.shape != size or labels.is_floating_point() or labels.is_complex():
+        raise ConfigError(f"labels: expected whole numbers of shape {size}.")
     labels = labels.to(torch.int64)
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ConfigError(f"labels: classes run from 0 to {classes - 1}.")
+    if not are_labels(labels, classes):
+        raise ConfigError(f"labels: classes run from 0 to {classes - 1}; {VOID} is void.")
     if clean is None:
-        if not all(kind.noisy_channels(task)):
+        if not kind.drawable or kind.has_cue(task):
             raise ConfigError(
                 f"image: task {task.name!r} needs one with channels {kind.channel_names(task)}."
             )
-        clean = (labels > 0).float().expand(channels, side, side)
-    if clean.shape != (channels, side, side) or not torch.isfinite(clean).all():
-        raise ConfigError(f"image: expected finite numbers of shape ({channels}, {side}, {side}).")
+        clean = ((labels > 0) & (labels != VOID)).float().expand(channels, *size)
+    if clean.shape != (channels, *size) or not torch.isfinite(clean).all():
+        raise ConfigError(f"image: expected finite numbers of shape {(channels, *size)}.")
     return Content(clean.float()[None].contiguous(), labels[None])
 
 

@@ -20,6 +20,7 @@ from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.models.base import Model
 from fbseg_core.rollout.trajectory import iterate
 from fbseg_core.scores.evaluate import f1_by_step
+from fbseg_core.scores.metrics import VOID
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 from fbseg_core.training.examples import Examples, seed_of
@@ -121,7 +122,8 @@ def fit(
     """
     check_fit(model.config, task)
     smallest = (train.examples % train.batch or train.batch) if train.examples else train.batch
-    if model.config.norm == "batch" and smallest == 1 and task.side >> model.config.depth == 1:
+    lowest = [n >> model.config.depth for n in task.size]  # of the U-Net's levels, in px
+    if model.config.norm == "batch" and smallest == 1 and lowest == [1, 1]:
         raise ConfigError("norm: batch norm needs more than one pixel at the lowest level; lower the depth.")
     optimiser = make_optimiser(model, train)
     names = {id(weight): name for name, weight in model.named_parameters()}
@@ -137,7 +139,7 @@ def fit(
             raise ConfigError("resume: the saved run is of another model or optimiser.") from None
     reader = Examples(task, train, examples)
     rate = rate or partial(learning_rate, train)
-    held_out = make_batch(task, HELD_OUT, seed_of(train.seed, 3)) if train.eval_every else None
+    held_out = make_batch(task, HELD_OUT, seed_of(train.seed, 3), "test") if train.eval_every else None
 
     for update in range(first, train.total):
         good = {name: value.clone() for name, value in model.state_dict().items()}
@@ -196,6 +198,9 @@ def check_fit(model: ModelConfig, task: TaskConfig) -> None:
             raise ConfigError(
                 f"{key}: task {task.name!r} needs {needed}, the model has {getattr(model, key)}."
             )
+    height, width = task.size
+    if min(height, width) >> model.depth == 0:
+        raise ConfigError(f"depth: an image of {height} × {width} px cannot be halved {model.depth} times.")
 
 
 def make_optimiser(model: Model, train: TrainConfig) -> torch.optim.Optimizer:
@@ -225,10 +230,13 @@ def scale_at(changes: Sequence[tuple[int, float]], update: int) -> float:
 def trajectory_losses(model: Model, batch: Batch, steps: int, classes: int) -> Tensor:
     """Cross-entropy of y(1) … y(steps), (steps,), with gradients. Fewer where the state overflows.
 
-    A feedforward model has one output, so one loss. Classes are weighted alike, pixels averaged.
+    A feedforward model has one output, so one loss. Classes are weighted alike; the pixels that are not void
+    are averaged over the whole batch, and without any the loss is 0.
     """
+    known = batch.labels != VOID
     if not model.traits.takes_steps:
-        return F.cross_entropy(model(batch.x), batch.labels)[None]
+        loss = F.cross_entropy(model(batch.x), batch.labels, ignore_index=VOID)
+        return torch.where(known.any(), loss, 0.0)[None]  # the mean over no pixels is NaN, its gradient 0
     states = iterate(model, batch.x)
     next(states)
     h = [state.h for _, state in zip(range(steps), states)]
@@ -236,8 +244,10 @@ def trajectory_losses(model: Model, batch: Batch, steps: int, classes: int) -> T
         return torch.full((1,), math.nan, requires_grad=True)
     logits = model.readout(torch.stack(h))  # (T, B, K, H, W)
     labels = batch.labels.expand(len(h), *batch.labels.shape)
-    loss = F.cross_entropy(logits.flatten(0, 1), labels.flatten(0, 1), reduction="none")
-    return loss.view(len(h), -1).mean(1)
+    loss = F.cross_entropy(
+        logits.flatten(0, 1), labels.flatten(0, 1), ignore_index=VOID, reduction="none"
+    )  # 0 at void
+    return loss.view(len(h), -1).sum(1) / known.sum().clamp_min(1)
 
 
 def objective(losses: Tensor, train: TrainConfig) -> Tensor:

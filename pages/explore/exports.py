@@ -142,7 +142,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
         f"model, card = load({own_models.loadable(scene.models[0])!r})" + f"  # {title}" * bool(title),
         f"task = card.task.replace(sigma={scene.task.sigma!r})",
         "kind = task_of(task)",
-        f"content = kind.content(task, 1, seed={scene.image})",
+        f'content = kind.content(task, 1, seed={scene.image}, split="test")',
     ]
     if scene.drawing or scene.cue is not None:
         lines.append("mask, cue = kind.sketch(task, content)")

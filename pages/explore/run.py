@@ -144,7 +144,7 @@ def subjects(view: ExploreState, cards: Mapping[str, Card]) -> Iterator[Subject]
 def compute(scene: Scene, net: Model, other: Model) -> Run:
     """Run a scene: the model with its interventions, and the one beside it."""
     task = task_of(scene.task)
-    content = task.content(scene.task, 1, scene.image)
+    content = task.content(scene.task, 1, scene.image, "test")
     if scene.drawing or scene.cue is not None:
         mask, cue = task.sketch(scene.task, content)
         if scene.drawing:

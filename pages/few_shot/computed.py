@@ -91,5 +91,5 @@ def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> fl
 def _fresh(task: TaskConfig) -> Batch:
     images = followed_runs.IMAGES
     return server.kept(
-        "rest", ("fresh", task, images), lambda: make_batch(task, images, followed_runs.EVAL_SEED)
+        "rest", ("fresh", task, images), lambda: make_batch(task, images, followed_runs.EVAL_SEED, "test")
     )

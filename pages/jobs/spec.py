@@ -137,7 +137,7 @@ class Spec:
 def watched(task: TaskConfig) -> Batch:
     """The fixed held-out images that are scored while a job trains, WATCHED of them; the first SHOWN are
     the ones whose masks are recorded."""
-    return make_batch(task, WATCHED, WATCH_SEED)
+    return make_batch(task, WATCHED, WATCH_SEED, "test")
 
 
 def sound_factor(factor: float) -> bool:
