@@ -17,11 +17,19 @@ from torch import Tensor
 from fbseg_core.config import Switches
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import iterate
-from fbseg_core.scores.metrics import Counts, chance_of, confusion, f1, iou, mask_of, mean_iou, pooled_f1
+from fbseg_core.scores.metrics import (
+    Counts,
+    chance_of,
+    counts_of,
+    f1,
+    iou,
+    mask_of,
+    mean_iou,
+    pooled_f1,
+    tally,
+)
 from fbseg_core.tasks import Batch
-
-PART = 32  # images in one rollout, at most
-PIXELS = 2**17  # pixels in one rollout, unless a single image has more
+from fbseg_core.tasks.parts import at_once
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ def evaluate(
 ) -> Score:
     """Score images at each step; `seed` draws the 1000 bootstrap samples.
 
-    images: a batch, or several one after the other, such as `tasks.Batches` draws while they are read.
+    images: a batch, or several one after the other, such as `tasks.parts.Batches` draws as they are read.
     """
     return score(counts_by_step(model, images, steps, switches), seed)
 
@@ -84,30 +92,35 @@ def counts_by_step(
     """Confusion counts of every image at t = 0 … steps, a Counts of (B, K) each, on the host.
 
     A part of the images whose run ends early keeps its last masks for the steps it did not reach. With
-    `switches.batch_statistics` the batch is such a part: at most PART images, and at most PIXELS pixels.
+    `switches.batch_statistics` such a part is the batch: `tasks.parts.at_once` images of each of `images`.
     """
     batches = (images,) if isinstance(images, Batch) else images
     parts = [_run(model, x, labels, steps, switches) for batch in batches for x, labels in _parts(batch)]
-    return [Counts(*(torch.cat(column).cpu() for column in zip(*at_t))) for at_t in zip(*parts)]
+    return [counts_of(table) for table in torch.cat(parts, 1)]
 
 
 def _parts(batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
     """Images and labels that are run together."""
-    at_once = min(max(PIXELS // batch.labels[:1].numel(), 1), PART)
-    yield from zip(batch.x.split(at_once), batch.labels.split(at_once))
+    size = at_once(batch.labels[:1].numel())
+    yield from zip(batch.x.split(size), batch.labels.split(size))
 
 
 @torch.no_grad()
-def _run(model: Model, x: Tensor, labels: Tensor, steps: int, switches: Switches) -> list[Counts]:
-    """Counts of one part at t = 0 … steps. Nothing of a step is kept but its counts."""
+def _run(model: Model, x: Tensor, labels: Tensor, steps: int, switches: Switches) -> Tensor:
+    """The tallies of one part at t = 0 … T, (T+1, B, K, K). Nothing else of a step is kept."""
     x, labels = x.to(model.device), labels.to(model.device)
-    found: list[Counts] = []
+    # made before the first step: small tensors that stay between large ones that go would tear the heap,
+    # and the process would grow by a megabyte a step
+    tallies = torch.zeros(steps + 1, len(x), model.classes, model.classes, dtype=torch.int64)
+    reached = 0
     for state in islice(iterate(model, x, switches=switches), steps + 1):
         logits = model.readout(state.h)
-        if found and not torch.isfinite(logits).all():
+        if state.t and not torch.isfinite(logits).all():
             break
-        found.append(confusion(mask_of(logits), labels, model.classes))
-    return found + found[-1:] * (steps + 1 - len(found))
+        reached = state.t
+        tallies[reached] = tally(mask_of(logits), labels, model.classes)
+    tallies[reached + 1 :] = tallies[reached]
+    return tallies
 
 
 def _where_present(score: Tensor, counts: Counts) -> tuple[float | None, ...]:

@@ -45,16 +45,25 @@ class Counts(NamedTuple):
 
 def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Counts:
     """Count for class indices predicted and labels (B, H, W) int64 in [0, classes), or VOID in labels."""
+    return counts_of(tally(predicted, labels, classes))
+
+
+def counts_of(table: Tensor) -> Counts:
+    """The Counts (B, K) of a `tally` (B, K, K)."""
+    tp = table.diagonal(dim1=1, dim2=2)
+    fp, fn = table.sum(1) - tp, table.sum(2) - tp
+    return Counts(tp, fp, fn, table.sum((1, 2))[:, None] - tp - fp - fn)
+
+
+def tally(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Pixels by image, true class and predicted class, (B, K, K) int64; arguments as in `confusion`."""
     if predicted.shape != labels.shape:
         raise ValueError(
             f"predicted {tuple(predicted.shape)} and labels {tuple(labels.shape)} differ in shape"
         )
     at_once = max(COUNTED // max(labels[:1].numel(), 1), 1)
     parts = zip(predicted.split(at_once), labels.split(at_once))
-    table = torch.cat([_table(mask, truth, classes) for mask, truth in parts])
-    tp = table.diagonal(dim1=1, dim2=2)
-    fp, fn = table.sum(1) - tp, table.sum(2) - tp
-    return Counts(tp, fp, fn, table.sum((1, 2))[:, None] - tp - fp - fn)
+    return torch.cat([_tally(mask, truth, classes) for mask, truth in parts])
 
 
 def f1(counts: Counts) -> Tensor:
@@ -142,8 +151,7 @@ def commit_time(masks: Tensor) -> Tensor:
     return changed.cummax(0).values
 
 
-def _table(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Pixels by image, true class and predicted class, (B, K, K); void pixels are in none."""
+def _tally(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
     bins = classes**2 + 1  # of an image: one for each pair, the last for what is void
     pairs = torch.where(labels == VOID, classes**2, labels * classes + predicted).flatten(1)
     pairs += torch.arange(len(pairs), device=pairs.device)[:, None] * bins

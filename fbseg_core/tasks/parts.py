@@ -12,21 +12,39 @@ from fbseg_core.config import TaskConfig
 from fbseg_core.tasks import task_of
 from fbseg_core.tasks.base import Batch, Task
 
+PART = 32  # images that are run together, at most
+PIXELS = 2**17  # pixels that are run together, unless a single image has more
+
+
+def at_once(pixels: int) -> int:
+    """How many images of so many pixels are run together, so that no size of image takes much memory."""
+    return min(max(PIXELS // max(pixels, 1), 1), PART)
+
 
 @dataclass(frozen=True)
 class Batches:
-    """The images of `make_batch(task, n, seed)`, bit for bit, `part` at a time and as often as asked."""
+    """The images of `make_batch(task, n, seed)`, bit for bit, `part` at a time and as often as asked.
+
+    part None: as many as are run together.
+    """
 
     task: TaskConfig
     n: int
     seed: int
-    part: int = 8
+    part: int | None = None
 
-    def __len__(self) -> int:
-        return -(-self.n // self.part)
+    @property
+    def nbytes(self) -> int:
+        """What the whole batch would take, images and labels."""
+        return self.n * self._pixels * (4 * len(task_of(self.task).channel_names(self.task)) + 8)
+
+    @property
+    def _pixels(self) -> int:
+        return self.task.side**2
 
     def __iter__(self) -> Iterator[Batch]:
-        kind, arguments = task_of(self.task), (self.task, self.n, self.seed, self.part)
+        kind, part = task_of(self.task), self.part or at_once(self._pixels)
+        arguments = (self.task, self.n, self.seed, part)
         contents = kind.contents if _up_to_date(kind, "contents", "content") else partial(Task.contents, kind)
         noises = kind.noises if _up_to_date(kind, "noises", "noise") else partial(_noises, kind)
         for content, noise in zip(contents(*arguments), noises(*arguments)):
