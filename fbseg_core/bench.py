@@ -18,6 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
+from fbseg_core.device import wait
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build
 from fbseg_core.scores.evaluate import evaluate
@@ -26,6 +27,7 @@ from fbseg_core.tasks.parts import Batches
 from fbseg_core.training.fit import make_optimiser, objective, trajectory_losses
 
 BATCH = 8
+CPU = torch.device("cpu")
 T = 5
 SCORED = {"images": 64, "side": 512, "steps": 30}  # what `evaluate` must be able to score in little memory
 SCORED_GOAL = 1000  # MB
@@ -46,7 +48,7 @@ class Measurement:
 
 
 def bench(
-    side: int = 64, width: int = 8, repeats: int = 15, scored_width: int = 1, device: str = "cpu"
+    side: int = 64, width: int = 8, repeats: int = 15, scored_width: int = 1, device: torch.device = CPU
 ) -> Iterator[Measurement]:
     """Measure one after the other; each figure is yielded as soon as it is known.
 
@@ -56,21 +58,21 @@ def bench(
     feedback, feedforward = (model.to(device) for model in _models(width))
     one, batch = _batch(side, 1, device), _batch(side, BATCH, device)
     step, one_pass = _step(feedback, one), _pass(feedforward, one)
-    a, b = _times([step, one_pass], repeats * 4)
+    a, b = _times([step, one_pass], repeats * 4, device)
     yield Measurement("feedback step / feedforward pass of the same backbone", a / b, goal=1.05)
-    a, b = _times([_update(feedback, batch, T), _update(feedforward, batch, 1)], repeats)
+    a, b = _times([_update(feedback, batch, T), _update(feedforward, batch, 1)], repeats, device)
     yield Measurement(f"training update at T = {T} / {T} feedforward updates", a / (T * b), goal=1.10)
-    a, b = _times([_update(feedback, batch, 20), _update(feedback, batch, 5)], max(repeats // 3, 3))
+    a, b = _times([_update(feedback, batch, 20), _update(feedback, batch, 5)], max(repeats // 3, 3), device)
     yield Measurement("training update at T = 20 / at T = 5", a / b, goal=4.2)
     left = torch.ones(1024, 1024, device=device)
-    (product,) = _times([lambda: left @ left], repeats)
+    (product,) = _times([lambda: left @ left], repeats, device)
     peak = 2 * 1024**3 / product
     for name, work in (
         ("feedback step, 1 image", step),
         (f"feedback step, {BATCH} images", _step(feedback, batch)),
         (f"training update, T = {T}, {BATCH} images", _update(feedback, batch, T)),
     ):
-        (seconds,) = _times([work], repeats)
+        (seconds,) = _times([work], repeats, device)
         yield Measurement(f"{name}: share of matrix-product peak", 100 * _flops(work) / seconds / peak, "%")
     for name in _WORK:
         yield Measurement(f"{name}: peak memory", _peak_memory(name, side, width), "MB")
@@ -86,9 +88,8 @@ def _models(width: int) -> tuple[Model, Model]:
     return build(config).eval(), build(plain).eval()
 
 
-def _batch(side: int, n: int, device: str = "cpu") -> Batch:
-    batch = make_batch(ShapesConfig(side=side), n, 0)
-    return Batch(batch.x.to(device), batch.labels.to(device))
+def _batch(side: int, n: int, device: torch.device = CPU) -> Batch:
+    return make_batch(ShapesConfig(side=side), n, 0).to(device)
 
 
 def _scoring(side: int, width: int) -> Callable[[], object]:
@@ -128,23 +129,17 @@ def _update(model: Model, batch: Batch, steps: int) -> Callable[[], object]:
     return update
 
 
-def _times(works: list[Callable[[], object]], repeats: int) -> list[float]:
+def _times(works: list[Callable[[], object]], repeats: int, device: torch.device) -> list[float]:
     """Median seconds of each, run in turns, after a warm-up of two."""
     seconds: list[list[float]] = [[] for _ in works]
     for turn in range(repeats + 2):
         for work, taken in zip(works, seconds):
             start = time.perf_counter()
             work()
-            _wait()
+            wait(device)
             if turn >= 2:
                 taken.append(time.perf_counter() - start)
     return [statistics.median(taken) for taken in seconds]
-
-
-def _wait() -> None:
-    """Until a device has done what it was told, where there is one."""
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
 
 
 def _flops(work: Callable[[], object]) -> int:

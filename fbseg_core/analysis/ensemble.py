@@ -48,13 +48,13 @@ def ensemble(
     Endless but for overflow, where it ends after the last finite state. `spread(t+1)/spread(t)` is the
     contraction in step t: below 1 the draws approach one another, which the decay alone can never do.
     """
-    classes, before = model.config.classes, None
+    classes, before, labels = model.config.classes, None, batch.labels.to(model.device)
     with torch.no_grad():
         for state in iterate(model, batch.x, switches=switches):
             logits = model.readout(state.h)
             if not torch.isfinite(logits).all():
                 return
-            counts = confusion(mask_of(logits), batch.labels, classes)
+            counts = confusion(mask_of(logits), labels, classes)
             flat = state.h.flatten(1).double()
             move = flat.new_zeros(len(flat)) if before is None else (flat - before).norm(dim=1)
             values = None

@@ -83,7 +83,7 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
 
 def _score(trajectory: Trajectory, labels: torch.Tensor, steps: torch.Tensor) -> dict[str, float]:
     """Mean F1 of the masks at `steps` (B,), and the steps taken."""
-    chosen = trajectory.logits[steps, torch.arange(len(steps))].argmax(1)
+    chosen = trajectory.logits[steps, torch.arange(len(steps), device=steps.device)].argmax(1)
     score = mean_f1(confusion(chosen, labels, trajectory.logits.shape[2]))
     return {
         "f1": round(float(score.mean()), 4),

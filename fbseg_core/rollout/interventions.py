@@ -122,6 +122,7 @@ def perturb(
     """
     if len(batch) != 1:
         raise ValueError(f"perturb takes one image, not {len(batch)}")
+    batch = batch.to(model.device)
     times = sorted({0, *(item.t for item in interventions if item.t <= steps)})
     state, x, labels = State(0, model.initial(batch.x)), batch.x, batch.labels
     parts, seen, refused = [], [], []
@@ -155,7 +156,7 @@ def _act(
     if isinstance(item, Freeze):
         return state, x, labels, switches.replace(clock=item.t if item.on else None)
     if isinstance(item, Swap):
-        new = draw(task, item.seed, item.noise)
+        new = draw(task, item.seed, item.noise).to(model.device)
         return state, new.x, new.labels, switches
     if isinstance(item, Kick):
         rng = np.random.default_rng(np.random.SeedSequence([item.seed, 2]))
@@ -166,7 +167,7 @@ def _act(
 
 def _painted(model: Model, item: Paint, state: State) -> Tensor:
     size = tuple(state.h.shape[-2:])
-    marked = torch.from_numpy(unpack_mask(item.mask, size))
+    marked = torch.from_numpy(unpack_mask(item.mask, size)).to(state.h.device)
     shape = model.readout(state.h).argmax(1)[0] > 0
     source = shape if item.like == "shape" else ~shape
     if not source.any():

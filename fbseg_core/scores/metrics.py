@@ -56,11 +56,15 @@ def counts_of(table: Tensor) -> Counts:
 
 
 def tally(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Pixels by image, true class and predicted class, (B, K, K) int64; arguments as in `confusion`."""
+    """Pixels by image, true class and predicted class, (B, K, K) int64; arguments as in `confusion`.
+
+    It is counted where `predicted` is, and labels are brought there.
+    """
     if predicted.shape != labels.shape:
         raise ValueError(
             f"predicted {tuple(predicted.shape)} and labels {tuple(labels.shape)} differ in shape"
         )
+    labels = labels.to(predicted.device)
     at_once = max(COUNTED // max(labels[:1].numel(), 1), 1)
     parts = zip(predicted.split(at_once), labels.split(at_once))
     return torch.cat([_tally(mask, truth, classes) for mask, truth in parts])

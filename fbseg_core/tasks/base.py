@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -44,6 +44,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def to(self, device: torch.device) -> Batch:
+        """Its images and labels on a device, itself where they are there."""
+        return replace(self, x=self.x.to(device), labels=self.labels.to(device))
 
 
 class Task(ABC, Generic[C]):
