@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
+from fbseg_core.device import title
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build, count_weights
 from fbseg_core.settings import ConfigError
@@ -66,7 +67,7 @@ def save(model: Model, card: Card, path: str | Path) -> Card:
     be written.
     """
     path = Path(path)
-    tensors = {name: value.detach().contiguous() for name, value in model.state_dict().items()}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     check_finite(tensors, path)
     if card.model != model.config:
         raise CheckpointError("the card is of another model than the weights.", path)
@@ -75,8 +76,7 @@ def save(model: Model, card: Card, path: str | Path) -> Card:
     written = Card(
         **{
             **{f.name: getattr(card, f.name) for f in fields(Card)},
-            "versions": card.versions
-            or {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]},
+            "versions": card.versions or versions(),
             "digest": _digest(tensors, settings),
         }
     )
@@ -88,6 +88,12 @@ def save(model: Model, card: Card, path: str | Path) -> Card:
     _parse_card(path, metadata)
     write_tensors(path, tensors, metadata)
     return written
+
+
+def versions(device: torch.device | None = None) -> dict[str, str]:
+    """What made a checkpoint: of what version, and on which device where it was not the CPU."""
+    made = {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]}
+    return made if device is None or device.type == "cpu" else made | {"device": title(device)}
 
 
 def load(name_or_path: str | Path) -> tuple[Model, Card]:
@@ -134,7 +140,7 @@ def save_training(state: TrainingState, path: str | Path) -> None:
     numbers = {"update": state.update, "best": state.best, "stale": state.stale}
     metadata = {"format": STATE_FORMAT, "state": json.dumps(numbers)}
     _parse_training(path, metadata, tensors)
-    write_tensors(path, {name: value.contiguous() for name, value in tensors.items()}, metadata)
+    write_tensors(path, {name: value.cpu().contiguous() for name, value in tensors.items()}, metadata)
 
 
 def load_training(path: str | Path) -> TrainingState:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SCREENS = ("explore", "stability", "few_shot", "evidence")
 CORE = [  # a part may import those before it, and of its own
-    {"settings"},
+    {"settings", "device"},
     {"config", "models.kinds", "models.mechanisms"},
     {"models", "tasks"},
     {"rollout"},

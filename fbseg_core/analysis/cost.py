@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from fbseg_core.config import Switches
+from fbseg_core.device import wait
 from fbseg_core.models.base import AS_BUILT, Model
 
 
@@ -56,6 +57,7 @@ class Timings:
 @torch.no_grad()
 def cost(model: Model, x: Tensor, switches: Switches = AS_BUILT) -> Cost:
     """Count a model on images x (B, C, H, W)."""
+    x = x.to(model.device)
     h, prepared = model.initial(x), model.prepare(x, switches)
     return Cost(
         parameters=sum(weight.numel() for weight in model.parameters()),
@@ -69,6 +71,7 @@ def cost(model: Model, x: Tensor, switches: Switches = AS_BUILT) -> Cost:
 @torch.no_grad()
 def timings(model: Model, x: Tensor, switches: Switches = AS_BUILT, repeats: int = 9) -> Timings:
     """Time a model's step, or its one pass, on images x (B, C, H, W), after one run to warm up."""
+    x = x.to(model.device)
     h, prepared = model.initial(x), model.prepare(x, switches)
 
     def work() -> object:
@@ -77,10 +80,12 @@ def timings(model: Model, x: Tensor, switches: Switches = AS_BUILT, repeats: int
         return model.prepare(x, switches)
 
     work()
+    wait(model.device)
     taken = []
     for _ in range(repeats):
         start = time.perf_counter()
         work()
+        wait(model.device)
         taken.append(1000 * (time.perf_counter() - start))
     return Timings(tuple(taken))
 

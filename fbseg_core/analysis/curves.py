@@ -16,15 +16,15 @@ def answer_curves(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
     logits (T+1, 1, K, H, W), or one answer (1, 1, K, H, W) that holds at every step; labels (T+1, 1, H, W)
     are the truth at each step.
     """
-    masks = mask_of(logits)
+    masks, labels = mask_of(logits), labels.to(logits.device)
     bits = entropy(logits.softmax(2)).mean((1, 2, 3))
     f1, iou = score_by_step(masks.expand_as(labels), labels, logits.shape[2])
     steps = len(labels)
     return {
-        "f1": f1[:, 0].numpy(),
-        "iou": iou[:, 0].numpy(),
-        "entropy": bits.expand(steps).numpy(),
-        "flips": flips(masks)[:, 0].expand(steps).numpy(),
+        "f1": f1[:, 0].cpu().numpy(),
+        "iou": iou[:, 0].cpu().numpy(),
+        "entropy": bits.expand(steps).cpu().numpy(),
+        "flips": flips(masks)[:, 0].expand(steps).cpu().numpy(),
     }
 
 
@@ -36,9 +36,9 @@ def state_curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
     none = np.full(1, np.nan)
     flat = [torch.linalg.vector_norm(h, dtype=torch.float64) for h in trajectory.h[:, 0].flatten(1)]
     return {
-        "update": np.concatenate([none, trajectory.relative_update[:, 0].numpy()]),
-        "delta": np.concatenate([none, trajectory.residual[:, 0].numpy()]),
-        "applied": np.concatenate([none, trajectory.update[:, 0].numpy()]),
+        "update": np.concatenate([none, trajectory.relative_update[:, 0].cpu().numpy()]),
+        "delta": np.concatenate([none, trajectory.residual[:, 0].cpu().numpy()]),
+        "applied": np.concatenate([none, trajectory.update[:, 0].cpu().numpy()]),
         "norm": np.array([float(norm) for norm in flat]),
     }
 

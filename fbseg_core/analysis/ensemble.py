@@ -12,7 +12,7 @@ from fbseg_core.analysis.pca import Projection
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import iterate
-from fbseg_core.scores.metrics import confusion, entropy, f1, foreground, iou
+from fbseg_core.scores.metrics import confusion, entropy, mask_of, mean_f1, mean_iou
 from fbseg_core.tasks import Batch, Content, task_of
 
 
@@ -48,25 +48,25 @@ def ensemble(
     Endless but for overflow, where it ends after the last finite state. `spread(t+1)/spread(t)` is the
     contraction in step t: below 1 the draws approach one another, which the decay alone can never do.
     """
-    classes, before = model.config.classes, None
+    classes, before, labels = model.config.classes, None, batch.labels.to(model.device)
     with torch.no_grad():
         for state in iterate(model, batch.x, switches=switches):
             logits = model.readout(state.h)
             if not torch.isfinite(logits).all():
                 return
-            counts = confusion(logits.argmax(1), batch.labels, classes)
+            counts = confusion(mask_of(logits), labels, classes)
             flat = state.h.flatten(1).double()
-            move = torch.zeros(len(flat)) if before is None else (flat - before).norm(dim=1)
+            move = flat.new_zeros(len(flat)) if before is None else (flat - before).norm(dim=1)
             values = None
             if plane is not None:
                 part = {"u": state.h[:, : model.config.u], "v": state.h[:, model.feedback_channels]}
                 values = plane.place(part.get(plane.what, logits if plane.what == "logits" else state.h))
             yield EnsembleStep(
                 t=state.t,
-                f1=foreground(f1(counts)).numpy(),
-                iou=foreground(iou(counts)).numpy(),
-                entropy=entropy(logits.softmax(1), 1).mean((1, 2)).numpy(),
-                relative_update=(move / flat.norm(dim=1).clamp_min(1e-12)).numpy(),
+                f1=mean_f1(counts).cpu().numpy(),
+                iou=mean_iou(counts).cpu().numpy(),
+                entropy=entropy(logits.softmax(1), 1).mean((1, 2)).cpu().numpy(),
+                relative_update=(move / flat.norm(dim=1).clamp_min(1e-12)).cpu().numpy(),
                 spread=float((flat - flat.mean(0)).square().sum(1).mean().sqrt()),
                 points=values,
             )

@@ -101,7 +101,7 @@ def ideal_f1(
         marginal[i] = part.marginal[0]
         progress(i + 1)
     threshold, _ = best_threshold(marginal)
-    return score([confusion((marginal >= threshold).long(), batch.labels, 2)], batch.labels, 2)
+    return score([confusion((marginal >= threshold).long(), batch.labels, 2)])
 
 
 def best_threshold(marginal: Tensor) -> tuple[float, float]:

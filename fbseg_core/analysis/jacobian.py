@@ -128,7 +128,7 @@ def leading_eigenvalues(
     done, direction = 0, torch.zeros_like(h[0])
     if not model.has_loop(held):  # J = I
         return Spectrum(np.ones(k, complex), np.zeros(k), direction, neutral, 0)
-    prepared = model.prepare(x, held)
+    prepared = model.prepare(x.to(model.device), held)
 
     def onward(v: Tensor) -> Tensor:
         whole = torch.cat([h[:, : fed.start], v, h[:, fed.stop :]], 1)
@@ -199,7 +199,7 @@ def lyapunov(
     if direction is not None:
         tangents[0] = direction.to(h)[None]
     tangents = [w / w.norm() for w in tangents]
-    prepared = model.prepare(x, switches)
+    prepared = model.prepare(x.to(model.device), switches)
     rates = np.full((2, len(run)), -math.inf)
     stopped = run.stopped
     for index, state in enumerate(run.h[:-1]):
@@ -224,7 +224,7 @@ def _one_image(model: Model, x: Tensor, state: State) -> Tensor:
         raise ConfigError("kind: a feedforward model takes one step, so it has no map to take apart.")
     if len(x) != 1 or len(state.h) != 1:
         raise ConfigError(f"x: local stability is of one image at a time, not of {len(x)}.")
-    return state.h.detach()
+    return state.h.detach().to(model.device)
 
 
 def _solve(

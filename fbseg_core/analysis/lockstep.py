@@ -142,9 +142,9 @@ def _leg(
     side = [np.linspace(0, n - 1, min(SAMPLED, n)).round().astype(int) for n in run.h.shape[-2:]]
     return Leg(
         curves,
-        mask_of(run.logits[:, 0]).byte().numpy(),
-        ((1 - run.probs[:, 0, 0]) * 255).round().byte().numpy(),
-        run.h[:, 0][:, :, side[0]][..., side[1]].clone(),
+        mask_of(run.logits[:, 0]).byte().cpu().numpy(),
+        ((1 - run.probs[:, 0, 0]) * 255).round().byte().cpu().numpy(),
+        run.h[:, 0][:, :, side[0]][..., side[1]].clone().cpu(),
         run.stopped,
         held,
         *verdicts,

@@ -93,7 +93,7 @@ def fit_plane(
 
     height, width = values.shape[-2:]
     chosen = np.linspace(0, height * width - 1, min(pixels, height * width)).round().astype(int)
-    kept = None if regions is None else regions.flatten(1).numpy().astype(bool)
+    kept = None if regions is None else regions.flatten(1).cpu().numpy().astype(bool)
     if kept is not None and not kept.any(1).all():
         raise ValueError("a region without pixels has no mean")
     rows = _rows(values, chosen, kept)

@@ -18,8 +18,9 @@ from fbseg_core.config import FewShotConfig, Switches, TaskConfig
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.models.registry import build
 from fbseg_core.rollout.trajectory import State, rollout
+from fbseg_core.scores import metrics
 from fbseg_core.scores.evaluate import f1_by_step
-from fbseg_core.scores.metrics import chance, confusion, f1, foreground, mask_of
+from fbseg_core.scores.metrics import chance, confusion, mask_of
 from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.training.fewshot import Run
 from fbseg_core.training.fit import fit
@@ -71,8 +72,7 @@ def rounded_all(values: Iterable[float], digits: int = 4) -> list[float | None]:
 def pooled_f1(logits: Tensor, labels: Tensor) -> list[float]:
     """Foreground F1 of all images as one, at each step: logits (T+1, B, K, H, W), labels (B, H, W)."""
     classes = logits.shape[2]
-    counts = (confusion(mask, labels, classes).pooled() for mask in mask_of(logits))
-    return [float(foreground(f1(one))) for one in counts]
+    return [metrics.pooled_f1(confusion(mask, labels, classes)) for mask in mask_of(logits)]
 
 
 def observe(

@@ -91,7 +91,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     for clock, (logits, update) in runs.items():
         shape, background = sign * plane.place(_side_by_side(logits))[..., 0]
         pixels = batch.labels.numel()
-        changed = (flips(mask_of(logits)).sum(1) / pixels).numpy()
+        changed = (flips(mask_of(logits)).sum(1) / pixels).cpu().numpy()
         found[clock] = {
             "pc1_shape": rounded_all(shape),
             "pc1_background": rounded_all(background),
@@ -100,7 +100,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
             "f1": rounded_all(pooled_f1(logits, batch.labels)),
             "settled_pc1": arrival(shape - background),
             "settled_mask": from_when(changed[1:] <= TOLERANCE),
-            "settled_update": from_when(update.mean(1).numpy() <= TOLERANCE),
+            "settled_update": from_when(update.mean(1).cpu().numpy() <= TOLERANCE),
         }
     return found
 
@@ -109,7 +109,7 @@ def follow(model: Model, x: Tensor, steps: int, switches: Switches) -> tuple[Ten
     """Logits (steps + 1, B, K, H, W) and ‖Δh‖/‖h‖ (steps, B) of images x; one pass's answer at every step."""
     if not model.traits.takes_steps:
         with torch.no_grad():
-            answer = model(x)
+            answer = model(x.to(model.device))
         return answer.expand(steps + 1, *answer.shape), torch.zeros(steps, len(x))
     run = rollout(model, x, steps, switches=switches)
     return run.logits, run.relative_update

@@ -21,7 +21,7 @@ from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.models.registry import traits_of
 from fbseg_core.rollout.halting import LONGEST, RULES, stops
 from fbseg_core.rollout.trajectory import Trajectory, rollout
-from fbseg_core.scores.metrics import confusion, f1, foreground
+from fbseg_core.scores.metrics import confusion, mean_f1
 from fbseg_core.tasks import make_batch
 
 TASKS = ("grouping", "shapes")
@@ -83,8 +83,8 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
 
 def _score(trajectory: Trajectory, labels: torch.Tensor, steps: torch.Tensor) -> dict[str, float]:
     """Mean F1 of the masks at `steps` (B,), and the steps taken."""
-    chosen = trajectory.logits[steps, torch.arange(len(steps))].argmax(1)
-    score = foreground(f1(confusion(chosen, labels, trajectory.logits.shape[2])))
+    chosen = trajectory.logits[steps, torch.arange(len(steps), device=steps.device)].argmax(1)
+    score = mean_f1(confusion(chosen, labels, trajectory.logits.shape[2]))
     return {
         "f1": round(float(score.mean()), 4),
         "steps": round(float(steps.float().mean()), 3),

@@ -24,6 +24,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from fbseg_core import device as device_of
 from fbseg_core.experiments.records import RESULTS, Experiment, Profile, Row, Settings, digest, path_of, read
 from fbseg_core.settings import ConfigError
 from fbseg_core.tensor_files import write_whole
@@ -38,15 +39,21 @@ def run(
     address: str | None = None,
     folder: Path = RESULTS,
     command: str = "",
+    device: device_of.Choice = "cpu",
 ) -> Iterator[tuple[int, int]]:
     """Measure what is not there yet, and yield (cells done, cells in all) after each; the caller may stop.
 
     backend and address as in joblib: "loky" on this machine; "dask" on a cluster whose scheduler listens at
-    `address`. At the end the file is put into the order of the grid.
+    `address`. device: where models stand. At the end the file is put into the order of the grid.
     """
     cells = experiment.cells(profile)
     path = path_of(experiment.name, profile, folder)
-    head = {"experiment": experiment.name, "profile": profile, "command": command, "versions": _versions()}
+    head = {
+        "experiment": experiment.name,
+        "profile": profile,
+        "command": command,
+        "versions": _versions(device),
+    }
     kept: dict[str, Row] = {}
     if path.exists():
         made, rows = read(path)
@@ -59,14 +66,14 @@ def run(
     with _workers(backend, address, jobs) as parallel, path.open("a", encoding="utf-8") as file:
         from joblib import delayed
 
-        for row in parallel(delayed(_cell)(experiment.name, cell) for cell in todo):
+        for row in parallel(delayed(_cell)(experiment.name, cell, device) for cell in todo):
             kept[row.digest] = row
             file.write(json.dumps(vars(row)) + "\n")
             file.flush()
             done += 1
             yield done, len(cells)
     rows = [kept[digest(experiment.name, cell)] for cell in cells]
-    _write(path, {**head, "versions": _versions(), "command": command} if todo else head, rows)
+    _write(path, {**head, "versions": _versions(device), "command": command} if todo else head, rows)
 
 
 def _write(path: Path, head: dict[str, Any], rows: Iterable[Row]) -> None:
@@ -92,7 +99,7 @@ def _workers(backend: str, address: str | None, jobs: int):
         yield Parallel(return_as="generator_unordered")
 
 
-def _cell(name: str, settings: Settings) -> Row:
+def _cell(name: str, settings: Settings, device: device_of.Choice) -> Row:
     """Measure one cell, on one thread, in whatever process this is."""
     import torch
 
@@ -102,11 +109,12 @@ def _cell(name: str, settings: Settings) -> Row:
     torch.set_num_threads(1)
     keep_freed_memory()
     start = time.perf_counter()
-    result = EXPERIMENTS[name].measure(settings)
+    with device_of.new_models_on(device_of.pick(device)):
+        result = EXPERIMENTS[name].measure(settings)
     return Row(dict(settings), result, round(time.perf_counter() - start, 2), digest(name, settings))
 
 
-def _versions() -> dict[str, str]:
+def _versions(device: device_of.Choice) -> dict[str, str]:
     import numpy
     import torch
 
@@ -119,5 +127,6 @@ def _versions() -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": numpy.__version__,
         "machine": machine,
+        "device": device_of.title(device_of.pick(device)),
         "rounding": fingerprint(),
     }

@@ -21,7 +21,7 @@ from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, 
 from fbseg_core.experiments.report import exact, mean, words
 from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.scores.evaluate import f1_by_step
-from fbseg_core.scores.metrics import chance, confusion, f1, foreground
+from fbseg_core.scores.metrics import chance, confusion, pooled_f1
 from fbseg_core.tasks import make_batch
 
 TRAINED = 8.0  # paper sigma at which these were trained
@@ -55,8 +55,8 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     batch = make_batch(task, settings["images"], seed, "test")
     marginal = torch.cat([part.marginal for part in posteriors(task, batch.x)])
     threshold, expected = best_threshold(marginal)
-    counts = confusion((marginal >= threshold).long(), batch.labels, 2).pooled()
-    found = {"limit": float(foreground(f1(counts))), "expected": expected}
+    counts = confusion((marginal >= threshold).long(), batch.labels, 2)
+    found = {"limit": pooled_f1(counts), "expected": expected}
     for name, checkpoint in MODELS.items():
         model, card = load(checkpoint)
         seen = make_batch(task.replace(normalise=card.task.normalise), settings["images"], seed, "test")

@@ -62,7 +62,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     the latter two."""
     (subject,) = subjects(settings)
     model = build(subject.model).eval()
-    batch = make_batch(subject.task, 1, settings["seed"])
+    batch = make_batch(subject.task, 1, settings["seed"]).to(model.device)
     works = _works(model, batch, settings["steps"])
     found = {f"{name}_ms": _milliseconds(work, settings["repeats"]) for name, work in works.items()}
     found |= {f"{name}_mb": peak_bytes(works[name]) / 1e6 for name in ("inference", "update")}

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import torch
 
+from fbseg_core import device
 from fbseg_core.config import ModelConfig
 from fbseg_core.models.base import Model, Traits
 from fbseg_core.models.kinds import KINDS
@@ -15,14 +16,16 @@ _BUILDING = threading.Lock()
 
 
 def build(config: ModelConfig, seed: int = 0) -> Model:
-    """A fresh model in evaluation mode, weights drawn from `seed`; the global random state is left as it was.
+    """A fresh model in evaluation mode, weights drawn from `seed`; no device's random state is touched.
 
-    Threads may build at the same time: they take turns, since that state is one for all of them.
+    It stands on the CPU, or where `device.new_models_on` says; weights are drawn on the CPU in any case.
+    Threads may build at the same time: they take turns, since the random state is one for all of them.
     """
-    with _BUILDING, torch.random.fork_rng(devices=[]):
+    with _BUILDING, torch.random.fork_rng(devices=[]), torch.device("cpu"):
         # the generator of the CPU alone: torch.manual_seed would seed those of all devices
         torch.default_generator.manual_seed(seed)
-        return _class_of(config)(config).eval()
+        model = _class_of(config)(config).eval()
+    return model.to(device.of_new_models())
 
 
 def traits_of(config: ModelConfig) -> Traits:

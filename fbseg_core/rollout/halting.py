@@ -42,20 +42,22 @@ class Rule:
         """The step at which it stops each image of a run from rest, (B,) int64; −1 where it never does."""
         if self.kind == "fixed":
             reached = self.value <= len(trajectory)
-            return torch.full((trajectory.h.shape[1],), int(self.value) if reached else -1)
+            return trajectory.h.new_full(
+                (trajectory.h.shape[1],), int(self.value) if reached else -1, dtype=torch.int64
+            )
         if self.kind == "update":
             return _first(trajectory.relative_update < self.value, 1)
         k, masks = int(self.value), trajectory.logits.argmax(2)
         steady = (masks[1:] == masks[:-1]).flatten(2).all(2)  # (T, B)
         if len(steady) < k:
-            return torch.full((masks.shape[1],), -1)
+            return masks.new_full((masks.shape[1],), -1)
         return _first(torch.stack([steady[i : len(steady) - k + 1 + i] for i in range(k)]).all(0), k)
 
 
 def _first(true: Tensor, steps: int) -> Tensor:
     """The first row (T, B) that is true plus `steps`, or −1 where none is, (B,)."""
     if not len(true):
-        return torch.full((true.shape[1],), -1)
+        return true.new_full((true.shape[1],), -1, dtype=torch.int64)
     return torch.where(true.any(0), true.long().argmax(0) + steps, -1)
 
 

@@ -135,6 +135,7 @@ def perturb(
     """
     if len(batch) != 1:
         raise ValueError(f"perturb takes one image, not {len(batch)}")
+    batch = batch.to(model.device)
     times = sorted({0, *(item.t for item in interventions if item.t <= steps)})
     state, x, labels = State(0, model.initial(batch.x)), batch.x, batch.labels
     parts, seen, refused = [], [], []
@@ -168,7 +169,7 @@ def _act(
     if isinstance(item, Freeze):
         return state, x, labels, switches.replace(clock=item.t if item.on else None)
     if isinstance(item, Swap):
-        new = draw(task, item.seed, item.noise)
+        new = draw(task, item.seed, item.noise).to(model.device)
         return state, new.x, new.labels, switches
     if isinstance(item, Kick):
         rng = np.random.default_rng(np.random.SeedSequence([item.seed, 2]))

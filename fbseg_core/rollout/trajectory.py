@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, pairwise
 
 import torch
@@ -88,8 +88,12 @@ def iterate(
     """The states from `start` (rest at t = 0 if None) on, itself first: lazy, endless, resumable.
 
     x (B, C, H, W). Ends after the last finite state; the generator's return value is then the reason.
+    Image and start are brought to the model's device, and all states are there.
     """
+    x = x.to(model.device)
     state = start or State(0, model.initial(x))
+    if state.h.device != model.device:
+        state = replace(state, h=state.h.to(model.device))
     prepared = model.prepare(x, switches)
     yield state
     h = state.h

@@ -1,9 +1,14 @@
-"""How good a model is on fresh images: pooled F1 at every step, with an interval over images."""
+"""How good a model is on fresh images: pooled F1 at every step, with an interval over images.
+
+Images are read a few at a time and counted at each step, so neither their number nor that of the steps
+takes memory: what is held is the state of one part of the images, and a few counts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -11,11 +16,20 @@ from torch import Tensor
 
 from fbseg_core.config import Switches
 from fbseg_core.models.base import AS_BUILT, Model
-from fbseg_core.rollout.trajectory import rollout
-from fbseg_core.scores.metrics import Counts, chance, confusion, f1, foreground
+from fbseg_core.rollout.trajectory import iterate
+from fbseg_core.scores.metrics import (
+    Counts,
+    chance_of,
+    counts_of,
+    f1,
+    iou,
+    mask_of,
+    mean_iou,
+    pooled_f1,
+    tally,
+)
 from fbseg_core.tasks import Batch
-
-PART = 32  # images in one rollout
+from fbseg_core.tasks.parts import at_once
 
 
 @dataclass(frozen=True)
@@ -24,6 +38,9 @@ class Score:
 
     chance is the F1 of the better constant answer on the same images. The interval says how far other
     images would move the score of this one model; it says nothing of other training seeds.
+    iou (T+1,) is the pooled foreground IoU. class_f1 and class_iou (T+1, K) are those of each class, the
+    background's first; None where neither truth nor answer holds the class. f1 and iou are their means over
+    the foreground classes present.
     """
 
     f1: tuple[float, ...]
@@ -31,60 +48,100 @@ class Score:
     high: tuple[float, ...]
     images: int
     chance: float
+    iou: tuple[float, ...] = ()
+    class_f1: tuple[tuple[float | None, ...], ...] = ()
+    class_iou: tuple[tuple[float | None, ...], ...] = ()
 
 
-def evaluate(model: Model, batch: Batch, steps: int, switches: Switches = AS_BUILT, seed: int = 0) -> Score:
-    """Score a batch of images at each step; `seed` draws the 1000 bootstrap samples."""
-    return score(counts_by_step(model, batch, steps, switches), batch.labels, model.config.classes, seed)
+def evaluate(
+    model: Model, images: Batch | Iterable[Batch], steps: int, switches: Switches = AS_BUILT, seed: int = 0
+) -> Score:
+    """Score images at each step; `seed` draws the 1000 bootstrap samples.
+
+    images: a batch, or several one after the other, such as `tasks.parts.Batches` draws as they are read.
+    """
+    return score(counts_by_step(model, images, steps, switches), seed)
 
 
-def score(by_step: Sequence[Counts], labels: Tensor, classes: int, seed: int = 0) -> Score:
-    """The Score of masks counted against labels (B, H, W), a Counts for each step."""
+def score(by_step: Sequence[Counts], seed: int = 0) -> Score:
+    """The Score of a Counts for each step, all of the same images."""
     spans = [_interval(counts, seed) for counts in by_step]
+    pooled = [counts.pooled() for counts in by_step]
     return Score(
-        f1=tuple(_pooled(counts) for counts in by_step),
+        f1=tuple(map(pooled_f1, by_step)),
         low=tuple(low for low, _ in spans),
         high=tuple(high for _, high in spans),
-        images=len(labels),
-        chance=chance(labels, classes),
+        images=len(by_step[0].tp),
+        chance=chance_of(by_step[0]),
+        iou=tuple(float(mean_iou(counts)) for counts in pooled),
+        class_f1=tuple(_where_present(f1(counts), counts) for counts in pooled),
+        class_iou=tuple(_where_present(iou(counts), counts) for counts in pooled),
     )
 
 
-def f1_by_step(model: Model, batch: Batch, steps: int, switches: Switches = AS_BUILT) -> tuple[float, ...]:
+def f1_by_step(
+    model: Model, images: Batch | Iterable[Batch], steps: int, switches: Switches = AS_BUILT
+) -> tuple[float, ...]:
     """Pooled foreground F1 at t = 0 … steps."""
-    return tuple(_pooled(counts) for counts in counts_by_step(model, batch, steps, switches))
+    return tuple(map(pooled_f1, counts_by_step(model, images, steps, switches)))
 
 
-def counts_by_step(model: Model, batch: Batch, steps: int, switches: Switches = AS_BUILT) -> list[Counts]:
-    """Confusion counts of every image at t = 0 … steps, a Counts of (B, K) each.
+def counts_by_step(
+    model: Model, images: Batch | Iterable[Batch], steps: int, switches: Switches = AS_BUILT
+) -> list[Counts]:
+    """Confusion counts of every image at t = 0 … steps, a Counts of (B, K) each, on the host.
 
-    A run that ends early keeps its last mask for the steps it did not reach.
+    A part of the images whose run ends early keeps its last masks for the steps it did not reach. With
+    `switches.batch_statistics` such a part is the batch: `tasks.parts.at_once` images of each of `images`.
     """
-    parts = []
-    for first in range(0, len(batch), PART):
-        cut = slice(first, first + PART)
-        masks = rollout(model, batch.x[cut], steps, switches=switches).logits.argmax(2)
-        masks = torch.cat([masks, masks[-1:].expand(steps + 1 - len(masks), *masks.shape[1:])])
-        parts.append([confusion(mask, batch.labels[cut], model.config.classes) for mask in masks])
-    return [Counts(*(torch.cat(column) for column in zip(*at_t))) for at_t in zip(*parts)]
+    batches = (images,) if isinstance(images, Batch) else images
+    parts = [_run(model, x, labels, steps, switches) for batch in batches for x, labels in _parts(batch)]
+    return [counts_of(table) for table in torch.cat(parts, 1)]
 
 
-def _pooled(counts: Counts) -> float:
-    return float(foreground(f1(counts.pooled())))
+def _parts(batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
+    """Images and labels that are run together."""
+    size = at_once(batch.labels[:1].numel())
+    yield from zip(batch.x.split(size), batch.labels.split(size))
+
+
+@torch.no_grad()
+def _run(model: Model, x: Tensor, labels: Tensor, steps: int, switches: Switches) -> Tensor:
+    """The tallies of one part at t = 0 … T, (T+1, B, K, K). Nothing else of a step is kept."""
+    x, labels = x.to(model.device), labels.to(model.device)
+    # made before the first step: small tensors that stay between large ones that go would tear the heap,
+    # and the process would grow by a megabyte a step
+    tallies = torch.zeros(steps + 1, len(x), model.classes, model.classes, dtype=torch.int64)
+    reached = 0
+    for state in islice(iterate(model, x, switches=switches), steps + 1):
+        logits = model.readout(state.h)
+        if state.t and not torch.isfinite(logits).all():
+            break
+        reached = state.t
+        tallies[reached] = tally(mask_of(logits), labels, model.classes)
+    tallies[reached + 1 :] = tallies[reached]
+    return tallies
+
+
+def _where_present(score: Tensor, counts: Counts) -> tuple[float | None, ...]:
+    """A score (1, K) class by class, None for a class that is not present."""
+    values = zip(score[0].tolist(), counts.present[0].tolist())
+    return tuple(value if present else None for value, present in values)
 
 
 def _interval(counts: Counts, seed: int) -> tuple[float, float]:
     from scipy.stats import bootstrap  # over a second to import, and only scores with intervals need it
 
     if len(counts.tp) < 2:
-        return _pooled(counts), _pooled(counts)
+        return pooled_f1(counts), pooled_f1(counts)
     tp, miss = counts.tp[:, 1:].numpy(), (counts.fp + counts.fn)[:, 1:].numpy()
 
     def pooled(rows: np.ndarray, axis: int) -> np.ndarray:
-        """F1 from resampled image numbers; the classes' mean, with an empty class right by definition."""
+        """What `pooled_f1` is of resampled image numbers."""
         hit, wrong = 2 * tp[rows].sum(axis), miss[rows].sum(axis)
         whole = hit + wrong
-        return np.where(whole > 0, hit / np.maximum(whole, 1), 1.0).mean(-1)
+        present = (whole > 0).sum(-1)
+        return np.where(present > 0, (hit / np.maximum(whole, 1)).sum(-1) / np.maximum(present, 1), 1.0)
 
     def statistic(rows: np.ndarray, axis: int) -> np.ndarray:
         rows = np.moveaxis(np.atleast_1d(rows), axis, -1).astype(int)

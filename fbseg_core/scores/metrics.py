@@ -1,7 +1,9 @@
 """Scores of a segmentation, all of them lines on one confusion count.
 
-Empty masks: where neither the prediction nor the truth has a pixel of a class, the prediction is right,
-and F1 and IoU are 1; where only one of them has, both are 0. No score is ever NaN.
+A pixel whose label is VOID is counted nowhere. A class is present where truth or answer holds a pixel of
+it; means are taken over the foreground classes present, so that a class that is in neither does not count.
+Without any foreground in both, "nothing there" was the right answer, and the mean is 1; where only one of
+them has a class, its scores are 0. No score is ever NaN.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import torch
 from torch import Tensor
 
 VOID = 255  # a label that says nothing of its pixel
+COUNTED = 2**20  # pixels that are counted at once, which bounds the memory it takes
 
 
 def mask_of(logits: Tensor) -> Tensor:
@@ -23,12 +26,17 @@ def mask_of(logits: Tensor) -> Tensor:
 
 
 class Counts(NamedTuple):
-    """Pixels by outcome, each (B, K) int64: image by image, class by class."""
+    """Pixels by outcome, each (B, K) int64: image by image, class by class. Void pixels are in none."""
 
     tp: Tensor
     fp: Tensor
     fn: Tensor
     tn: Tensor
+
+    @property
+    def present(self) -> Tensor:
+        """Whether truth or answer holds a pixel of the class, (B, K) bool."""
+        return self.tp + self.fp + self.fn > 0
 
     def pooled(self) -> Counts:
         """All images as one, each (1, K)."""
@@ -36,39 +44,66 @@ class Counts(NamedTuple):
 
 
 def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Counts:
-    """Count for class indices predicted and labels (B, H, W) int64 in [0, classes)."""
-    if predicted.shape != labels.shape:
-        raise ValueError(
-            f"predicted {tuple(predicted.shape)} and labels {tuple(labels.shape)} differ in shape"
-        )
-    pairs = (labels * classes + predicted).flatten(1)
-    offset = torch.arange(len(pairs), device=pairs.device)[:, None] * classes**2
-    table = torch.bincount((pairs + offset).flatten(), minlength=len(pairs) * classes**2)
-    table = table.view(len(pairs), classes, classes)  # image, true class, predicted class
+    """Count for class indices predicted and labels (B, H, W) int64 in [0, classes), or VOID in labels."""
+    return counts_of(tally(predicted, labels, classes))
+
+
+def counts_of(table: Tensor) -> Counts:
+    """The Counts (B, K) of a `tally` (B, K, K)."""
     tp = table.diagonal(dim1=1, dim2=2)
     fp, fn = table.sum(1) - tp, table.sum(2) - tp
     return Counts(tp, fp, fn, table.sum((1, 2))[:, None] - tp - fp - fn)
 
 
+def tally(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """Pixels by image, true class and predicted class, (B, K, K) int64; arguments as in `confusion`.
+
+    It is counted where `predicted` is, and labels are brought there.
+    """
+    if predicted.shape != labels.shape:
+        raise ValueError(
+            f"predicted {tuple(predicted.shape)} and labels {tuple(labels.shape)} differ in shape"
+        )
+    labels = labels.to(predicted.device)
+    at_once = max(COUNTED // max(labels[:1].numel(), 1), 1)
+    parts = zip(predicted.split(at_once), labels.split(at_once))
+    return torch.cat([_tally(mask, truth, classes) for mask, truth in parts])
+
+
 def f1(counts: Counts) -> Tensor:
-    """F1 (Dice) 2tp / (2tp + fp + fn), (B, K) float64."""
+    """F1 (Dice) 2tp / (2tp + fp + fn), (B, K) float64; 1 for a class that is not present."""
     return _share(2 * counts.tp, 2 * counts.tp + counts.fp + counts.fn)
 
 
 def iou(counts: Counts) -> Tensor:
-    """Intersection over union tp / (tp + fp + fn), (B, K) float64."""
+    """Intersection over union tp / (tp + fp + fn), (B, K) float64; 1 for a class that is not present."""
     return _share(counts.tp, counts.tp + counts.fp + counts.fn)
 
 
-def foreground(score: Tensor) -> Tensor:
-    """Mean of a score (B, K) over the classes other than the background, (B,)."""
-    return score[:, 1:].mean(1)
+def mean_f1(counts: Counts) -> Tensor:
+    """Mean F1 of the foreground classes present, (B,); 1 where there is none."""
+    return _mean(f1(counts), counts.present)
+
+
+def mean_iou(counts: Counts) -> Tensor:
+    """Mean IoU of the foreground classes present, (B,); 1 where there is none."""
+    return _mean(iou(counts), counts.present)
+
+
+def pooled_f1(counts: Counts) -> float:
+    """Foreground F1 of all images as one."""
+    return float(mean_f1(counts.pooled()))
 
 
 def score_by_step(masks: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, Tensor]:
     """Foreground F1 and IoU of each image at each step, both (N, B), from masks and labels (N, B, H, W)."""
-    counts = confusion(masks.flatten(0, 1), labels.flatten(0, 1), classes)
-    return tuple(foreground(score(counts)).unflatten(0, masks.shape[:2]) for score in (f1, iou))
+    steps = max(COUNTED // max(labels[:1].numel(), 1), 1)  # that are counted at once
+    parts = [
+        confusion(some.flatten(0, 1), truth.flatten(0, 1), classes)
+        for some, truth in zip(masks.split(steps), labels.split(steps))
+    ]
+    counts = Counts(*map(torch.cat, zip(*parts)))
+    return tuple(score(counts).unflatten(0, masks.shape[:2]) for score in (mean_f1, mean_iou))
 
 
 def f1_over_time(logits: Tensor, labels: Tensor) -> Tensor:
@@ -82,8 +117,20 @@ def chance(labels: Tensor, classes: int = 2) -> float:
 
     With two classes this is 2p/(1+p), p the shape's share of the pixels of labels (B, H, W); 1 without any.
     """
-    constants = [torch.full_like(labels, k) for k in range(classes)]
-    return max(float(foreground(f1(confusion(c, labels, classes).pooled()))) for c in constants)
+    return chance_of(confusion(torch.zeros_like(labels), labels, classes))
+
+
+def chance_of(counts: Counts) -> float:
+    """`chance` on the images of any count on them: how often each class is true is all that it takes."""
+    true = (counts.tp + counts.fn).sum(0)
+    same = torch.eye(len(true), dtype=true.dtype, device=true.device)  # answer, class
+    constants = Counts(
+        tp=same * true,
+        fp=same * (true.sum() - true),
+        fn=(1 - same) * true,
+        tn=(1 - same) * (true.sum() - true),
+    )
+    return float(mean_f1(constants).max())
 
 
 def entropy(probs: Tensor, dim: int = 2) -> Tensor:
@@ -106,6 +153,21 @@ def commit_time(masks: Tensor) -> Tensor:
     changed = torch.zeros_like(masks)
     changed[1:] = (masks[1:] != masks[:-1]) * steps[1:]
     return changed.cummax(0).values
+
+
+def _tally(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
+    bins = classes**2 + 1  # of an image: one for each pair, the last for what is void
+    pairs = torch.where(labels == VOID, classes**2, labels * classes + predicted).flatten(1)
+    pairs += torch.arange(len(pairs), device=pairs.device)[:, None] * bins
+    table = torch.bincount(pairs.flatten(), minlength=len(pairs) * bins).view(len(pairs), bins)
+    return table[:, :-1].unflatten(1, (classes, classes))
+
+
+def _mean(score: Tensor, present: Tensor) -> Tensor:
+    """Mean of a score (B, K) over the foreground classes present, (B,); 1 where there is none."""
+    score, present = score[:, 1:], present[:, 1:]
+    mean = (score * present).sum(1) / present.sum(1).clamp_min(1)
+    return torch.where(present.any(1), mean, 1.0)
 
 
 def _share(part: Tensor, whole: Tensor) -> Tensor:

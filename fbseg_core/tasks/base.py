@@ -7,7 +7,8 @@ noise draw, and the first k images of a batch do not depend on how many are draw
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
@@ -31,6 +32,10 @@ class Content:
     labels: Tensor
     info: dict[str, Tensor] = field(default_factory=dict)
 
+    def __getitem__(self, rows: slice) -> Content:
+        info = {key: value[rows] for key, value in self.info.items()}
+        return Content(self.clean[rows], self.labels[rows], info)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -42,6 +47,10 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def to(self, device: torch.device) -> Batch:
+        """Its images and labels on a device, itself where they are there."""
+        return replace(self, x=self.x.to(device), labels=self.labels.to(device))
 
 
 class Task(ABC, Generic[C]):
@@ -94,6 +103,12 @@ class Task(ABC, Generic[C]):
         """Whether an image can be made of a drawing."""
         return type(self).drawn is not Task.drawn
 
+    def contents(self, config: C, n: int, seed: int, part: int, split: Split = "train") -> Iterator[Content]:
+        """`content`, `part` images at a time. A task that can draws each part when it is asked for."""
+        whole = self.content(config, n, seed, split)
+        for rows in spans(n, part):
+            yield whole[rows]
+
     def noisy_channels(self, config: C) -> tuple[bool, ...]:
         """Which channels carry noise; all of them unless a task says otherwise."""
         return (True,) * len(self.channel_names(config))
@@ -104,10 +119,16 @@ class Task(ABC, Generic[C]):
 
     def noise(self, config: C, n: int, seed: int) -> Tensor:
         """Unit normal noise (n, C, H, W), zero on channels that carry none."""
+        return next(Task.noises(self, config, n, seed, n))
+
+    def noises(self, config: C, n: int, seed: int, part: int) -> Iterator[Tensor]:
+        """`noise`, `part` images at a time, each drawn when it is asked for: the stream is one."""
         on = torch.tensor(self.noisy_channels(config), dtype=torch.float32).view(1, -1, 1, 1)
         shape = (n, on.shape[1], *config.size)
         rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
-        return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) * on
+        for rows in spans(n, part):
+            shape = (rows.stop - rows.start, *shape[1:])
+            yield torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)) * on
 
     def drawn(self, config: C, mask: Tensor, cue: tuple[int, int] | None = None) -> Content:
         """One image from a drawing: mask (H, W) bool, cue (row, column) where the task has one.
@@ -124,6 +145,11 @@ class Task(ABC, Generic[C]):
         """Add σ times the given unit noise (B, C, H, W) to the content and normalise each image."""
         x = self.normalise(config, content.clean + config.sigma * noise)
         return Batch(x, content.labels, content.info)
+
+
+def spans(n: int, part: int) -> list[slice]:
+    """The rows of each part of n images; one empty part where there are none."""
+    return [slice(first, min(first + part, n)) for first in range(0, n, max(part, 1))] or [slice(0, 0)]
 
 
 def streams(seed: int, n: int) -> list[np.random.Generator]:

@@ -7,6 +7,7 @@ pixels between it and the cue, which no local look can settle.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from fbseg_core.config import GroupingConfig
 from fbseg_core.settings import ConfigError
-from fbseg_core.tasks.base import Content, Split, Task, streams
+from fbseg_core.tasks.base import Content, Split, Task, spans, streams
 
 CHUNK = 32  # candidates are drawn in chunks of fixed size, so image k is the same in every batch
 GIVE_UP = 20  # chunks for each acceptable image; where more are needed the settings are called impossible
@@ -44,9 +45,15 @@ class Grouping(Task[GroupingConfig]):
 
         Raises ConfigError where regions that long (`winding`) do not occur at this side and scale.
         """
+        return next(Grouping.contents(self, config, n, seed, n, split))
+
+    def contents(
+        self, config: GroupingConfig, n: int, seed: int, part: int, split: Split = "train"
+    ) -> Iterator[Content]:
+        """`content`, `part` images at a time, each drawn when it is asked for."""
         field_rng, cue_rng = streams(seed, 2)
         kept: list[tuple[np.ndarray, ...]] = []
-        total = 0
+        total, ahead = 0, [rows.stop - rows.start for rows in spans(n, part)]
         for tried in count(1):
             regions = _regions(config, field_rng)
             cues = _cues(regions, cue_rng)
@@ -57,20 +64,18 @@ class Grouping(Task[GroupingConfig]):
             good = (longest >= config.winding * config.side) & (longest > 0) & (rest >= 0.25)
             kept.append((regions[good], cues[good], distance[good], longest[good]))
             total += int(good.sum())
-            if total >= n:
-                break
+            while ahead and sum(len(rows[0]) for rows in kept) >= ahead[0]:
+                drawn = [np.concatenate(parts) for parts in zip(*kept)]
+                yield _content(*(rows[: ahead[0]] for rows in drawn))
+                kept = [tuple(rows[ahead[0] :] for rows in drawn)]
+                del ahead[0]
+            if not ahead:
+                return
             if tried >= GIVE_UP * (total + 1):
                 raise ConfigError(
                     f"winding: regions of {config.winding:g} sides hardly occur at side {config.side} px and "
                     f"scale {config.scale:g} px; lower the winding or the scale."
                 )
-        regions, cues, distance, longest = (np.concatenate(parts)[:n] for parts in zip(*kept))
-        clean = np.stack([regions, cues], 1).astype(np.float32)
-        return Content(
-            torch.from_numpy(clean),
-            torch.from_numpy((distance >= 0).astype(np.int64)),
-            {"path_length": torch.from_numpy(longest.astype(np.float32))},
-        )
 
     def drawn(self, config: GroupingConfig, mask: Tensor, cue: tuple[int, int] | None = None) -> Content:
         """The mask as regions; the label is the region that holds the cue, and empty without one."""
@@ -90,6 +95,15 @@ class Grouping(Task[GroupingConfig]):
         regions, cue = content.clean[0, 0] > 0.5, content.clean[0, 1]
         place = divmod(int(cue.argmax()), cue.shape[1]) if cue.any() else None
         return regions, place
+
+
+def _content(regions: np.ndarray, cues: np.ndarray, distance: np.ndarray, longest: np.ndarray) -> Content:
+    clean = np.stack([regions, cues], 1).astype(np.float32)
+    return Content(
+        torch.from_numpy(clean),
+        torch.from_numpy((distance >= 0).astype(np.int64)),
+        {"path_length": torch.from_numpy(longest.astype(np.float32))},
+    )
 
 
 def geodesic(regions: np.ndarray, cues: np.ndarray) -> np.ndarray:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from fbseg_core.config import ShapesConfig
-from fbseg_core.tasks.base import Content, Split, Task, streams
+from fbseg_core.tasks.base import Content, Split, Task, spans, streams
 
 NAMES = {
     0: "circle", 3: "triangle", 4: "square", 5: "pentagon", 6: "hexagon", 7: "heptagon", 8: "octagon",
@@ -31,6 +32,12 @@ class Shapes(Task[ShapesConfig]):
 
     def content(self, config: ShapesConfig, n: int, seed: int, split: Split = "train") -> Content:
         """Draw n images. info: cx, cy, radius (px), angle (rad), sides, each (n, count)."""
+        return next(Shapes.contents(self, config, n, seed, n, split))
+
+    def contents(
+        self, config: ShapesConfig, n: int, seed: int, part: int, split: Split = "train"
+    ) -> Iterator[Content]:
+        """`content`, `part` images at a time: their numbers are drawn at once, pixels when asked for."""
         kind_rng, radius_rng, x_rng, y_rng, angle_rng = streams(seed, 5)
         size = (n, config.count)
         kind = kind_rng.integers(0, len(config.sides), size)
@@ -39,17 +46,9 @@ class Shapes(Task[ShapesConfig]):
         cx, cy = lo + x_rng.random(size) * (hi - lo), lo + y_rng.random(size) * (hi - lo)
         turn = angle_rng.uniform(0, 2 * math.pi, size)
         angle = turn if config.rotate else np.full(size, -math.pi / 2)  # a vertex on top
-        labels = np.zeros((n, config.side, config.side), np.int64)
-        for j in range(config.count):
-            for k, sides in enumerate(config.sides):
-                rows = np.flatnonzero(kind[:, j] == k)
-                inside = cover(config.side, cx[rows, j], cy[rows, j], radius[rows, j], angle[rows, j], sides)
-                value = k + 1 if config.multiclass else 1
-                labels[rows] = np.where(inside, value, labels[rows])
-        labels = torch.from_numpy(labels)
-        clean = (labels > 0).float()[:, None].repeat(1, config.channels, 1, 1)
-        info = {"cx": cx, "cy": cy, "radius": radius, "angle": angle, "sides": np.array(config.sides)[kind]}
-        return Content(clean, labels, {key: torch.from_numpy(value) for key, value in info.items()})
+        numbers = {"cx": cx, "cy": cy, "radius": radius, "angle": angle, "kind": kind}
+        for rows in spans(n, part):
+            yield _rendered(config, {key: one[rows] for key, one in numbers.items()})
 
     def drawn(self, config: ShapesConfig, mask: Tensor, cue: tuple[int, int] | None = None) -> Content:
         """The mask as the one shape; of several classes it is the first."""
@@ -86,3 +85,20 @@ def cover(side: int, cx, cy, radius, angle, sides: int) -> np.ndarray:
         normal = np.asarray(angle)[:, None, None] + (2 * k + 1) * math.pi / sides
         inside &= dx * np.cos(normal) + dy * np.sin(normal) <= radius * math.cos(math.pi / sides)
     return inside
+
+
+def _rendered(config: ShapesConfig, numbers: dict[str, np.ndarray]) -> Content:
+    """Images of the numbers that describe them, each (B, count); kind is an index into config.sides."""
+    cx, cy, radius, angle, kind = (numbers[key] for key in ("cx", "cy", "radius", "angle", "kind"))
+    labels = np.zeros((len(kind), config.side, config.side), np.int64)
+    for j in range(config.count):
+        for k, sides in enumerate(config.sides):
+            rows = np.flatnonzero(kind[:, j] == k)
+            inside = cover(config.side, cx[rows, j], cy[rows, j], radius[rows, j], angle[rows, j], sides)
+            value = k + 1 if config.multiclass else 1
+            labels[rows] = np.where(inside, value, labels[rows])
+    labels = torch.from_numpy(labels)
+    clean = (labels > 0).float()[:, None].repeat(1, config.channels, 1, 1)
+    info = {**numbers, "sides": np.array(config.sides)[kind]}
+    del info["kind"]
+    return Content(clean, labels, {key: torch.from_numpy(value) for key, value in info.items()})

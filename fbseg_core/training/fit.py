@@ -146,6 +146,7 @@ def fit(
         for group in optimiser.param_groups:
             group["lr"] = rate(update)
         batch, steps = reader.batch(update)
+        batch = batch.to(model.device)
         model.train()
         losses = trajectory_losses(model, batch, steps, model.config.classes)
         loss = objective(losses, train)
@@ -241,7 +242,7 @@ def trajectory_losses(model: Model, batch: Batch, steps: int, classes: int) -> T
     next(states)
     h = [state.h for _, state in zip(range(steps), states)]
     if not h:
-        return torch.full((1,), math.nan, requires_grad=True)
+        return torch.full((1,), math.nan, device=model.device, requires_grad=True)
     logits = model.readout(torch.stack(h))  # (T, B, K, H, W)
     labels = batch.labels.expand(len(h), *batch.labels.shape)
     loss = F.cross_entropy(
@@ -290,7 +291,10 @@ def _load_optimiser(
             kinds = {"step": (torch.Size(), torch.float32), "exp_avg": moment, "exp_avg_sq": moment}
             if _kinds(values) != kinds or values["step"] < 0 or (values["exp_avg_sq"] < 0).any():
                 raise ValueError(name)
-            optimiser.state[by_name[name]] = values
+            device = by_name[name].device
+            optimiser.state[by_name[name]] = {
+                key: value if key == "step" else value.to(device) for key, value in values.items()
+            }
 
 
 def _kinds(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:

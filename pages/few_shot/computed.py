@@ -12,12 +12,14 @@ from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step
 from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
+from fbseg_core.tasks.parts import Batches
 from pages.few_shot import followed_runs
 from pages.jobs import Pool, watched
 from pages.ui import own_models, server
 from pages.ui.memo import size_of
 
 UPLOADS = 16 * 2**20  # bytes of examples that visitors brought along, which nothing can make again
+KEPT = 32 * 2**20  # bytes of fresh images, at most, that are kept; of more, each is drawn when it is scored
 
 
 @st.cache_resource(show_spinner=False)
@@ -88,8 +90,9 @@ def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> fl
     return f1_by_step(net, _fresh(_task), net.steps)[-1]
 
 
-def _fresh(task: TaskConfig) -> Batch:
-    images = followed_runs.IMAGES
-    return server.kept(
-        "rest", ("fresh", task, images), lambda: make_batch(task, images, followed_runs.EVAL_SEED, "test")
-    )
+def _fresh(task: TaskConfig) -> Batch | Batches:
+    images, seed = followed_runs.IMAGES, followed_runs.EVAL_SEED
+    drawn = Batches(task, images, seed, "test")
+    if drawn.nbytes > KEPT:
+        return drawn
+    return server.kept("rest", ("fresh", task, images), lambda: make_batch(task, images, seed, "test"))

@@ -22,7 +22,7 @@ from fbseg_core.checkpoint import CheckpointError
 from fbseg_core.config import TaskConfig
 from fbseg_core.models.registry import build, traits_of
 from fbseg_core.rollout.trajectory import rollout
-from fbseg_core.scores.metrics import confusion, f1, foreground
+from fbseg_core.scores.metrics import confusion, mask_of, pooled_f1
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch
 from fbseg_core.training.fewshot import Run
@@ -100,10 +100,7 @@ class Learner:
         start = time.perf_counter()
         steps = self.run.train.steps_max if self.model.traits.takes_steps else 1
         logits = rollout(self.model, batch.x, steps).logits
-        masks = logits.argmax(2)
-        score = [
-            float(foreground(f1(confusion(mask, batch.labels, logits.shape[2]).pooled()))) for mask in masks
-        ]
+        score = [pooled_f1(confusion(mask, batch.labels, logits.shape[2])) for mask in mask_of(logits)]
         score += score[-1:] * (steps + 1 - len(score))  # a run that ended early keeps its last mask
         self.folder.save_live(self.index, self.done, _shown(logits[1:, :SHOWN]))
         self.log.append(event="score", run=self.index, update=self.done, f1=score)

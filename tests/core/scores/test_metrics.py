@@ -3,15 +3,19 @@ import torch
 from sklearn.metrics import confusion_matrix, f1_score, jaccard_score
 
 from fbseg_core.scores.metrics import (
+    VOID,
     chance,
+    chance_of,
     commit_time,
     confusion,
     entropy,
     f1,
     f1_over_time,
     flips,
-    foreground,
     iou,
+    mean_f1,
+    mean_iou,
+    pooled_f1,
     score_by_step,
 )
 
@@ -30,7 +34,7 @@ def test_scores_agree_with_scikit_learn():
         assert iou(counts)[i].tolist() == pytest.approx(jaccard_score(*pair, average=None))
     pooled = f1_score(labels.flatten(), predicted.flatten(), average=None)
     assert f1(counts.pooled())[0].tolist() == pytest.approx(pooled)
-    assert float(foreground(f1(counts.pooled()))) == pytest.approx(pooled[1:].mean())
+    assert pooled_f1(counts) == pytest.approx(pooled[1:].mean())
 
 
 def test_counts_add_up_to_the_pixels():
@@ -67,8 +71,8 @@ def test_scores_by_step_are_those_of_each_step_alone():
     scores, overlaps = score_by_step(logits.argmax(2), labels, 3)
     for t in range(4):
         counts = confusion(logits[t].argmax(1), labels[t], 3)
-        assert torch.equal(scores[t], foreground(f1(counts)))
-        assert torch.equal(overlaps[t], foreground(iou(counts)))
+        assert torch.equal(scores[t], mean_f1(counts))
+        assert torch.equal(overlaps[t], mean_iou(counts))
     assert torch.equal(f1_over_time(logits, labels[0])[0], scores[0])
 
 
@@ -103,10 +107,11 @@ def test_f1_and_iou_are_two_views_of_one_score():
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_lie_between_0_and_1_even_where_classes_are_absent(seed):
     predicted, labels = masks(seed, 2)
+    counts = confusion(predicted, labels, 5)
     for score in (f1, iou):
-        values = score(confusion(predicted, labels, 5))
+        values = score(counts)
         assert ((values >= 0) & (values <= 1)).all() and (values[:, 2:] == 1).all()
-        assert not foreground(values).isnan().any()
+        assert not torch.stack([mean_f1(counts), mean_iou(counts)]).isnan().any()
 
 
 def test_a_perfect_mask_scores_1_and_a_swapped_one_0():
@@ -142,3 +147,77 @@ def test_f1_over_time_is_f1_of_the_most_likely_class_at_each_step():
         for i in range(4):
             truth, guess = labels[i].flatten(), logits[t, i].argmax(0).flatten()
             assert float(scores[t, i]) == pytest.approx(f1_score(truth, guess, average=None)[1:].mean())
+
+
+def one(*rows):
+    """One image of class numbers."""
+    return torch.tensor(rows)[None]
+
+
+@pytest.mark.parametrize(
+    "predicted, labels, expected",
+    [
+        (one([0, 0, 0, 0]), one([1, 1, 0, 0]), 0.0),  # two of three kinds are in neither
+        (one([1, 1, 0, 0]), one([1, 1, 0, 0]), 1.0),
+        (one([1, 1, 2, 0]), one([1, 1, 0, 0]), 0.5),  # what is wrongly named counts
+        (one([1, 1, 2, 0]), one([1, 1, 2, 2]), (1 + 2 / 3) / 2),
+        (one([0, 0, 0, 0]), one([0, 0, 0, 0]), 1.0),  # nothing there is the right answer
+        (one([3, 0, 0, 0]), one([0, 0, 0, 0]), 0.0),
+    ],
+)
+def test_a_mean_is_over_the_classes_present_in_truth_or_answer(predicted, labels, expected):
+    counts = confusion(predicted, labels, 4)
+    assert mean_f1(counts).tolist() == pytest.approx([expected])
+    assert pooled_f1(counts) == pytest.approx(expected)
+
+
+def test_means_agree_with_scikit_learn_on_the_classes_present():
+    predicted, labels = masks(4, 3)
+    predicted, labels = 2 * predicted, 2 * labels  # classes 0, 2 and 4 of 6
+    counts = confusion(predicted, labels, 6)
+    for i in range(5):
+        pair = labels[i].flatten(), predicted[i].flatten()
+        assert float(mean_f1(counts)[i]) == pytest.approx(f1_score(*pair, labels=[2, 4], average="macro"))
+        assert float(mean_iou(counts)[i]) == pytest.approx(
+            jaccard_score(*pair, labels=[2, 4], average="macro")
+        )
+
+
+def test_void_pixels_are_counted_nowhere():
+    predicted, labels = masks(5)
+    hole = torch.rand(5, 9, 7, generator=torch.Generator().manual_seed(1)) < 0.4
+    counts = confusion(predicted, labels.masked_fill(hole, VOID), 3)
+    for i in range(5):
+        known = confusion(predicted[i][~hole[i]][None, None], labels[i][~hole[i]][None, None], 3)
+        for found, expected in zip(counts, known):
+            assert torch.equal(found[i], expected[0])
+    assert sum(counts)[:, 0].tolist() == (~hole).flatten(1).sum(1).tolist()
+
+
+def test_an_image_of_void_alone_has_no_pixel_to_get_wrong():
+    predicted = masks(6)[0]
+    counts = confusion(predicted, torch.full_like(predicted, VOID), 3)
+    assert not any(count.any() for count in counts) and mean_f1(counts).tolist() == [1.0] * 5
+    assert chance(torch.full_like(predicted, VOID), 3) == 1.0
+
+
+@pytest.mark.parametrize("shown", [(0, 1, 2, 3), (0, 3), (2,), (0,)])
+def test_chance_is_the_best_constant_answer(shown):
+    labels = torch.tensor(shown)[
+        torch.randint(len(shown), (3, 8, 9), generator=torch.Generator().manual_seed(2))
+    ]
+    labels[:, 0] = VOID
+    constants = [pooled_f1(confusion(torch.full_like(labels, k), labels, 4)) for k in range(4)]
+    assert chance(labels, 4) == max(constants)
+    some_answer = torch.randint(4, labels.shape, generator=torch.Generator().manual_seed(3))
+    assert chance_of(confusion(some_answer, labels, 4)) == max(constants)
+
+
+@pytest.mark.parametrize("at_once", [1, 63, 64, 200])
+def test_counting_by_parts_changes_nothing(monkeypatch, at_once):
+    predicted, labels = masks(7)
+    whole, by_step = confusion(predicted, labels, 3), score_by_step(predicted[None], labels[None], 3)
+    monkeypatch.setattr("fbseg_core.scores.metrics.COUNTED", at_once)
+    assert all(torch.equal(a, b) for a, b in zip(confusion(predicted, labels, 3), whole))
+    for found, expected in zip(score_by_step(predicted[None], labels[None], 3), by_step):
+        assert torch.equal(found, expected)
