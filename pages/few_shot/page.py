@@ -143,7 +143,7 @@ def show_examples(view: FewShotState, busy: bool) -> None:
             st.warning(refused)
 
 
-def cost(spec: Spec) -> Estimate | str | None:
+def cost_of(spec: Spec) -> Estimate | str | None:
     """What the run would cost on this machine, or why that cannot be told; None until there is an answer."""
     try:
         return computed.pool().estimate(spec)
@@ -153,7 +153,7 @@ def cost(spec: Spec) -> Estimate | str | None:
 
 def show_cost(spec: Spec, asking: bool) -> None:
     """What the run would cost on this machine, measured; asked again until there is an answer."""
-    found = cost(spec)
+    found = cost_of(spec)
     if found is None:
         st.caption("Measuring what this costs here, as soon as a worker is free …")
         return
@@ -189,7 +189,7 @@ def show_start(view: FewShotState, busy: bool) -> None:
         elif busy:
             st.caption("A run is under way; stop it to start another.")
         else:
-            asking = cost(spec) is None
+            asking = cost_of(spec) is None
             st.fragment(show_cost, run_every=1.0 if asking else None)(spec, asking)
 
 
