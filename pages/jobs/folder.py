@@ -37,7 +37,7 @@ from fbseg_core.training.fit import TrainingState
 from pages.jobs.spec import JobError, NoSuchJob, Spec
 
 FORMAT = "fbseg-job/1"
-LOOK = 0.05  # seconds: whoever holds a lock longer is at work, and not another who looks whether it is held
+LOOK = 0.2  # seconds: whoever holds a lock longer is at work, and not another who looks whether it is held
 POLL = 0.02  # seconds between two tries to take a lock
 STATES = ("queued", "running", "paused", "done", "stopped", "interrupted", "failed")
 

@@ -94,16 +94,7 @@ class Process:
     def _listen(self) -> None:
         try:
             for line in self._process.stdout:
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    LOG.warning("Worker %d: a line torn by a crash is passed over.", self.pid)
-                    continue
-                try:
-                    self._on_event(self, event)
-                except Exception:
-                    LOG.exception("Worker %d is ended: its event %.200r could not be taken.", self.pid, line)
-                    self.kill()
+                self._take(line)
         finally:
             self._commands.put(None)
             self._process.stdout.close()
@@ -112,3 +103,15 @@ class Process:
                 self._on_death(self)
             except Exception:
                 LOG.exception("The death of worker %d could not be taken.", self.pid)
+
+    def _take(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            LOG.warning("Worker %d: a line torn by a crash is passed over.", self.pid)
+            return
+        try:
+            self._on_event(self, event)
+        except Exception:
+            LOG.exception("Worker %d is ended: its event %.200r could not be taken.", self.pid, line)
+            self.kill()

@@ -184,13 +184,20 @@ def test_an_event_that_cannot_be_taken_is_logged_and_its_job_ends_with_a_reason(
     assert finish(pool, pool.start(spec(), "me")).state == "done"
 
 
-def test_a_torn_or_unknown_line_of_a_worker_ends_nothing_but_itself(pool, caplog):
+def test_a_line_torn_by_a_crash_is_logged_and_passed_over(pool, caplog):
     held = worker(pool)
     with caplog.at_level(logging.WARNING, "pages.jobs"):
-        held._process.stdout = iter(['{"event": "ended", "jo\n'])
-        with pytest.raises(AttributeError):  # a list iterator cannot be closed: after the loop
-            held._listen()
-    assert "torn" in caplog.text and held in pool._scheduler.processes
+        held._take('{"event": "ended", "jo')
+    assert "torn" in caplog.text
+    assert finish(pool, pool.start(spec(), "me")).state == "done" and worker(pool) is held
+
+
+def test_an_event_that_nobody_knows_is_a_fault_and_ends_the_worker(pool, caplog):
+    held = worker(pool)
+    with caplog.at_level(logging.ERROR, "pages.jobs"):
+        held._take('{"event": "sneezed"}')
+    assert "sneezed" in caplog.text
+    wait_for(lambda: worker(pool) is not held)
 
 
 def test_the_watcher_outlives_an_error_and_says_so(tmp_path, monkeypatch, caplog):
@@ -316,20 +323,23 @@ def test_a_folder_that_cannot_be_read_just_now_is_not_said_to_be_gone(pool, monk
     assert job not in [view.job for view in pool.jobs("me")]
 
 
-def test_who_looks_whether_a_job_is_under_way_is_not_taken_for_a_worker(tmp_path):
+def test_who_only_looks_whether_a_job_is_under_way_is_not_taken_for_a_worker(tmp_path, monkeypatch):
     folder = Folder.create(tmp_path / "job", spec(), "me")
-    looks, end = [], time.monotonic() + 1.0
+    held, let_go = threading.Event(), threading.Event()
 
     def look():
-        while time.monotonic() < end:
-            looks.append(folder.locked())
+        with folder.lock():
+            held.set()
+            let_go.wait(LONG)
 
-    threads = [threading.Thread(target=look) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(LONG)
-    assert len(looks) > 20 and not any(looks)
+    thread = threading.Thread(target=look)
+    thread.start()
+    assert held.wait(LONG)
+    assert folder.locked()  # held on, as a worker does
+    monkeypatch.setattr(files, "LOOK", LONG)
+    threading.Timer(0.1, let_go.set).start()
+    assert not folder.locked()  # let go at once
+    thread.join(LONG)
 
 
 # ---- a server that is gone ------------------------------------------------------------------------------
