@@ -6,14 +6,14 @@ that are not finite raise a `ConfigError` that names the key and what is allowed
 
 from __future__ import annotations
 
-import types
-import typing
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
+
+KINDS = {"boolean": "bool", "integer": "int", "number": "float", "array": "tuple"}  # by JSON's types
 
 
 class ConfigError(ValueError):
@@ -80,35 +80,32 @@ class Knob:
 
 def knobs(config: type[Config]) -> dict[str, Knob]:
     """Every knob of a config class by name, in the order they are declared."""
-    return {name: _as_knob(name, field) for name, field in config.model_fields.items()}
+    return dict(_knobs(config))
 
 
-def _as_knob(name: str, field: FieldInfo) -> Knob:
-    bounds = {attr: getattr(m, attr) for m in field.metadata for attr in ("ge", "le") if hasattr(m, attr)}
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    annotation, choices, optional = field.annotation, (), False
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        rest = [a for a in typing.get_args(annotation) if a is not type(None)]
-        annotation, optional = rest[0], len(rest) < len(typing.get_args(annotation))
-    if typing.get_origin(annotation) is Literal:
-        choices, kind = typing.get_args(annotation), "choice"
-    elif typing.get_origin(annotation) is tuple:
-        kind = "tuple"
-        for item in getattr(typing.get_args(annotation)[0], "__metadata__", ()):
-            bounds |= {a: getattr(m, a) for m in item.metadata for a in ("ge", "le") if hasattr(m, a)}
-    else:
-        kind = {bool: "bool", int: "int", float: "float"}.get(annotation, "text")
+@functools.cache
+def _knobs(config: type[Config]) -> dict[str, Knob]:
+    schema = config.model_json_schema(by_alias=False)["properties"]
+    return {name: _as_knob(name, field.default, schema[name]) for name, field in config.model_fields.items()}
+
+
+def _as_knob(name: str, default: Any, schema: dict[str, Any]) -> Knob:
+    """A knob from what pydantic's JSON schema says of its field; a tuple's range is that of its items."""
+    allowed = schema.get("anyOf", [schema])
+    value = next(one for one in allowed if one.get("type") != "null")
+    choices = tuple(value["enum"]) if "enum" in value else (value["const"],) if "const" in value else ()
+    ranged = value.get("items") or value.get("prefixItems", [value])[0]
     return Knob(
         name=name,
-        kind=kind,
-        default=field.default,
-        lo=bounds.get("ge"),
-        hi=bounds.get("le"),
-        step=extra.get("step"),
-        unit=str(extra.get("unit") or ""),
-        help=str(extra.get("help") or ""),
+        kind="choice" if choices else KINDS.get(value.get("type"), "text"),
+        default=default,
+        lo=ranged.get("minimum"),
+        hi=ranged.get("maximum"),
+        step=schema.get("step"),
+        unit=schema.get("unit", ""),
+        help=schema.get("help", ""),
         choices=choices,
-        optional=optional,
+        optional=len(allowed) > 1 and {"type": "null"} in allowed,
     )
 
 

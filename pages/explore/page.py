@@ -6,7 +6,6 @@ import streamlit as st
 
 from fbseg_core import Card, CheckpointError, ConfigError
 from fbseg_core.models.registry import traits_of
-from fbseg_core.rollout.interventions import parse_intervention
 from fbseg_core.settings import knobs
 from pages.explore import computed, costs, exports, halt
 from pages.explore.lessons import LESSONS
@@ -56,18 +55,11 @@ def next_image(field: str) -> None:
 def take_wish() -> None:
     """Callback of the player: what it asks for becomes the view's, if it is allowed."""
     wish = web.asked(KEY)
-    changes = {key: wish[key] for key in ("sigma", "drawing") if key in wish}
     try:
-        if "cue" in wish:
-            changes["cue"] = None if wish["cue"] is None else tuple(wish["cue"])
-        if "do" in wish:
-            changes["do"] = tuple(parse_intervention(item) for item in wish["do"])
-        if "look" in wish:
-            changes |= {key: wish["look"][key] for key in LOOK}
-        new = SCREEN.view.replace(**changes)
+        new = SCREEN.view.replace(**requests.changes(wish, LOOK))
         scene_for(new)
         SCREEN.show(new)
-    except (ConfigError, KeyError, TypeError) as error:
+    except (ConfigError, CheckpointError) as error:
         SCREEN.note(f"That could not be done: {error}")
     requests.heard(wish)
 

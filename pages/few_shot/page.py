@@ -12,8 +12,8 @@ from fbseg_core.tasks import task_of
 from pages.few_shot import comparisons, computed, gallery, results, training, uploads
 from pages.few_shot.followed_runs import Followed, Follower
 from pages.few_shot.state import FewShotState, check, examples, job_of, setting
-from pages.jobs import JobError, Spec
-from pages.ui import controls, screen, visitor, web
+from pages.jobs import Estimate, JobError, NoSuchJob, Spec
+from pages.ui import controls, screen, visitor
 
 SCREEN = screen.Screen("few_shot", FewShotState, {}, check)
 REFUSED = (JobError, ConfigError, CheckpointError)
@@ -40,21 +40,21 @@ def take_task() -> None:
 
 def take_wish() -> None:
     """Callback of the gallery: another example in a row."""
-    wish, view = web.asked(gallery.KEY), SCREEN.view
+    view = SCREEN.view
     try:
-        if "redraw" in wish:
-            own = view.own_by_row().get(wish["redraw"])
+        wish = gallery.wished()
+        if wish.redraw is not None:
+            own = view.own_by_row().get(wish.redraw)
             count = (own.redraw if own and own.redraw else 0) % 999 + 1
-            new = view.with_own(wish["redraw"], f"r.{count}")
-        elif "back" in wish:
-            new = view.with_own(wish["back"], "")
+            new = view.with_own(wish.redraw, f"r.{count}")
+        elif wish.back is not None:
+            new = view.with_own(wish.back, "")
         else:
-            drawn = wish["draw"]
-            cue = "" if drawn["cue"] is None else ".{}-{}".format(*drawn["cue"])
-            new = view.with_own(drawn["row"], f"d.{drawn['mask']}{cue}")
+            cue = "" if wish.draw.cue is None else ".{}-{}".format(*wish.draw.cue)
+            new = view.with_own(wish.draw.row, f"d.{wish.draw.mask}{cue}")
         examples(new, computed.uploads())
         SCREEN.show(new)
-    except (ConfigError, KeyError, TypeError, IndexError) as error:
+    except ConfigError as error:
         SCREEN.note(f"That example could not be taken: {error}")
 
 
@@ -143,14 +143,25 @@ def show_examples(view: FewShotState, busy: bool) -> None:
             st.warning(refused)
 
 
+def cost_of(spec: Spec) -> Estimate | str | None:
+    """What the run would cost on this machine, or why that cannot be told; None until there is an answer."""
+    try:
+        return computed.pool().estimate(spec)
+    except JobError as error:
+        return str(error)
+
+
 def show_cost(spec: Spec, asking: bool) -> None:
-    """What the run would cost on this machine, measured; asked again until it is known."""
-    found = computed.pool().estimate(spec)
+    """What the run would cost on this machine, measured; asked again until there is an answer."""
+    found = cost_of(spec)
     if found is None:
         st.caption("Measuring what this costs here, as soon as a worker is free …")
         return
     if asking:
         st.rerun()  # nothing more to ask
+    if isinstance(found, str):
+        st.caption(found)
+        return
     each = " and ".join(f"{1000 * seconds:.0f}" for seconds in found.per_update)
     limit = spec.seconds or computed.pool().limits.seconds
     total = spec.runs[0].train.total
@@ -178,7 +189,7 @@ def show_start(view: FewShotState, busy: bool) -> None:
         elif busy:
             st.caption("A run is under way; stop it to start another.")
         else:
-            asking = computed.pool().estimate(spec) is None
+            asking = cost_of(spec) is None
             st.fragment(show_cost, run_every=1.0 if asking else None)(spec, asking)
 
 
@@ -187,21 +198,27 @@ def show_start(view: FewShotState, busy: bool) -> None:
 
 def take_up() -> tuple[Followed, list[Followed], Followed | None] | None:
     """The jobs on show, read anew; one that is not this visitor's is dropped and told."""
-    pool, owner, view = computed.pool(), visitor.owner(), SCREEN.view
+    pool, owner = computed.pool(), visitor.owner()
     if SCREEN.recalled("follower") is None:
         SCREEN.remember("follower", Follower())
-        if not view.job and (active := [job for job in pool.jobs(owner) if job.active]):
+        if not SCREEN.view.job and (active := [job for job in pool.jobs(owner) if job.active]):
             SCREEN.change(job=active[0].job)  # come back after the tab was closed
+    dropped, whose = SCREEN.recalled("dropped", ({}, owner))
+    if whose != owner and not SCREEN.view.job:  # the cookie came late: the browser has told since who it is
+        SCREEN.change(**dropped)
     follower, view = SCREEN.recalled("follower"), SCREEN.view
     if not view.job:
         return None
     try:
         jobs = [follower.poll(pool, name, owner) for name in (view.job, *view.rungs)]
         return jobs[0], jobs[1:], follower.poll(pool, view.luck, owner) if view.luck else None
-    except JobError:
+    except NoSuchJob:
+        SCREEN.remember("dropped", ({key: getattr(view, key) for key in ("job", "rungs", "luck")}, owner))
         SCREEN.change(job="", rungs=(), luck="")
         SCREEN.note("The run that this link names is not this browser's or was deleted; its set-up is shown.")
-        return None
+    except JobError as error:  # its folder cannot be read just now; the link goes on naming it
+        SCREEN.note(str(error))
+    return None
 
 
 def forget_lost_uploads() -> None:

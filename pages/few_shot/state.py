@@ -135,7 +135,7 @@ def subjects(view: FewShotState, cards: Mapping[str, Card]) -> Iterator[Subject]
 
 
 def examples(view: FewShotState, uploads: Mapping[str, Content]) -> Content:
-    """The clean examples of the view. Raises ConfigError, and KeyError for an upload that is not there."""
+    """The clean examples of the view. Raises ConfigError, also for an upload that is not there."""
     task, run, _ = setting(view)
     found = training_examples(task, run.train)
     for row, own in view.own_by_row().items():
@@ -154,6 +154,8 @@ def _own_content(
 ) -> Content:
     kind = task_of(task)
     if own.upload:
+        if own.upload not in uploads:
+            raise ConfigError(f"The upload in place of example {row + 1} is no longer kept; bring it again.")
         return uploads[own.upload]
     if own.redraw is not None:
         seed = FIRST_REDRAW + (32 * view.seed + row) * REDRAWS + own.redraw

@@ -13,7 +13,7 @@ from fbseg_core.config import TaskConfig
 from fbseg_core.tasks import Batch, Content, task_of
 from pages.few_shot import computed, figures, live_charts
 from pages.few_shot.followed_runs import Attempt, Followed, shown
-from pages.jobs import JobView, Spec
+from pages.jobs import JobError, JobView, NoSuchJob, Spec
 from pages.jobs.spec import SHOWN, WATCHED
 from pages.ui import visitor
 from pages.ui.plotly_style import chart
@@ -100,8 +100,16 @@ def steer(screen: Screen, attempt: Attempt, job: Followed) -> None:
 
 def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, bool], ...]) -> None:
     """What a run looks like now; drawn again and again while one is under way."""
-    follower = screen.recalled("follower")
-    jobs = [follower.poll(computed.pool(), name, visitor.owner()) for name in names]
+    follower, pool, owner = screen.recalled("follower"), computed.pool(), visitor.owner()
+    try:
+        jobs = [follower.poll(pool, name, owner) for name in names]
+        masks = [(job, index) for job in jobs for index in range(len(job.spec.runs))]
+        found = [pool.masks(job.job, owner, index) for job, index in masks]
+    except NoSuchJob:
+        st.rerun()  # deleted meanwhile, which the page tells
+    except JobError as error:  # its folder cannot be read just now
+        st.caption(str(error))
+        return
     if tuple(map(_sign, jobs)) != signs:
         st.rerun()  # the buttons change with the state, and the timer
     main = jobs[0]
@@ -121,8 +129,6 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
         for column, name, figure in zip(st.columns(3), ("loss", "f1", "gradient"), drawn):
             with column:
                 chart(figure, key=f"chart-{name}")
-    masks = [(job, index) for job in jobs for index in range(len(job.spec.runs))]
-    found = [computed.pool().masks(job.job, visitor.owner(), index) for job, index in masks]
     cues = cues_of(main.spec.task, batch)
     picture, width = figures.strip(
         batch.x[:SHOWN],

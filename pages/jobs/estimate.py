@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from fbseg_core.training.fewshot import Run
 from pages.jobs.scheduler import Scheduler
 from pages.jobs.spec import JobError, Spec
+from pages.jobs.timings import Refusal
 
+ASK = 0.2  # seconds at most between two looks for an answer, or an idle worker
 OVERHEAD = 1.3  # seconds of a job / seconds of its updates: held-out scores, snapshots, the log
 
 
@@ -23,21 +25,26 @@ class Estimate:
 def estimate(scheduler: Scheduler, spec: Spec, wait: float) -> Estimate | None:
     """Have an idle worker time a few updates of each run, unless it was done before.
 
-    None where no answer came within `wait` seconds. Raises JobError where a run cannot be timed.
+    None where no answer came within `wait` seconds. Raises JobError where a run cannot be timed; what a
+    worker died of is tried again after a while, not at once.
     """
     keys = [_cost_key(spec, run) for run in spec.runs]
     deadline = time.monotonic() + wait
-    with scheduler.changed:
-        while missing := {k: run for k, run in zip(keys, spec.runs) if k not in scheduler.measured}:
-            runs = tuple(replace(run, name=str(i)) for i, run in enumerate(missing.values()))
-            scheduler.measure(list(missing), Spec(spec.task, runs).plain())
-            if (left := deadline - time.monotonic()) <= 0:
-                return None
-            scheduler.changed.wait(left)
-        found = [scheduler.measured[key] for key in keys]
+    while True:
+        with scheduler.changed:
+            found = [scheduler.timings.get(key) for key in keys]
+        missing = {key: run for key, run, known in zip(keys, spec.runs, found) if known is None}
+        if not missing:
+            break
+        runs = tuple(replace(run, name=str(i)) for i, run in enumerate(missing.values()))
+        scheduler.measure(list(missing), Spec(spec.task, runs).plain())
+        if (left := deadline - time.monotonic()) <= 0:
+            return None
+        with scheduler.changed:
+            scheduler.changed.wait(min(left, ASK))
     for seconds in found:
-        if isinstance(seconds, str):
-            raise JobError(seconds)
+        if isinstance(seconds, Refusal):
+            raise JobError(f"What this costs here could not be measured: {seconds.reason}")
     total = OVERHEAD * sum(run.train.total * each for run, each in zip(spec.runs, found))
     return Estimate(tuple(found), total)
 

@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
@@ -32,14 +34,17 @@ from fbseg_core.checkpoint import load_training, save_training
 from fbseg_core.tasks import Content
 from fbseg_core.tensor_files import UNREADABLE, write_whole
 from fbseg_core.training.fit import TrainingState
-from pages.jobs.spec import JobError, Spec
+from pages.jobs.spec import JobError, NoSuchJob, Spec
 
 FORMAT = "fbseg-job/1"
+LOOK = 0.2  # seconds: whoever holds a lock longer is at work, and not another who looks whether it is held
+POLL = 0.02  # seconds between two tries to take a lock
 STATES = ("queued", "running", "paused", "done", "stopped", "interrupted", "failed")
 
 
 class Folder:
-    """One job's folder. Reading never raises for what a crash may leave; writing raises OSError."""
+    """One job's folder. Reading never raises for what a crash may leave, and JobError where the disk refuses;
+    writing raises OSError."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,10 +70,17 @@ class Folder:
         return cls(path)
 
     def about(self) -> dict[str, Any]:
-        """owner and created (seconds since 1970) beside the plain spec. Raises JobError."""
-        plain = _read_json(self.path / "spec.json")
-        if plain is None or plain.get("format") != FORMAT or not isinstance(plain.get("owner"), str):
-            raise JobError("There is no such run.")
+        """owner and created (seconds since 1970) beside the plain spec. Raises NoSuchJob or JobError."""
+        plain = _read_json(self.path / "spec.json") or {}
+        runs, created = plain.get("runs"), plain.get("created")
+        if (
+            plain.get("format") != FORMAT
+            or not isinstance(plain.get("owner"), str)
+            or not isinstance(created, (int, float))
+            or not isinstance(runs, list)
+            or not all(isinstance(run, dict) and isinstance(run.get("name"), str) for run in runs)
+        ):
+            raise NoSuchJob()
         return plain
 
     def spec(self) -> Spec:
@@ -135,18 +147,23 @@ class Folder:
     @contextlib.contextmanager
     def lock(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the job's lock; raise JobError if another process still does after `patience` seconds."""
-        deadline = time.monotonic() + patience
-        with (self.path / "lock").open("ab") as file:
-            while not _try_lock(file.fileno()):
-                if time.monotonic() >= deadline:
-                    raise JobError("Another process is still at work on this run; try again in a moment.")
-                time.sleep(0.02)
+        if not self.path.is_dir():  # FileLock would bring it back
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        # preserved, so that it is the kernel's lock alone: a soft one would outlive a killed worker
+        lock = FileLock(self.path / "lock", patience, poll_interval=POLL, preserve_lock_file=True)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise JobError("Another process is still at work on this run; try again in a moment.") from None
+        try:
             yield
+        finally:
+            lock.release()
 
     def locked(self) -> bool:
         """Whether some process is at work on the job."""
         try:
-            with self.lock():
+            with self.lock(LOOK):
                 return False
         except JobError:
             return True
@@ -187,8 +204,11 @@ def default_root() -> Path:
     """Where jobs are kept: $FBSEG_JOBS, the user's cache, or a temporary folder where that is read-only."""
     if named := os.environ.get("FBSEG_JOBS"):
         return Path(named)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fbseg" / "jobs"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: a user without a home
+        cache = user_cache_path("fbseg", appauthor=False) / "jobs"
+        # where earlier versions kept them on every system; on Linux it is the same place
+        earlier = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fbseg" / "jobs"
+        cache = earlier if earlier.is_dir() else cache
         cache.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.access(cache, os.W_OK):
             return cache
@@ -196,10 +216,13 @@ def default_root() -> Path:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
+    """None where there is no such file, or it makes no sense. Raises JobError where it cannot be read."""
     try:
         plain = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
+    except OSError as error:  # too many open files, a disk that fails: no word on whether the job is there
+        raise JobError(f"The run's folder cannot be read ({error.strerror or error}); try again.") from None
     return plain if isinstance(plain, dict) else None
 
 
@@ -209,24 +232,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-try:
-    import fcntl
-
-    def _try_lock(file: int) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-except ImportError:  # Windows
-    import msvcrt
-
-    def _try_lock(file: int) -> bool:
-        try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True

@@ -1,6 +1,7 @@
 """Training jobs as pages see them: whose they are, what may be asked of them, and what became of them.
 
-Only the queue and the leases live in memory. Everything else stands in the jobs' folders, so that a server
+Only the queue and the leases live in memory, behind the scheduler's lock. Everything else stands in the jobs'
+folders, which are read and written without it, so that a slow disk holds up nobody else; and so that a server
 that starts anew finds all earlier results and can go on with what was interrupted.
 """
 
@@ -11,6 +12,7 @@ import re
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +25,11 @@ from pages.jobs.curves import Curves
 from pages.jobs.estimate import Estimate, estimate
 from pages.jobs.folder import Folder, default_root
 from pages.jobs.scheduler import Scheduler
-from pages.jobs.spec import JobError, Limits, Spec, sound_factor
+from pages.jobs.spec import JobError, Limits, NoSuchJob, Spec, sound_factor
 
 ACTIVE = ("queued", "running")
 RESUMABLE = ("paused", "stopped", "interrupted")
+TRIES = 3  # looks at a job until nothing changed during one
 DRAFT_AGE = 3600.0  # seconds after which a half-made folder is nobody's
 
 
@@ -58,15 +61,14 @@ class JobView:
 class Pool:
     """Worker processes and their jobs; one for the whole server. Methods may be called from any thread.
 
-    `owner` is whatever token the page gives its visitor. All methods that take a job raise JobError, one
-    plain sentence, if that owner has no such job.
+    `owner` is whatever token the page gives its visitor. All methods that take a job raise NoSuchJob if that
+    owner has none of that id, and JobError where its folder cannot be read: one plain sentence each.
     """
 
     def __init__(self, root: Path | None = None, limits: Limits | None = None) -> None:
         self.root, self.limits = (root or default_root()).absolute(), limits or Limits()
         self._unwritten: dict[str, tuple[str, str]] = {}  # states that a full disk did not take
         self._scheduler = Scheduler(self.limits, self._settle)
-        self._lock = self._scheduler.changed
 
     def start(self, spec: Spec, owner: str, job: str | None = None) -> str:
         """Queue a job; returns its id. A second start of the same id by the same owner does nothing.
@@ -75,19 +77,12 @@ class Pool:
         """
         job = job or uuid.uuid4().hex
         path = self._folder(job).path
-        with self._lock:
+        with self._scheduler.claim(job):
             if not path.exists():
                 spec.check(self.limits)
-                self._admit(owner)
-                try:
-                    self._tidy()
-                    Folder.create(path, spec, owner)
-                    self._scheduler.enqueue(job, path)
-                except FileExistsError:  # another server was quicker
-                    pass
-                except OSError as error:
-                    raise JobError(f"The run cannot be stored in {self.root}: {error.strerror}.") from None
-            self._mine(job, owner)
+                with contextlib.suppress(FileExistsError), self._queued(job, owner, path):
+                    self._store(path, spec, owner)
+        self._mine(job, owner)
         return job
 
     def poll(self, job: str, owner: str, offset: int = 0) -> JobView:
@@ -117,20 +112,20 @@ class Pool:
 
     def resume(self, job: str, owner: str) -> JobView:
         """Queue a paused, stopped or interrupted job again; it goes on from its last snapshot."""
-        with self._lock:
+        with self._scheduler.claim(job):
             folder, about = self._mine(job, owner)
             view = self._view(job, about)
             if not view.active:
-                self._scheduler.wait_free(job)
+                if not self._scheduler.wait_free(job):
+                    raise JobError("This run is still being saved; try again in a moment.")
                 if not view.resumable:
                     raise JobError(f"This run cannot be resumed: it is {view.state}. {view.reason}".strip())
-                self._admit(owner)
-                try:
-                    folder.set_status("queued")
-                except OSError as error:
-                    raise JobError(f"The run's folder cannot be written: {error.strerror}.") from None
-                self._unwritten.pop(job, None)
-                self._scheduler.enqueue(job, folder.path)
+                with self._queued(job, owner, folder.path):
+                    try:
+                        folder.set_status("queued")
+                    except OSError as error:
+                        raise JobError(f"The run's folder cannot be written: {error.strerror}.") from None
+                    self._unwritten.pop(job, None)
         return self.poll(job, owner)
 
     def restart(self, job: str, owner: str, new: str | None = None) -> str:
@@ -150,7 +145,7 @@ class Pool:
 
     def remove(self, job: str, owner: str) -> None:
         """Delete an ended job and all it learned."""
-        with self._lock:
+        with self._scheduler.claim(job):
             folder, about = self._mine(job, owner)
             if self._view(job, about).active or self._scheduler.running(job):
                 raise JobError("Stop the run before it is deleted.")
@@ -195,7 +190,7 @@ class Pool:
 
     def _folder(self, job: str) -> Folder:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", job):
-            raise JobError("There is no such run.")
+            raise NoSuchJob()
         return Folder(self.root / job)
 
     def _mine(self, job: str, owner: str) -> tuple[Folder, dict[str, Any]]:
@@ -203,7 +198,7 @@ class Pool:
         folder = self._folder(job)
         about = folder.about()
         if about["owner"] != owner:
-            raise JobError("There is no such run.")
+            raise NoSuchJob()
         return folder, about
 
     def _paths(self) -> list[Path]:
@@ -212,39 +207,61 @@ class Pool:
         return []
 
     def _view(self, job: str, about: dict[str, Any]) -> JobView:
-        with self._lock:
-            state, reason = self._state(job)
-            place = self._scheduler.place(job)
-        names = tuple(str(run["name"]) for run in about["runs"])
+        state, reason, place = self._state(job)
+        names = tuple(run["name"] for run in about["runs"])
         return JobView(job, state, reason, float(about["created"]), names, place)
 
-    def _state(self, job: str) -> tuple[str, str]:
-        """What a job's state is, whatever a crash left in its status."""
-        if self._scheduler.place(job):
-            return "queued", ""
-        folder = self._folder(job)
-        state, reason = self._unwritten.get(job) or folder.status()
-        if state not in ACTIVE:
-            return state, reason
-        if self._scheduler.running(job) or folder.locked():
-            return "running", ""
-        what = "before this run began" if state == "queued" else "while this run was under way"
-        return "interrupted", f"The server stopped {what}; what was learned is kept. Resume to go on."
+    def _state(self, job: str) -> tuple[str, str, int | None]:
+        """What a job's state is, whatever a crash left in its status; the reason; the place in line."""
+        for _ in range(TRIES):
+            before = self._scheduler.phase(job)
+            found = self._read_state(job, *before)
+            if self._scheduler.phase(job) == before:  # else what was read may be of another moment
+                break
+        return found
 
-    def _admit(self, owner: str) -> None:
-        """Raise JobError if the owner, or all together, have too much under way."""
-        waiting, running = self._scheduler.active()
-        if len(waiting) >= self.limits.waiting:
-            raise JobError("Too many runs are waiting already; try again later.")
-        mine = 0
-        for job in waiting + running:
-            with contextlib.suppress(JobError):
-                mine += self._folder(job).about()["owner"] == owner
-        if mine >= self.limits.per_owner:
-            raise JobError(f"You have {mine} runs under way; stop one or wait until it ends.")
+    def _read_state(self, job: str, phase: str | None, place: int | None) -> tuple[str, str, int | None]:
+        if phase == "queued":
+            return "queued", "", place
+        folder = self._folder(job)
+        try:
+            state, reason = self._unwritten.get(job) or folder.status()
+        except JobError:
+            if phase is None:
+                raise
+            return "running", "", None
+        if state not in ACTIVE:
+            return state, reason, None
+        if phase == "running" or folder.locked():
+            return "running", "", None
+        what = "before this run began" if state == "queued" else "while this run was under way"
+        reason = f"The server stopped {what}; what was learned is kept. Resume to go on."
+        return "interrupted", reason, None
+
+    @contextlib.contextmanager
+    def _queued(self, job: str, owner: str, path: Path) -> Iterator[None]:
+        """Queue a job once what is done within is on the disk, in a place that is kept meanwhile."""
+        self._scheduler.admit(job, owner)
+        try:
+            yield
+        except BaseException:
+            self._scheduler.dismiss(job)
+            raise
+        else:
+            self._scheduler.enqueue(job, path)
+
+    def _store(self, path: Path, spec: Spec, owner: str) -> None:
+        """Raises FileExistsError where another server was quicker, JobError for a disk that refuses."""
+        try:
+            self._tidy()
+            Folder.create(path, spec, owner)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise JobError(f"The run cannot be stored in {self.root}: {error.strerror}.") from None
 
     def _end(self, job: str, owner: str, do: str, state: str) -> JobView:
-        with self._lock:
+        with self._scheduler.claim(job):
             _, about = self._mine(job, owner)
             if do == "stop" and self._state(job)[0] == "paused":
                 self._write_status(job, state, "")
@@ -254,7 +271,11 @@ class Pool:
 
     def _settle(self, job: str, state: str, reason: str) -> None:
         """Called by the scheduler once a job has ended, or left the queue."""
-        if self._folder(job).status()[0] in ACTIVE:  # its worker could not write it, or was gone too soon
+        try:
+            written = self._folder(job).status()[0]
+        except JobError:
+            written = "running"
+        if written in ACTIVE:  # its worker could not write it, or was gone too soon
             self._write_status(job, state, reason)
 
     def _write_status(self, job: str, state: str, reason: str) -> None:
@@ -266,12 +287,23 @@ class Pool:
 
     def _tidy(self) -> None:
         """Delete the oldest ended jobs beyond the number that is kept, and what a crash left half made."""
-        for draft in self.root.glob(".draft-*"):
-            if time.time() - draft.stat().st_mtime > DRAFT_AGE:
-                shutil.rmtree(draft, ignore_errors=True)
-        paths = self._paths()
-        if len(paths) >= self.limits.kept:
-            ended = [path for path in paths if self._state(path.name)[0] not in ACTIVE]
-            ended.sort(key=lambda path: path.stat().st_mtime)
-            for path in ended[: len(paths) - self.limits.kept + 1]:
-                shutil.rmtree(path, ignore_errors=True)
+        drafts = self.root.glob(".draft-*")
+        for draft in [one for one in drafts if time.time() - _touched(one) > DRAFT_AGE]:
+            shutil.rmtree(draft, ignore_errors=True)
+        paths = sorted(self._paths(), key=_touched)
+        too_many = len(paths) - self.limits.kept + 1
+        for path in paths if too_many > 0 else ():
+            with self._scheduler.claim(path.name, wait=False) as free, contextlib.suppress(JobError):
+                if free and self._state(path.name)[0] not in ACTIVE:
+                    shutil.rmtree(path, ignore_errors=True)
+                    self._unwritten.pop(path.name, None)
+                    too_many -= 1
+            if not too_many:
+                break
+
+
+def _touched(path: Path) -> float:
+    """When a folder was last written to; of one that is just being removed, never."""
+    with contextlib.suppress(OSError):
+        return path.stat().st_mtime
+    return time.time()

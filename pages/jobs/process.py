@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
+import queue
 import subprocess
 import sys
 import threading
@@ -16,12 +18,15 @@ from typing import Any
 from pages.jobs.spec import Limits
 
 ROOT = Path(__file__).resolve().parents[2]
+LOG = logging.getLogger(__name__)
 
 
 class Process:
-    """A worker as the pool sees it. job: the one it was last given and has not ended, or None.
+    """A worker as the scheduler sees it. job: the one it was last given and has not ended, or None.
 
-    on_event(process, event) and on_death(process) are called from a thread of this object's own.
+    on_event(process, event) and on_death(process) are called from a thread of this object's own, from
+    `listen` on. One that raises is told in the log; after on_event the worker is killed, so that its death
+    puts right what the event did not.
     A plain subprocess and not multiprocessing, whose children would import the page as their main module.
     """
 
@@ -32,10 +37,12 @@ class Process:
         on_death: Callable[[Process], None],
     ) -> None:
         self.job: str | None = None
+        self.measuring: tuple[str, ...] = ()  # keys of the timings that it was last asked for
         self.ready = False
         self.ending: tuple[str, str] | None = None  # the state and reason the job was told to end with
         self.deadline = math.inf  # when to kill it (monotonic seconds)
         self._on_event, self._on_death = on_event, on_death
+        self._commands: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # None: no more
         self._process = subprocess.Popen(
             [sys.executable, "-m", "pages.jobs.worker", json.dumps(asdict(limits))],
             cwd=ROOT,
@@ -43,27 +50,29 @@ class Process:
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
+            errors="replace",
             start_new_session=True,  # so that it can give way as a whole
         )
-        threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._write, daemon=True).start()
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
+    def listen(self) -> None:
+        """Report events from now on, and the death."""
+        threading.Thread(target=self._listen, daemon=True).start()
+
     def send(self, **command: Any) -> None:
-        """Give a command. One to a worker that is gone is lost; its death is reported on its own."""
-        with contextlib.suppress(OSError, ValueError):
-            self._process.stdin.write(json.dumps(command) + "\n")
-            self._process.stdin.flush()
+        """Give a command; returns at once. One to a worker that is gone is lost; its death is reported."""
+        self._commands.put(json.dumps(command))
 
     def kill(self) -> None:
         self._process.kill()
 
     def close(self, patience: float) -> None:
         """Let it save its job and end; kill it if that takes longer than `patience` seconds."""
-        with contextlib.suppress(OSError):
-            self._process.stdin.close()
+        self._commands.put(None)
         try:
             self._process.wait(patience)
         except subprocess.TimeoutExpired:
@@ -75,10 +84,34 @@ class Process:
         status = self._process.wait()
         return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
 
+    def _write(self) -> None:
+        """Pass on commands. A pipe that a worker does not empty holds up this thread alone."""
+        with contextlib.suppress(OSError), self._process.stdin as pipe:  # OSError: it is gone
+            while (line := self._commands.get()) is not None:
+                pipe.write(line + "\n")
+                pipe.flush()
+
     def _listen(self) -> None:
-        for line in self._process.stdout:
-            with contextlib.suppress(ValueError):  # a line torn by a crash
-                self._on_event(self, json.loads(line))
-        self._process.stdout.close()
-        self._process.wait()
-        self._on_death(self)
+        try:
+            for line in self._process.stdout:
+                self._take(line)
+        finally:
+            self._commands.put(None)
+            self._process.stdout.close()
+            self._process.wait()
+            try:
+                self._on_death(self)
+            except Exception:
+                LOG.exception("The death of worker %d could not be taken.", self.pid)
+
+    def _take(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            LOG.warning("Worker %d: a line torn by a crash is passed over.", self.pid)
+            return
+        try:
+            self._on_event(self, event)
+        except Exception:
+            LOG.exception("Worker %d is ended: its event %.200r could not be taken.", self.pid, line)
+            self.kill()

@@ -20,8 +20,18 @@ WATCH_SEED = 20_000
 FLOATS = 32  # kept for backward, for each pixel, step, image and channel of width, u and v: 9 to 31 measured
 
 
-class JobError(ValueError):
-    """Something asked of a job cannot be done. The message is one sentence fit for a visitor."""
+class JobError(Exception):
+    """Something asked of a job cannot be done. The message is one sentence fit for a visitor.
+
+    No ValueError, so that whoever handles those of a parser does not swallow it.
+    """
+
+
+class NoSuchJob(JobError):
+    """There is no such job, or it is another owner's, which must look alike."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such run.")
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,7 @@ class Limits:
     weights: int = 2_500_000  # of a model: a snapshot of three times as many floats stays quick
     memory: int = 2**30  # of one update
     kept: int = 200  # ended jobs on the disk
+    nice: int = 19  # how far workers give way to the server and the visitor's browser, 19 the most
 
     def processes(self) -> int:
         """Workers at most: the cores left beside the server's own, at least one."""
@@ -130,7 +141,7 @@ class Spec:
             )
             changes = tuple((int(run), int(first), float(by)) for run, first, by in plain["changes"])
             return cls(parse_task(plain["task"]), runs, examples, float(plain["seconds"]), changes)
-        except (ConfigError, KeyError, TypeError, ValueError) as error:
+        except (ConfigError, KeyError, TypeError, ValueError, OverflowError) as error:
             raise JobError(f"The job's description is unreadable ({error!s:.120}).") from None
 
 

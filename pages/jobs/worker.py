@@ -1,7 +1,8 @@
 """A worker process: python -m pages.jobs.worker. Warms up once, then trains one job after the other.
 
 Commands come as JSON lines on standard input, events go as JSON lines to standard output. When the server
-dies its end of the input closes: the job is saved, marked as interrupted, and the worker ends.
+dies its end of the input closes: the job is saved, marked as interrupted, and the worker ends. It then no
+longer gives way: on a busy machine it would else keep the job from the next server for minutes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,7 @@ from pages.jobs.training import seconds_per_update, train
 
 GONE = "The server stopped while this run was under way; what was learned is kept. Resume to go on."
 MEASURE = 0.4  # seconds of timed updates for a run
-NICE = 19  # the most
+GROUP = Path("/proc/self/autogroup")
 
 
 class Worker:
@@ -44,10 +46,18 @@ class Worker:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        for line in sys.stdin:
-            self.commands.put(json.loads(line))
-        self.gone.set()
-        self.commands.put({"do": "end"})
+        try:
+            for line in sys.stdin:
+                try:
+                    told = json.loads(line)
+                except ValueError:  # torn: the server was killed while it wrote
+                    traceback.print_exc()
+                    continue
+                self.commands.put(told)
+        finally:  # whatever ended the reading, nobody would hear of what is learned from here on
+            self.gone.set()
+            self.commands.put({"do": "end"})
+            hurry()
 
     def send(self, **event: Any) -> None:
         """Tell the server, if it is still there."""
@@ -64,7 +74,8 @@ class Worker:
             if told["do"] == "run":
                 self.send(event="ended", **self._train(told["job"], Folder(Path(told["folder"])), limits))
             elif told["do"] == "measure":
-                self.send(event="measured", key=told["key"], seconds=self._measure(told["spec"]))
+                found = self._measure(told["spec"], len(told["keys"]))
+                self.send(event="measured", keys=told["keys"], seconds=found)
 
     def _train(self, job: str, folder: Folder, limits: Limits) -> dict[str, str]:
         def command() -> dict[str, Any] | None:
@@ -78,27 +89,32 @@ class Worker:
 
         try:
             state, reason = train(folder, command, limits)
-        except Exception as error:  # the one place where anything may surface: the worker outlives its job
-            traceback.print_exc()
-            state, reason = (
-                "failed",
-                f"The training failed unexpectedly ({type(error).__name__}: {error!s:.200}).",
-            )
+        except Exception as error:  # here and below anything may surface: the worker outlives its job
+            state, reason = "failed", f"The training failed unexpectedly ({_told(error)})."
         return {"job": job, "state": state, "reason": reason}
 
-    def _measure(self, plain: dict[str, Any]) -> list[float | str]:
+    def _measure(self, plain: dict[str, Any], count: int) -> list[float | str]:
         """Seconds an update of each run takes, or why that cannot be told; fewer if a job came in between."""
         found: list[float | str] = []
-        spec = Spec.parse(plain)
-        for run in spec.runs:
-            try:
-                each = seconds_per_update(spec.task, run, MEASURE, lambda: not self.commands.empty())
-            except (ConfigError, RuntimeError, MemoryError) as error:
-                each = f"{error!s:.300}"
-            if each is None:
-                break
-            found.append(each)
+        try:
+            spec = Spec.parse(plain)
+            for run in spec.runs:
+                try:
+                    each = seconds_per_update(spec.task, run, MEASURE, lambda: not self.commands.empty())
+                except (ConfigError, RuntimeError, MemoryError) as error:
+                    each = f"{error!s:.300}"
+                if each is None:
+                    break
+                found.append(each)
+        except Exception as error:
+            found += [f"It failed unexpectedly ({_told(error)})."] * (count - len(found))
         return found
+
+
+def _told(error: Exception) -> str:
+    """What is not expected: to the server's log with its traceback, and in a few words."""
+    traceback.print_exc()
+    return f"{type(error).__name__}: {error!s:.200}"
 
 
 def warm_up() -> None:
@@ -108,14 +124,34 @@ def warm_up() -> None:
         list(fit(model, ShapesConfig(side=16), TrainConfig(batch=1, updates=2)))
 
 
-def give_way() -> None:
+def give_way(nice: int) -> None:
     """Let the server, and the visitor's browser where it runs on the same machine, go first."""
     if hasattr(os, "nice"):
-        os.nice(NICE)
+        os.nice(nice)
     if hasattr(os, "getsid") and os.getsid(0) == os.getpid():  # else it would be the server's group, too
-        # Linux weighs sessions against each other, and only then, by nice, the processes within each
-        with contextlib.suppress(OSError):
-            Path("/proc/self/autogroup").write_text(str(NICE))
+        _weigh_group(nice)
+
+
+def hurry() -> None:
+    """Give way no longer."""
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
+        _weigh_group(0)
+    with contextlib.suppress(OSError):  # where the group does not count; it takes a privilege
+        for thread in Path("/proc/self/task").iterdir():
+            os.setpriority(os.PRIO_PROCESS, int(thread.name), 0)
+
+
+def _weigh_group(nice: int) -> None:
+    """Linux weighs sessions against each other, and only then, by nice, the processes within each."""
+    for _ in range(20):
+        try:
+            GROUP.write_text(str(nice))
+        except BlockingIOError:  # it may be told but every tenth of a second, by all processes together
+            time.sleep(0.05)
+        except OSError:
+            return
+        else:
+            return
 
 
 def main() -> None:
@@ -123,10 +159,11 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, whose end ends the input
     torch.set_num_threads(1)
     keep_freed_memory()
-    give_way()
+    limits = Limits(**json.loads(sys.argv[1]))
+    give_way(limits.nice)
     worker = Worker()
     warm_up()
-    worker.serve(Limits(**json.loads(sys.argv[1])))
+    worker.serve(limits)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from fbseg_core.models.registry import build
 from fbseg_core.training.fewshot import Run
 from pages.jobs import Curves, JobError, Limits, Pool, Spec
 
-LIMITS = Limits(workers=1, snapshot=0.0, watch=0.05)
+LIMITS = Limits(workers=1, snapshot=0.0, watch=0.05, nice=0)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -248,7 +248,7 @@ from pathlib import Path
 sys.path.insert(0, "tests/jobs")
 from jobs_setup import TRAIN, spec
 from pages.jobs import Limits, Pool
-pool = Pool(Path(sys.argv[1]), Limits(workers=1, snapshot=0.0))
+pool = Pool(Path(sys.argv[1]), Limits(workers=1, snapshot=0.0, nice=0))
 pool.start(spec(TRAIN.replace(updates=int(sys.argv[2]))), "me", "first")
 pool.start(spec(), "me", "second")
 while True:

@@ -1,10 +1,38 @@
-"""What the player asked for: which request was dealt with last, and whether the next may take its time."""
+"""What the player asked for: changes; which request was dealt with last; whether the next may take long."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
+
+from fbseg_core import ConfigError
+from fbseg_core.rollout.interventions import parse_intervention
+
+
+def changes(wish: dict[str, Any], look: Sequence[str]) -> dict[str, Any]:
+    """The fields of the view that a request changes; `look` are those that it names together.
+
+    Raises ConfigError for a request of another shape; whether its values fit is for the view to say.
+    """
+    found = {key: wish[key] for key in ("sigma", "drawing") if key in wish}
+    if "cue" in wish:
+        found["cue"] = None if wish["cue"] is None else _listed(wish, "cue")
+    if "do" in wish:
+        found["do"] = tuple(parse_intervention(item) for item in _listed(wish, "do"))
+    if "look" in wish:
+        seen = wish["look"]
+        if not isinstance(seen, dict) or not seen.keys() >= set(look):
+            raise ConfigError("the request's look is incomplete.")
+        found |= {key: seen[key] for key in look}
+    return found
+
+
+def _listed(wish: dict[str, Any], key: str) -> tuple[Any, ...]:
+    if not isinstance(wish[key], list):
+        raise ConfigError(f"the request's {key} is no list.")
+    return tuple(wish[key])
 
 
 def heard(wish: dict[str, Any]) -> None:

@@ -10,9 +10,13 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
+from pydantic import model_validator
+
+from fbseg_core.settings import Config, knob
 from fbseg_core.tasks import Batch, Content
-from pages.ui.web import component
+from pages.ui.web import asked, component
 from pages.ui.web.wire import Blocks
 
 HERE = Path(__file__).parent
@@ -21,6 +25,33 @@ KEY = "canvas"
 _mount = component(
     "canvas", HERE / "canvas.html", css=(HERE / "canvas.css",), js=("decode", "tools", HERE / "canvas.js")
 )
+
+
+class Drawing(Config):
+    """An example drawn by hand. mask: as `pack_mask` writes it; cue: (row, column), if the task has one."""
+
+    row: int = knob(..., "The example's number, from 0.", lo=0)
+    mask: str = knob(..., "A packed mask.")
+    cue: tuple[int, int] | None = knob(..., "Where the cue stands, or nothing.")
+
+
+class Wish(Config):
+    """What the gallery asks for: one of the three. redraw, back: the example's number, from 0."""
+
+    redraw: int | None = knob(None, "The example's number, from 0.", lo=0)
+    back: int | None = knob(None, "The example's number, from 0.", lo=0)
+    draw: Drawing | None = knob(None, "A row, its mask and its cue.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if sum(value is not None for value in (self.redraw, self.back, self.draw)) != 1:
+            raise ValueError("redraw, back, draw: exactly one must be asked for")
+        return self
+
+
+def wished() -> Wish:
+    """In the callback of the gallery: what it asks for. Raises ConfigError for anything else."""
+    return Wish.parse(asked(KEY))
 
 
 def pack(
