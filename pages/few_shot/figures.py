@@ -21,7 +21,7 @@ from torch import Tensor
 from fbseg_core.analysis.paired import Difference
 from fbseg_core.scores.evaluate import Score
 from pages.ui.images import input_image, probability_image
-from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL
+from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL, lay_out
 
 RUNG_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
 RUNG_DASHES = ("dashdot", "dot", "longdash", "longdashdot")
@@ -254,17 +254,9 @@ def _positive(value: float | None) -> float | None:
 
 
 def _style(figure: go.Figure, x: str, title: str, runs: Sequence[Shown]) -> go.Figure:
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        showlegend=False,
-        uirevision="keep",
-    )
-    figure.update_xaxes(title=x, automargin=True)
-    figure.update_yaxes(automargin=True)
+    head = {"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"}
+    lay_out(figure, HEIGHT, 34, title=head, uirevision="keep")
+    figure.update_xaxes(title=x)
     if runs:  # frozen from the start, so that nothing moves while it learns
         figure.update_xaxes(range=[0, max(run.total for run in runs) * 1.02])
     return figure
