@@ -15,7 +15,7 @@ CONFIG = {"displayModeBar": False}
 
 
 def lay_out(figure: go.Figure, height: int, top: int = 8, **layout: Any) -> go.Figure:
-    """Lay a figure out as all are; returns it. height, and the margin at the top, in px; layout: plotly's own.
+    """Lay a figure out as all are; returns it. height and top, the margin above, in px; layout: plotly's own.
 
     The ground shows through, so that a chart follows the page from light to dark. Lines are named in a legend
     of the page's own, which holds for several charts, unless `layout` asks for plotly's.
