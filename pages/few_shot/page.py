@@ -101,11 +101,7 @@ def choose(view: FewShotState) -> None:
     controls.slider(SCREEN, "tau", "τ", feedback.model.tau, own_tau, disabled=not view.decay)
     controls.toggle(SCREEN, "softmax", "Softmax in training", view.softmax)
     controls.toggle(SCREEN, "decay", "Decay in training", view.decay)
-    slide, push = st.columns([3, 2], vertical_alignment="bottom")
-    press = {"on_click": SCREEN.next_seed, "args": ("seed",), "help": "Take the next seed."}
-    push.button("New", key="next-seed", width="stretch", **press)
-    with slide:
-        controls.slider(SCREEN, "seed", "Seed", view.seed)
+    controls.seed(SCREEN, "seed", "Seed", "seed")
     usual = setting(view.replace(updates=0))[1].train.total
     controls.slider(SCREEN, "updates", f"Updates (0: the usual {usual})", view.updates)
     most = computed.pool().limits.seconds

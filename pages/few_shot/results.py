@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from fbseg_core import Card, ShapesConfig
+from fbseg_core import ShapesConfig
 from fbseg_core.analysis.ideal import ideal_f1
 from fbseg_core.models.registry import traits_of
 from fbseg_core.scores.evaluate import Score
@@ -23,6 +23,7 @@ from pages.few_shot.followed_runs import (
     shown,
 )
 from pages.ui import own_models, server, visitor
+from pages.ui.models import describe_card
 from pages.ui.pace import Pace
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
@@ -147,11 +148,3 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
             st.markdown(describe_card(card))
             field = "model" if traits_of(card.model).takes_steps else "beside"
             st.link_button("Open it in Explore", menu.link("explore", task=card.task.name, **{field: name}))
-
-
-def describe_card(card: Card) -> str:
-    """What a checkpoint says of itself, in one sentence."""
-    return (
-        f"A {traits_of(card.model).title} model for {card.task.name}: {card.protocol}, {card.updates} "
-        f"updates; F1 {card.f1[-1]:.3f} on {card.images} fresh images, chance {card.chance:.3f}."
-    )

@@ -9,8 +9,7 @@ import streamlit as st
 from fbseg_core import CheckpointError, ConfigError, Projection
 from fbseg_core.analysis.lockstep import Leg, Walk
 from fbseg_core.tasks import task_of
-from pages.stability import compute, exports, figures, verdicts
-from pages.stability import sections as sections
+from pages.stability import compute, exports, figures, sections, verdicts
 from pages.stability.presets import PRESETS
 from pages.stability.state import MODES, NAMES, TRAINED, StabilityState, Variant, checkpoints, variants_of
 from pages.ui import controls, images, models, screen
@@ -62,12 +61,8 @@ def choose_run(view: StabilityState) -> None:
             st.caption(called[chosen])
     else:
         st.caption("One checkpoint each: " + ", ".join(f"{TRAINED[name]} ({name})" for name in NAMES) + ".")
-    for field, label, what in (("image", "Image seed", "image"), ("noise", "Noise seed", "noise draw")):
-        slide, push = st.columns([3, 2], vertical_alignment="bottom")
-        press = {"on_click": SCREEN.next_seed, "args": (field,), "key": f"stability-next-{field}"}
-        push.button("New", help=f"Take the next {what}.", width="stretch", **press)
-        with slide:
-            controls.slider(SCREEN, field, label, getattr(view, field))
+    controls.seed(SCREEN, "image", "Image seed", "image")
+    controls.seed(SCREEN, "noise", "Noise seed", "noise draw")
     first = variants_of(view, cards)[NAMES[0]]
     card = cards[first.checkpoint]
     controls.slider(SCREEN, "sigma", "Noise σ", first.task.sigma, card.task.sigma)

@@ -13,8 +13,7 @@ from fbseg_core import ConfigError
 from fbseg_core.analysis.certificate import certify
 from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.probes import Kick
-from pages.stability import figures as figures
-from pages.stability import probes
+from pages.stability import figures, probes
 from pages.stability.probes import Local, Tell
 from pages.stability.state import StabilityState, Variant
 from pages.ui import controls, models
