@@ -30,7 +30,7 @@ def certificate(view: StabilityState, variant: Variant, walk: Walk) -> tuple[Fig
     st.subheader("Certificate: what is proved", anchor=False)
     leg = walk.leg(view.frozen)
     switches = variant.switches.replace(clock=walk.clock) if view.frozen else variant.switches
-    proof = certify(models.model(variant.checkpoint)[0], (variant.task.side, variant.task.side), switches)
+    proof = certify(models.model(variant.checkpoint)[0], variant.task.size, switches)
     distance, bounds = leg.curves["to_end"], {}
     if proof.holds:
         end = len(leg)
