@@ -22,7 +22,7 @@ from fbseg_core.checkpoint import CheckpointError
 from fbseg_core.config import TaskConfig
 from fbseg_core.models.registry import build, traits_of
 from fbseg_core.rollout.trajectory import rollout
-from fbseg_core.scores.metrics import confusion, f1, foreground
+from fbseg_core.scores.metrics import confusion, f1, foreground, mask_of
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch
 from fbseg_core.training.fewshot import Run
@@ -266,7 +266,12 @@ def _unsound(progress: Progress, run: Run) -> tuple[str | None, bool]:
 
 
 def _shown(logits: torch.Tensor) -> np.ndarray:
-    """P(not background) of logits (T, B, K, H, W) as uint8, 255 for 1: (T, B, H, W)."""
+    """What a page shows of logits (T, B, K, H, W), (T, B, H, W) uint8.
+
+    Of two classes P(not background), 255 for 1; of more the class of each pixel.
+    """
+    if logits.shape[2] > 2:
+        return mask_of(logits).to(torch.uint8).numpy()
     return (255 * (1 - logits.softmax(2)[:, :, 0])).round().to(torch.uint8).numpy()
 
 
