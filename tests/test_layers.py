@@ -125,3 +125,8 @@ def test_readme_names_what_carries_each_equation():
         found = resolve_name(path)
         first, last = re.search(r"\(E(\d)(?:-E(\d))?\)", found.__doc__).groups()
         assert int(first) <= int(tag[1]) <= int(last or first), (tag, path)
+
+
+def test_one_module_looks_below_streamlit_s_public_face():
+    found = [name for name, file in MODULES.items() if "streamlit.runtime" in file.read_text("utf-8")]
+    assert found == ["pages.ui.visitor"]

@@ -8,7 +8,7 @@ import math
 import plotly.graph_objects as go
 
 from fbseg_core.experiments.records import Finding, Panel, Series
-from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL
+from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL, lay_out
 
 LOOP_CUT = "#CC79A7"
 OTHERS = ("#009E73", "#E69F00", "#56B4E9", "#A6761D", "#8C6BB1")
@@ -88,16 +88,9 @@ def panel_figure(panel: Panel) -> go.Figure:
         figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(dict.fromkeys(labels)))
     if any(_is_name(x) for x in labels):  # points of one condition that are level would cover one another
         figure.update_layout(scattermode="group", scattergap=0.6)
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        showlegend=False,
-        hoverlabel={"namelength": -1},
-    )
-    figure.update_xaxes(title=panel.x, automargin=True)
-    figure.update_yaxes(title=panel.y, automargin=True)
+    lay_out(figure, HEIGHT, hoverlabel={"namelength": -1})
+    figure.update_xaxes(title=panel.x)
+    figure.update_yaxes(title=panel.y)
     if panel.y.endswith("F1"):
         figure.update_yaxes(range=[-0.03, 1.03])
     for letter, update in (("x", figure.update_xaxes), ("y", figure.update_yaxes)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from pages.explore.state import PARTS
 from pages.ui import images, marks, own_models
 from pages.ui.models import own_title
 from pages.ui.screen import Screen
+from pages.ui.tables import csv_of
 
 SIDE = 192  # px of a panel in the animation
 FRAME_MS = 250
@@ -44,21 +44,17 @@ def table(run: Run, plain: Run) -> str:
         curves = answer_curves(one.trajectory.logits, one.labels) | state_curves(one.trajectory)
         columns |= {f"{name}_{key}": values for key, values in curves.items()}
     columns |= {f"beside_{key}": values for key, values in answer_curves(run.beside, run.labels).items()}
-    out = io.StringIO()
-    writer = csv.writer(out)
-    named = [
-        [marks.name_of(item) for item in run.scene.do if item.t == row] for row in range(len(run.labels))
-    ]
-    cues = cues_of(run)
-    writer.writerow(
-        [*columns, *["interventions"] * bool(run.scene.do), *["cue_row", "cue_column"] * bool(cues)]
-    )
-    for row in range(len(run.labels)):
-        values = [column[row] if row < len(column) else np.nan for column in columns.values()]
-        texts = [f"{value:.9g}" if np.isfinite(value) else "" for value in values]
-        texts += ["; ".join(named[row])] * bool(run.scene.do)
-        writer.writerow([*texts, *(cues[row] or ("", "") if cues else ())])
-    return out.getvalue()
+    rows = range(len(run.labels))
+    # no infinity: a reader of the file would have to know the word
+    columns = {name: np.where(np.isfinite(column), column, np.nan) for name, column in columns.items()}
+    if run.scene.do:
+        columns["interventions"] = [
+            "; ".join(marks.name_of(item) for item in run.scene.do if item.t == row) for row in rows
+        ]
+    if cues := cues_of(run):
+        for i, name in enumerate(("cue_row", "cue_column")):
+            columns[name] = [None if cues[row] is None else cues[row][i] for row in rows]
+    return csv_of({name: column[: len(rows)] for name, column in columns.items()})
 
 
 def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:

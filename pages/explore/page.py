@@ -14,7 +14,7 @@ from pages.explore.player.payload import pack
 from pages.explore.run import Scene, choices, cue_note, ended_early, scene_of, tasks
 from pages.explore.state import MOST_INTERVENTIONS, ExploreState
 from pages.ui import controls, images, marks, models, screen, server, web
-from pages.ui.models import model_titles
+from pages.ui.models import describe_card, model_titles
 
 SCREEN = screen.Screen(
     "explore",
@@ -99,11 +99,7 @@ def choose_image(view: ExploreState) -> None:
     parts = [("image", "Image seed", "image")] * ("image" not in view.hide)
     parts += [("noise", "Noise seed", "noise draw")] * ("noise" not in view.hide)
     for field, label, what in parts:
-        slide, push = st.columns([3, 2], vertical_alignment="bottom")
-        press = {"on_click": next_image, "args": (field,), "key": f"next-{field}"}
-        push.button("New", help=f"Take the next {what}.", width="stretch", **press)
-        with slide:
-            controls.slider(SCREEN, field, label, getattr(view, field))
+        controls.seed(SCREEN, field, label, what, next_image)
 
 
 def choose_switches(view: ExploreState, card: Card) -> None:
@@ -127,17 +123,6 @@ def choose_switches(view: ExploreState, card: Card) -> None:
     controls.slider(SCREEN, "clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
     kernels = ("none", "fractional")
     controls.choice(SCREEN, "kernel", "Kernel", view.kernel or model.kernel, kernels, model.kernel)
-
-
-def describe_card(title: str, card: Card) -> str:
-    """What a checkpoint says of itself, in one sentence."""
-    last = min(card.model.steps, len(card.f1) - 1)
-    return (
-        f"`{title}`: {card.protocol}, {card.updates} updates, one training seed; "
-        f"pooled F1 {card.f1[last]:.3f} at "
-        f"t = {last} on {card.images} fresh images (seed {card.eval_seed}) at σ = {card.task.sigma:g}, "
-        f"chance {card.chance:.3f}."
-    )
 
 
 # ---- the screen ---------------------------------------------------------------------------------------
@@ -260,7 +245,7 @@ def page() -> None:
         "‖δ‖ stays near a constant whatever F finds: freeze the clock to see whether the mask settles."
     )
     for name, title in model_titles(scene_for(view).models).items():
-        st.caption(describe_card(title, cards[name]))
+        st.caption(describe_card(cards[name], title))
 
 
 screen.begin()

@@ -19,15 +19,16 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from fbseg_core.analysis.paired import Difference
+from fbseg_core.config import TaskConfig
 from fbseg_core.scores.evaluate import Score
-from pages.ui.images import input_image, probability_image
-from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL
+from pages.ui.pictures import answer_picture, input_picture, truth_picture
+from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL, lay_out
 
 RUNG_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
 RUNG_DASHES = ("dashdot", "dot", "longdash", "longdashdot")
 MOST_POINTS = 300  # of a curve
 MOST_STEPS = 6  # of a trajectory, in a strip or as curves of their own
-TILE, GAP, LINE = 128, 8, 36  # px of the strip, which is drawn large
+TILE, GAP, LINE = 128, 8, 36  # px of the strip, which is drawn large; a tile's longer side
 DRAWN = 0.7  # and shown smaller, so that its words are readable on a phone too
 HEIGHT = 270
 
@@ -194,44 +195,45 @@ def verdict(difference: Difference) -> str:
 
 
 def strip(
-    x: Tensor, truth: Tensor, cues: Tensor | None, runs: Sequence[tuple[Shown, np.ndarray | None]]
+    task: TaskConfig, x: Tensor, truth: Tensor, runs: Sequence[tuple[Shown, np.ndarray | None]]
 ) -> tuple[str, int]:
     """Test images, their truth, and each run's masks at t = 1 … T: the data URL of a PNG, and its width.
 
-    x (N, C, H, W), truth (N, H, W), cues (N, H, W) or None; a run's masks (T, N, H, W) uint8, or None
+    x (N, C, H, W), truth (N, H, W); a run's masks (T, N, H, W) as `answer_picture` takes them, or None
     before its first. The picture's size does not depend on what is there yet.
     """
     font = ImageFont.load_default(LINE - 2)
     columns: list[tuple[str, list[Image.Image] | None]] = [
-        ("input", [input_image(one, None if cues is None else cues[i]) for i, one in enumerate(x)]),
-        ("truth", [probability_image(mask > 0) for mask in truth]),
+        ("input", [input_picture(task, one) for one in x]),
+        ("truth", [truth_picture(task, labels) for labels in truth]),
     ]
+    height, width = (round(TILE * side / max(task.size)) for side in task.size)
     groups = [("", NEUTRAL, 2)]
     for run, masks in runs:
         steps = spread(run.steps) if run.recurrent else [1]
         groups.append((run.short, run.colour, len(steps)))
         for t in steps:
             at = None if masks is None else masks[min(t, len(masks)) - 1]
-            images = None if at is None else [probability_image(one / 255) for one in at]
+            images = None if at is None else [answer_picture(task, one) for one in at]
             columns.append((f"t = {t}" if run.recurrent else "answer", images))
-    widths = [max(TILE * n + GAP * (n - 1), int(font.getlength(name)) + GAP) for name, _, n in groups]
-    size = (sum(widths) + 3 * GAP * (len(groups) - 1), 2 * LINE + GAP + len(x) * (TILE + GAP))
+    widths = [max(width * n + GAP * (n - 1), int(font.getlength(name)) + GAP) for name, _, n in groups]
+    size = (sum(widths) + 3 * GAP * (len(groups) - 1), 2 * LINE + GAP + len(x) * (height + GAP))
     picture = Image.new("RGBA", size, (0, 0, 0, 0))
     pen = ImageDraw.Draw(picture)
     left, column = 0, iter(columns)
-    for (name, colour, count), width in zip(groups, widths):
+    for (name, colour, count), whole in zip(groups, widths):
         pen.text((left, 0), name, colour, font)
         for i in range(count):
             label, images = next(column)
-            x0 = left + i * (TILE + GAP)
-            pen.text((x0 + TILE / 2, LINE), label, NEUTRAL, font, "ma")
+            x0 = left + i * (width + GAP)
+            pen.text((x0 + width / 2, LINE), label, NEUTRAL, font, "ma")
             for row in range(len(x)):
-                box = (x0, 2 * LINE + GAP + row * (TILE + GAP))
+                box = (x0, 2 * LINE + GAP + row * (height + GAP))
                 if images is None:
-                    pen.rectangle((*box, box[0] + TILE - 1, box[1] + TILE - 1), outline=NEUTRAL)
+                    pen.rectangle((*box, box[0] + width - 1, box[1] + height - 1), outline=NEUTRAL)
                 else:
-                    picture.paste(images[row].resize((TILE, TILE), Image.Resampling.NEAREST), box)
-        left += width + 3 * GAP
+                    picture.paste(images[row].resize((width, height), Image.Resampling.NEAREST), box)
+        left += whole + 3 * GAP
     out = io.BytesIO()
     picture.save(out, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}", int(DRAWN * size[0])
@@ -254,17 +256,9 @@ def _positive(value: float | None) -> float | None:
 
 
 def _style(figure: go.Figure, x: str, title: str, runs: Sequence[Shown]) -> go.Figure:
-    figure.update_layout(
-        height=HEIGHT,
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
-        title={"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        showlegend=False,
-        uirevision="keep",
-    )
-    figure.update_xaxes(title=x, automargin=True)
-    figure.update_yaxes(automargin=True)
+    head = {"text": title, "font": {"size": 14}, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"}
+    lay_out(figure, HEIGHT, 34, title=head, uirevision="keep")
+    figure.update_xaxes(title=x)
     if runs:  # frozen from the start, so that nothing moves while it learns
         figure.update_xaxes(range=[0, max(run.total for run in runs) * 1.02])
     return figure

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from fbseg_core.checkpoint import Card
 from fbseg_core.config import ModelConfig
@@ -19,6 +18,7 @@ from fbseg_core.training.fit import PROTOCOLS
 from pages.few_shot.figures import RUNG_COLOURS, RUNG_DASHES, Shown
 from pages.jobs import Curves, JobView, Pool, Spec
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD
+from pages.ui.tables import csv_of
 
 Attempt = Callable[..., None]  # a callback that turns an error into a sentence on the page
 EVAL_SEED, IMAGES = 1000, 200  # as `python -m fbseg_core eval`
@@ -90,23 +90,25 @@ def _short(name: str) -> str:
 def curves_csv(jobs: Sequence[Followed]) -> str:
     """One row for each update of each run, with the held-out F1 that was taken right before it, if any."""
     last = max(run.train.steps_max for job in jobs for run in job.spec.runs)
-    out = io.StringIO()
-    writer = csv.writer(out)
     head = ["run", "update", "seconds", "lr", "grad_norm", "loss"]
-    writer.writerow(
-        [*head, *(f"loss_t{t}" for t in range(1, last + 1)), *(f"f1_t{t}" for t in range(last + 1))]
-    )
+    columns: dict[str, list[Any]] = {
+        name: []
+        for name in (
+            *head,
+            *(f"loss_t{t}" for t in range(1, last + 1)),
+            *(f"f1_t{t}" for t in range(last + 1)),
+        )
+    }
     for job in jobs:
         for index, run in enumerate(job.spec.runs):
             updates, scores = job.curves.updates.get(index, {}), job.curves.scores.get(index, {})
             for update in sorted(updates.keys() | scores.keys()):
-                record, f1 = updates.get(update, {}), scores.get(update, {}).get("f1", [])
-                losses = record.get("losses", [])
-                row = [record.get(key) for key in head[2:]]
-                row += [losses[i] if i < len(losses) else None for i in range(last)]
-                row += [f1[i] if i < len(f1) else None for i in range(last + 1)]
-                writer.writerow([run.name, update, *("" if v is None else f"{v:.9g}" for v in row)])
-    return out.getvalue()
+                row = updates.get(update, {}) | {"run": run.name, "update": update}
+                row |= {f"loss_t{t}": value for t, value in enumerate(row.get("losses", []), 1)}
+                row |= {f"f1_t{t}": value for t, value in enumerate(scores.get(update, {}).get("f1", []))}
+                for name, values in columns.items():
+                    values.append(row.get(name))
+    return csv_of(columns)
 
 
 def protocol_of(run: Run) -> str:

@@ -11,9 +11,9 @@ from fbseg_core import TASKS, CheckpointError, ConfigError
 from fbseg_core.tasks import task_of
 from pages.few_shot import comparisons, computed, gallery, results, training, uploads
 from pages.few_shot.followed_runs import Followed, Follower
-from pages.few_shot.state import FewShotState, check, examples, job_of, setting
+from pages.few_shot.state import FewShotState, can_draw, check, examples, job_of, setting
 from pages.jobs import Estimate, JobError, NoSuchJob, Spec
-from pages.ui import controls, screen, visitor
+from pages.ui import controls, pictures, screen, visitor
 
 SCREEN = screen.Screen("few_shot", FewShotState, {}, check)
 REFUSED = (JobError, ConfigError, CheckpointError)
@@ -101,11 +101,7 @@ def choose(view: FewShotState) -> None:
     controls.slider(SCREEN, "tau", "τ", feedback.model.tau, own_tau, disabled=not view.decay)
     controls.toggle(SCREEN, "softmax", "Softmax in training", view.softmax)
     controls.toggle(SCREEN, "decay", "Decay in training", view.decay)
-    slide, push = st.columns([3, 2], vertical_alignment="bottom")
-    press = {"on_click": SCREEN.next_seed, "args": ("seed",), "help": "Take the next seed."}
-    push.button("New", key="next-seed", width="stretch", **press)
-    with slide:
-        controls.slider(SCREEN, "seed", "Seed", view.seed)
+    controls.seed(SCREEN, "seed", "Seed", "seed")
     usual = setting(view.replace(updates=0))[1].train.total
     controls.slider(SCREEN, "updates", f"Updates (0: the usual {usual})", view.updates)
     most = computed.pool().limits.seconds
@@ -118,18 +114,24 @@ def show_examples(view: FewShotState, busy: bool) -> None:
     task, run, _ = setting(view)
     kind, content = task_of(task), examples(view, computed.uploads())
     seen = kind.observe(task, content, kind.noise(task, len(content.labels), run.train.seed))
-    cues = [training.cue_of(task, content, row) for row in range(len(content.labels))]
     named = {
         row: next(key for key in ("redraw", "drawing", "upload") if getattr(own, key) is not None)
         for row, own in view.own_by_row().items()
     }
     own = [named.get(row, "") for row in range(view.examples)]
     st.markdown("**Training examples**: as read once under noise, and the mask to learn")
-    gallery.gallery(gallery.pack(content, seen, cues, own, busy), take_wish)
+    drawn = can_draw(task)
+    gallery.gallery(gallery.pack(task, content, seen, own, busy, drawn), take_wish)
+    if not drawn:
+        st.caption("Masks of this task are not drawn here: redraw an example, or use an image of your own.")
+    if told := pictures.legend(task, content.labels):
+        st.html(told)
+    height, width = task.size
     with st.expander("Use an image of your own"):
         st.caption(
-            f"PNG or JPEG up to {uploads.LARGEST} px a side, and a mask of the same size that is white where "
-            f"something is to be found; the middle square is brought to {task.side} px, noise is added."
+            f"PNG or JPEG up to {uploads.LARGEST} px a side, and a mask of the same size "
+            f"{uploads.what_a_mask_holds(task)}; the middle {'square' if height == width else 'part'} is "
+            f"brought to {pictures.pixels(task)}, noise is added."
         )
         which, image, mask = st.columns([1, 2, 2])
         which.number_input("In place of example", 1, view.examples, key=SCREEN.key("row"))

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from fbseg_core import Card, ShapesConfig
+from fbseg_core import ShapesConfig
 from fbseg_core.analysis.ideal import ideal_f1
+from fbseg_core.config import TaskConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.scores.evaluate import Score
+from fbseg_core.tasks import task_of
 from pages import menu
 from pages.few_shot import computed, figures
 from pages.few_shot.followed_runs import (
@@ -22,7 +24,8 @@ from pages.few_shot.followed_runs import (
     curves_csv,
     shown,
 )
-from pages.ui import own_models, server, visitor
+from pages.ui import own_models, pictures, server, visitor
+from pages.ui.models import describe_card
 from pages.ui.pace import Pace
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
@@ -50,6 +53,9 @@ def show_scores(
         f"Pooled F1 on {IMAGES} fresh images with the 95 % bootstrap interval over images; chance "
         f"{results[0].score.chance:.3f}. One training seed: other seeds differ by more (see below)."
     )
+    if not pictures.of_two(job.spec.task):
+        table.table([_by_class(job.spec.task, line, score) for line, score in scores])
+        table.caption("F1 of each class at T. The score above is their mean, without the background.")
     recurrent = [one for one in results if traits_of(one.card.model).takes_steps]
     plain = [one for one in results if not traits_of(one.card.model).takes_steps]
     for (one, i), result in zip(rested, results):
@@ -112,6 +118,13 @@ def _row(line: figures.Shown, result: computed.Result) -> dict[str, str]:
     return row
 
 
+def _by_class(task: TaskConfig, line: figures.Shown, score: Score) -> dict[str, str]:
+    """F1 of each class at T, for a table; a class is left open where neither truth nor answer has it."""
+    found = score.class_f1[min(line.steps, len(score.f1) - 1)]
+    told = ["–" if value is None else f"{value:.3f}" for value in found]
+    return {"model": line.name} | dict(zip(task_of(task).class_names(task), told))
+
+
 def show_files(job: Followed, rungs: list[Followed]) -> None:
     """Curves, and the commands that learn the same without the app."""
     with st.expander("Take it along: curves, commands"):
@@ -147,11 +160,3 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
             st.markdown(describe_card(card))
             field = "model" if traits_of(card.model).takes_steps else "beside"
             st.link_button("Open it in Explore", menu.link("explore", task=card.task.name, **{field: name}))
-
-
-def describe_card(card: Card) -> str:
-    """What a checkpoint says of itself, in one sentence."""
-    return (
-        f"A {traits_of(card.model).title} model for {card.task.name}: {card.protocol}, {card.updates} "
-        f"updates; F1 {card.f1[-1]:.3f} on {card.images} fresh images, chance {card.chance:.3f}."
-    )

@@ -143,6 +143,12 @@ def examples(view: FewShotState, uploads: Mapping[str, Content]) -> Content:
     return found
 
 
+def can_draw(task: TaskConfig) -> bool:
+    """Whether an example can be drawn: a pen says whether a pixel is marked, and no more."""
+    kind = task_of(task)
+    return kind.drawable and len(kind.class_names(task)) == 2
+
+
 def check(view: FewShotState) -> None:
     """Raise ConfigError for a state that cannot be shown. Of uploads only the page knows."""
     drawn = [text for text in view.own if ".u." not in text]
@@ -160,7 +166,9 @@ def _own_content(
     if own.redraw is not None:
         seed = FIRST_REDRAW + (32 * view.seed + row) * REDRAWS + own.redraw
         return kind.content(task, 1, seed)
-    content = kind.drawn(task, torch.from_numpy(unpack_mask(own.drawing, (task.side, task.side))), own.cue)
+    if not can_draw(task):
+        raise ConfigError(f"Example {row + 1}: a mask of the task {task.name!r} cannot be drawn.")
+    content = kind.drawn(task, torch.from_numpy(unpack_mask(own.drawing, task.size)), own.cue)
     if not content.labels.any():
         raise ConfigError(f"Example {row + 1} has nothing to find: draw a shape, and put the cue on it.")
     return content

@@ -7,15 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import streamlit as st
-from torch import Tensor
 
-from fbseg_core.config import TaskConfig
-from fbseg_core.tasks import Batch, Content, task_of
 from pages.few_shot import computed, figures, live_charts
 from pages.few_shot.followed_runs import Attempt, Followed, shown
 from pages.jobs import JobError, JobView, NoSuchJob, Spec
 from pages.jobs.spec import SHOWN, WATCHED
-from pages.ui import visitor
+from pages.ui import pictures, visitor
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
 from pages.ui.visitor import clock
@@ -26,18 +23,6 @@ STATES = {
     "queued": "Waiting in line", "running": "Training", "paused": "Paused", "done": "Done",
     "stopped": "Stopped", "interrupted": "Interrupted", "failed": "Ended by a fault",
 }  # fmt: skip
-
-
-def cue_of(task: TaskConfig, content: Content, row: int) -> tuple[int, int] | None:
-    """Where the cue of an example stands, for a task that has one."""
-    one = Content(content.clean[row : row + 1], content.labels[row : row + 1])
-    return task_of(task).sketch(task, one)[1]
-
-
-def cues_of(task: TaskConfig, batch: Batch) -> Tensor | None:
-    """The channel with the cues (B, H, W), for a task that has them."""
-    names = task_of(task).channel_names(task)
-    return batch.x[:, names.index("cue")] if "cue" in names else None
 
 
 def name_of(view: JobView) -> str:
@@ -129,16 +114,19 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
         for column, name, figure in zip(st.columns(3), ("loss", "f1", "gradient"), drawn):
             with column:
                 chart(figure, key=f"chart-{name}")
-    cues = cues_of(main.spec.task, batch)
+    task, truth = main.spec.task, batch.labels[:SHOWN]
     picture, width = figures.strip(
+        task,
         batch.x[:SHOWN],
-        batch.labels[:SHOWN],
-        None if cues is None else cues[:SHOWN],
+        truth,
         [(line, None if one is None else one[1]) for line, one in zip(lines, found)],
     )
     st.image(picture, width=width, alt="Test images, truth and the masks of each run at t = 1 to T")
     at = " / ".join(str(one[0]) if one else "–" for one in found)
-    st.caption(f"P(shape) of {SHOWN} test images after {at} updates.")
+    what = "P(shape)" if pictures.of_two(task) else "Classes"
+    st.caption(f"{what} of {SHOWN} test images after {at} updates.")
+    if told := pictures.legend(task, truth):
+        st.html(told)
 
 
 def say_state(jobs: list[Followed], lines: list[figures.Shown]) -> None:
@@ -171,7 +159,8 @@ def describe(spec: Spec) -> str:
     off = [name for name, kind in built.items() if kind == "none"]
     without = f", trained without {' and '.join(off)}" if off else ""
     return (
-        f"{spec.task.name}, {run.train.examples} examples{own}, σ = {spec.task.sigma:g} at {spec.task.side} "
-        f"px, T = {run.train.steps_max}, τ = {run.model.tau:g}, seed {run.train.seed}{without}; norm in the "
-        f"network: {run.model.norm} (feedback), {plain.model.norm} (feedforward)."
+        f"{spec.task.name}, {run.train.examples} examples{own}, σ = {spec.task.sigma:g} at "
+        f"{pictures.pixels(spec.task)}, T = {run.train.steps_max}, τ = {run.model.tau:g}, seed "
+        f"{run.train.seed}{without}; norm in the network: {run.model.norm} (feedback), {plain.model.norm} "
+        "(feedforward)."
     )

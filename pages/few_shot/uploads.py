@@ -12,6 +12,7 @@ from fbseg_core.config import TaskConfig
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Content, task_of
 from fbseg_core.training.fewshot import own_example
+from pages.ui.images import VOID
 
 FORMATS = ["PNG", "JPEG"]
 ENDINGS = ["png", "jpg", "jpeg"]
@@ -22,7 +23,7 @@ SMALLEST = 16
 def example(task: TaskConfig, image: bytes, mask: bytes) -> Content:
     """The example of an image and its mask, both brought to the task's size. Raises ConfigError."""
     kind = task_of(task)
-    if not all(kind.noisy_channels(task)):
+    if kind.has_cue(task):
         raise ConfigError(f"Images of the task {task.name!r} need a cue: draw one instead of uploading it.")
     picture, label = _open(image, "image"), _open(mask, "mask")
     if picture.size != label.size:
@@ -31,12 +32,20 @@ def example(task: TaskConfig, image: bytes, mask: bytes) -> Content:
             f"{label.size[0]} × {label.size[1]} px."
         )
     channels = len(kind.channel_names(task))
-    grey = _resized(_values(picture, "RGB" if channels == 3 else "L"), task.side)
-    inside = _resized(_marked(label), task.side)[..., 0] >= 0.5
-    if not inside.any() or inside.all():
-        raise ConfigError("The mask marks nothing, or everything: white must mark what is to be found.")
+    grey = _resized(_values(picture, "RGB" if channels == 3 else "L"), task.size)
+    classes = len(kind.class_names(task))
+    labels = _inside(label, task.size) if classes == 2 else _classes(label, task.size, classes)
     clean = torch.from_numpy(grey).permute(2, 0, 1).expand(channels, -1, -1)
-    return own_example(task, torch.from_numpy(inside).long(), clean.clone())
+    return own_example(task, torch.from_numpy(labels), clean.clone())
+
+
+def what_a_mask_holds(task: TaskConfig) -> str:
+    """How a mask says what is where, to follow "a mask"."""
+    names = task_of(task).class_names(task)
+    if len(names) == 2:
+        return "that is white where something is to be found"
+    told = ", ".join(f"{number} {name}" for number, name in enumerate(names))
+    return f"whose palette numbers or grey values are the classes ({told}; {VOID} is void)"
 
 
 def _open(content: bytes, what: str) -> Image.Image:
@@ -65,6 +74,36 @@ def _values(picture: Image.Image, mode: str) -> np.ndarray:
     return values if values.ndim == 3 else values[..., None]
 
 
+def _inside(mask: Image.Image, size: tuple[int, int]) -> np.ndarray:
+    """1 where a mask marks most of a pixel, (H, W) int64. Raises ConfigError where it tells nothing apart."""
+    inside = _resized(_marked(mask), size)[..., 0] >= 0.5
+    if not inside.any() or inside.all():
+        raise ConfigError("The mask marks nothing, or everything: white must mark what is to be found.")
+    return inside.astype(np.int64)
+
+
+def _classes(mask: Image.Image, size: tuple[int, int], classes: int) -> np.ndarray:
+    """The class that most of a pixel is of, the lowest of equals, (H, W) int64; void where that is most.
+
+    Raises ConfigError for a mask that does not hold class numbers, or but one class.
+    """
+    last = classes - 1
+    if mask.mode not in ("P", "L", "1", "I", "I;16"):
+        raise ConfigError(
+            f"The mask is in colour: give a palette or grey one, of numbers 0 to {last} and {VOID}."
+        )
+    numbers = np.asarray(mask).astype(np.int64)
+    wrong = numbers[(numbers < 0) | (numbers > last) & (numbers != VOID)]
+    if len(wrong):
+        raise ConfigError(f"The mask holds the number {wrong[0]}: classes are 0 to {last}, void is {VOID}.")
+    known = [*range(classes), VOID]
+    shares = [_resized((numbers == one).astype(np.float32)[..., None], size)[..., 0] for one in known]
+    labels = np.array(known)[np.argmax(shares, 0)]
+    if len(np.unique(labels[labels != VOID])) < 2:
+        raise ConfigError("The mask holds a single class: there is nothing to tell apart.")
+    return labels
+
+
 def _marked(picture: Image.Image) -> np.ndarray:
     """1 where a mask marks something: any palette entry but the first, or brighter than half its range."""
     if picture.mode == "P":  # the numbers are the classes; their colours say nothing
@@ -73,14 +112,15 @@ def _marked(picture: Image.Image) -> np.ndarray:
     return (values > 0.5 * max(float(values.max()), 1e-6)).astype(np.float32)
 
 
-def _resized(values: np.ndarray, side: int) -> np.ndarray:
-    """To (side, side, C): the middle square, its pixels averaged."""
+def _resized(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """To (H, W, C): the largest middle part of that shape, its pixels averaged."""
     height, width = values.shape[:2]
-    cut = min(height, width)
-    top, left = (height - cut) // 2, (width - cut) // 2
-    square = values[top : top + cut, left : left + cut]
+    scale = min(height / size[0], width / size[1])
+    rows, columns = (round(scale * side) for side in size)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    middle = values[top : top + rows, left : left + columns]
     planes = [
-        Image.fromarray(np.ascontiguousarray(square[..., c])).resize((side, side), Image.Resampling.BOX)
-        for c in range(square.shape[2])
+        Image.fromarray(np.ascontiguousarray(middle[..., c])).resize(size[::-1], Image.Resampling.BOX)
+        for c in range(middle.shape[2])
     ]
     return np.stack([np.asarray(plane) for plane in planes], 2)

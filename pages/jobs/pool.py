@@ -169,9 +169,10 @@ class Pool:
         return model.eval(), state.update if state else 0
 
     def masks(self, job: str, owner: str, run: int) -> tuple[int, np.ndarray] | None:
-        """Updates done, and P(not background)·255 at t = 1 … T of the images on show, (T, SHOWN, H, W) uint8.
+        """Updates done, and the masks at t = 1 … T of the images on show, (T, SHOWN, H, W) uint8.
 
-        None before the first. The images are the first SHOWN of `watched(task)`.
+        Of two classes they are P(not background)·255, of more class numbers. None before the first. The
+        images are the first SHOWN of `watched(task)`.
         """
         return self._mine(job, owner)[0].load_live(run)
 

@@ -161,7 +161,7 @@ def update_memory(task: TaskConfig, run: Run) -> int:
     model, train = run.model, run.train
     steps = train.steps_max if traits_of(model).takes_steps else 1
     channels = model.width + model.u + model.v
-    return 4 * FLOATS * channels * task.side**2 * steps * train.batch
+    return 4 * FLOATS * channels * math.prod(task.size) * steps * train.batch
 
 
 def _cores() -> int:

@@ -263,7 +263,12 @@ def _unsound(progress: Progress, run: Run) -> tuple[str | None, bool]:
 
 
 def _shown(logits: torch.Tensor) -> np.ndarray:
-    """P(not background) of logits (T, B, K, H, W) as uint8, 255 for 1: (T, B, H, W)."""
+    """What a page shows of logits (T, B, K, H, W), (T, B, H, W) uint8.
+
+    Of two classes P(not background), 255 for 1; of more the class of each pixel.
+    """
+    if logits.shape[2] > 2:
+        return mask_of(logits).to(torch.uint8).numpy()
     return (255 * (1 - logits.softmax(2)[:, :, 0])).round().to(torch.uint8).numpy()
 
 

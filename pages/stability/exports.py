@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import html
-import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,6 +19,7 @@ from pages.stability.state import StabilityState, Variant
 from pages.ui import own_models
 from pages.ui.models import own_title
 from pages.ui.screen import Screen
+from pages.ui.tables import csv_of
 
 
 def table(walks: Mapping[str, Walk], plane: Projection, bounds: Mapping[str, np.ndarray]) -> str:
@@ -39,7 +39,7 @@ def table(walks: Mapping[str, Walk], plane: Projection, bounds: Mapping[str, np.
                 if leg is walk.clocked:
                     row |= {key: values[t] for key, values in bounds.items() if key.startswith(f"{name}: ")}
                 rows.append(row)
-    return _csv(rows)
+    return _table(rows)
 
 
 def local_table(found: Local, start: int) -> str:
@@ -54,7 +54,7 @@ def local_table(found: Local, start: int) -> str:
             {"what": f"growth rate, {which}", "index": start + i, "real": rate}
             for i, rate in enumerate(rates, 1)
         ]
-    return _csv(rows)
+    return _table(rows)
 
 
 def kick_table(kick: Kick, start: int) -> str:
@@ -62,26 +62,12 @@ def kick_table(kick: Kick, start: int) -> str:
     columns = {
         key: getattr(kick, key)[:, 0].numpy() for key in ("clocked", "frozen", "clocked_mask", "frozen_mask")
     }
-    return _csv(
-        {"t": start + i} | {key: values[i] for key, values in columns.items() if i < len(values)}
-        for i in range(max(map(len, columns.values())))
-    )
+    return csv_of({"t": range(start, start + max(map(len, columns.values())))} | columns)
 
 
-def _csv(rows: Iterable[dict]) -> str:
-    rows = list(rows)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(key for row in rows for key in row)))
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({key: _cell(value) for key, value in row.items()})
-    return out.getvalue()
-
-
-def _cell(value: object) -> object:
-    if isinstance(value, (float, np.floating)):
-        return "" if np.isnan(value) else f"{value:.9g}"
-    return value
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return csv_of({name: [row.get(name) for row in rows] for name in names})
 
 
 def page_of(figures: Sequence[tuple[str, go.Figure]], address: str, told: Sequence[str] = ()) -> str:

@@ -14,8 +14,8 @@ from fbseg_core.analysis.lockstep import Leg, Walk
 from fbseg_core.analysis.pca import Projection
 from fbseg_core.analysis.probes import Kick
 from pages.stability.state import NAMES
+from pages.ui.plotly_style import NEUTRAL, lay_out
 
-NEUTRAL = "#7f8c99"
 # Okabe-Ito, each at 3:1 or better on both backgrounds; the dash tells them apart without colour, too
 COLOURS = dict(zip(NAMES, ("#0072B2", "#D55E00", "#009E73", "#CC79A7")))
 EDGE = {"width": 1, "color": "white"}
@@ -223,17 +223,14 @@ def _gaps(values: np.ndarray, log: bool) -> Sequence[float | None]:
 
 
 def _style(figure: go.Figure, height: int, legend: bool = False) -> go.Figure:
-    figure.update_layout(
-        height=height,
-        margin={"l": 8, "r": 8, "t": 76 if legend else 28, "b": 8},
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
+    lay_out(
+        figure,
+        height,
+        76 if legend else 28,
         showlegend=legend,
         legend={"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0, "xanchor": "left"},
         hovermode="x" if legend else "closest",
         uirevision="keep",
     )
-    figure.update_xaxes(automargin=True)
-    figure.update_yaxes(automargin=True)
     figure.update_annotations(font={"size": 13}, x=0, xanchor="left")
     return figure

@@ -8,12 +8,10 @@ import streamlit as st
 
 from fbseg_core import CheckpointError, ConfigError, Projection
 from fbseg_core.analysis.lockstep import Leg, Walk
-from fbseg_core.tasks import task_of
-from pages.stability import compute, exports, figures, verdicts
-from pages.stability import sections as sections
+from pages.stability import compute, exports, figures, sections, verdicts
 from pages.stability.presets import PRESETS
 from pages.stability.state import MODES, NAMES, TRAINED, StabilityState, Variant, checkpoints, variants_of
-from pages.ui import controls, images, models, screen
+from pages.ui import controls, models, pictures, screen
 from pages.ui.models import model_titles
 from pages.ui.plotly_style import chart
 
@@ -62,12 +60,8 @@ def choose_run(view: StabilityState) -> None:
             st.caption(called[chosen])
     else:
         st.caption("One checkpoint each: " + ", ".join(f"{TRAINED[name]} ({name})" for name in NAMES) + ".")
-    for field, label, what in (("image", "Image seed", "image"), ("noise", "Noise seed", "noise draw")):
-        slide, push = st.columns([3, 2], vertical_alignment="bottom")
-        press = {"on_click": SCREEN.next_seed, "args": (field,), "key": f"stability-next-{field}"}
-        push.button("New", help=f"Take the next {what}.", width="stretch", **press)
-        with slide:
-            controls.slider(SCREEN, field, label, getattr(view, field))
+    controls.seed(SCREEN, "image", "Image seed", "image")
+    controls.seed(SCREEN, "noise", "Noise seed", "noise draw")
     first = variants_of(view, cards)[NAMES[0]]
     card = cards[first.checkpoint]
     controls.slider(SCREEN, "sigma", "Noise σ", first.task.sigma, card.task.sigma)
@@ -143,22 +137,22 @@ def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int, run: 
     """Input, truth, and the four answers of the runs on show at step t."""
     batch = compute.batch_of(variants[NAMES[0]])
     task = variants[NAMES[0]].task
-    channels = task_of(task).channel_names(task)
-    cue = batch.x[0][channels.index("cue")] if "cue" in channels else None
     shown = [
-        ("input", images.input_image(batch.x[0], cue)),
-        ("truth", images.probability_image(batch.labels[0] > 0)),
+        ("input", pictures.input_picture(task, batch.x[0])),
+        ("truth", pictures.truth_picture(task, batch.labels[0])),
     ]
     for name, leg in legs.items():
         now = min(t, len(leg))
-        shown.append((f"{name}, t = {now}", images.probability_image(leg.shape[now] / 255)))
+        shown.append((f"{name}, t = {now}", verdicts.picture(task, leg, now)))
     with st.container(horizontal=True, gap="small"):
         for title, picture in shown:
             with st.container(width=150):
                 st.image(picture, caption=title, width="stretch", output_format="PNG")
-    st.caption(
-        f"Masks, curves and paths: **{run}**. Brightness: probability that a pixel belongs to the shape."
-    )
+    if told := pictures.legend(task, batch.labels):
+        st.html(told)
+    two = pictures.of_two(task)
+    what = "Brightness: probability that a pixel belongs to the shape." if two else "Colour: a pixel's class."
+    st.caption(f"Masks, curves and paths: **{run}**. {what}")
 
 
 def show_overflow(variants: dict[str, Variant], walks: dict[str, Walk], frozen: bool) -> None:
@@ -203,7 +197,7 @@ def show() -> None:
         "The sections below look at", NAMES, horizontal=True, key=SCREEN.bind("focus", view.focus),
         on_change=SCREEN.take, args=("focus",), help=controls.help_of(SCREEN, "focus"),
     )  # fmt: skip
-    drawn += verdicts.clock(view.focus, walks[view.focus])
+    drawn += verdicts.clock(view.focus, variants[view.focus].task, walks[view.focus])
     more, bounds = sections.certificate(view, variants[view.focus], walks[view.focus])
     SCREEN.write_link()
     probes, local = sections.local_stability(SCREEN, variants[view.focus])

@@ -13,8 +13,7 @@ from fbseg_core import ConfigError
 from fbseg_core.analysis.certificate import certify
 from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.probes import Kick
-from pages.stability import figures as figures
-from pages.stability import probes
+from pages.stability import figures, probes
 from pages.stability.probes import Local, Tell
 from pages.stability.state import StabilityState, Variant
 from pages.ui import controls, models
@@ -31,7 +30,7 @@ def certificate(view: StabilityState, variant: Variant, walk: Walk) -> tuple[Fig
     st.subheader("Certificate: what is proved", anchor=False)
     leg = walk.leg(view.frozen)
     switches = variant.switches.replace(clock=walk.clock) if view.frozen else variant.switches
-    proof = certify(models.model(variant.checkpoint)[0], (variant.task.side, variant.task.side), switches)
+    proof = certify(models.model(variant.checkpoint)[0], variant.task.size, switches)
     distance, bounds = leg.curves["to_end"], {}
     if proof.holds:
         end = len(leg)

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 
 import plotly.graph_objects as go
 import streamlit as st
+from PIL import Image
 
 from fbseg_core.analysis.describe import meaning
 from fbseg_core.analysis.lockstep import Leg, Walk
+from fbseg_core.config import TaskConfig
 from pages.stability import figures
-from pages.ui import images
+from pages.ui import pictures
 from pages.ui.plotly_style import chart
 
 
@@ -36,7 +38,12 @@ def table(legs: Mapping[str, Leg], t: int) -> None:
     st.caption("; ".join(f"*{label}*: {meaning(label)}" for label in dict.fromkeys(labels)) + ".")
 
 
-def clock(name: str, walk: Walk) -> list[tuple[str, go.Figure]]:
+def picture(task: TaskConfig, leg: Leg, t: int) -> Image.Image:
+    """The answer of a run at step t."""
+    return pictures.answer_picture(task, (leg.shape if pictures.of_two(task) else leg.masks)[t])
+
+
+def clock(name: str, task: TaskConfig, walk: Walk) -> list[tuple[str, go.Figure]]:
     """Both runs of a variant, each beside its own mask, and what they come to together."""
     st.subheader("Clock: settled, or switched off?", anchor=False)
     st.markdown(
@@ -45,7 +52,7 @@ def clock(name: str, walk: Walk) -> list[tuple[str, go.Figure]]:
     )
     for column, leg in zip(st.columns(2), (walk.clocked, walk.frozen)):
         with column:
-            _run(leg)
+            _run(task, leg)
     st.markdown("**Both runs together:**\n\n" + "\n".join(f"- {_bold(str(it))}" for it in _together(walk)))
     figure = figures.clock_figure(name, walk)
     chart(figure, key="chart-clock")
@@ -64,11 +71,11 @@ def told(walks: Mapping[str, Walk], frozen: bool) -> list[str]:
     ]
 
 
-def _run(leg: Leg) -> None:
-    picture, words = st.columns([1, 2])
+def _run(task: TaskConfig, leg: Leg) -> None:
+    mask, words = st.columns([1, 2])
     end = len(leg)
-    picture.image(
-        images.probability_image(leg.shape[end] / 255),
+    mask.image(
+        picture(task, leg, end),
         caption=f"{leg.name}, t = {end}, F1 {leg.curves['f1'][end]:.3f}",
         width=150,
         output_format="PNG",

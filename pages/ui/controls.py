@@ -30,6 +30,26 @@ def slider(
     )
 
 
+def seed(
+    screen: Screen, field: str, label: str, what: str, act: Callable[[str], object] | None = None
+) -> None:
+    """A slider for a seed of the view, and a button for the next one. what: what the seed draws.
+
+    act: called with the field when the button is pressed, `screen.next_seed` if None.
+    """
+    slide, push = st.columns([3, 2], vertical_alignment="bottom")
+    push.button(
+        "New",
+        key=f"next-{field}",
+        help=f"Take the next {what}.",
+        width="stretch",
+        on_click=act or screen.next_seed,
+        args=(field,),
+    )
+    with slide:
+        slider(screen, field, label, getattr(screen.view, field))
+
+
 def toggle(screen: Screen, field: str, label: str, value: bool, note: str = "", **more: Any) -> None:
     """A toggle for a switch of the view. `note` follows its line of help."""
     key = screen.bind(field, value, among=bool)

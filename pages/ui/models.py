@@ -9,6 +9,7 @@ import streamlit as st
 from fbseg_core import Card, load
 from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.models.base import Model
+from fbseg_core.models.registry import traits_of
 from pages.ui import own_models, server, visitor
 
 
@@ -41,6 +42,17 @@ def _own_card(path: str) -> Card:
 def model_titles(names: Iterable[str]) -> dict[str, str]:
     """What these checkpoints are called: those that ship by their names, others by what they are."""
     return own_models.titles(names, cards(), visitor.clock())
+
+
+def describe_card(card: Card, title: str = "") -> str:
+    """What a checkpoint says of itself, in one sentence. title: its name, "" where it has none."""
+    who = f"`{title}`" if title else f"A {traits_of(card.model).title} model for {card.task.name}"
+    last = min(card.model.steps, len(card.f1) - 1)
+    return (
+        f"{who}: {card.protocol}, {card.updates} updates, one training seed; pooled F1 {card.f1[last]:.3f} "
+        f"at t = {last} on {card.images} fresh images (seed {card.eval_seed}) at σ = {card.task.sigma:g}, "
+        f"chance {card.chance:.3f}."
+    )
 
 
 def own_title(name: str) -> str:

@@ -138,7 +138,7 @@ def bring(uploaded: bytes) -> tuple[str, Card]:
         path.write_bytes(uploaded)
         card = read_card(path)
         most = Limits().weights
-        if count_weights(card.model) > most or card.task.side > LARGEST_SIDE:
+        if count_weights(card.model) > most or max(card.task.size) > LARGEST_SIDE:
             raise CheckpointError(
                 f"This app takes models of up to {most:,} weights for images of up to {LARGEST_SIDE} px."
             )

@@ -1,6 +1,8 @@
-"""How every Plotly chart of the app is drawn."""
+"""How every Plotly chart of the app is drawn: colours, layout, and the place on the page."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -10,6 +12,25 @@ FEEDBACK, FEEDFORWARD, NEUTRAL = "#0072B2", "#D55E00", "#7f8c99"  # Okabe-Ito: s
 # Plotly's own buttons lie over the lines, on a phone for good, as nothing hovers there. Dragging still zooms,
 # and a double click shows the whole chart again.
 CONFIG = {"displayModeBar": False}
+
+
+def lay_out(figure: go.Figure, height: int, top: int = 8, **layout: Any) -> go.Figure:
+    """Lay a figure out as all are; returns it. height and top, the margin above, in px; layout: plotly's own.
+
+    The ground shows through, so that a chart follows the page from light to dark. Lines are named in a legend
+    of the page's own, which holds for several charts, unless `layout` asks for plotly's.
+    """
+    clear = "rgba(0,0,0,0)"
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": top, "b": 8},
+        paper_bgcolor=clear,
+        plot_bgcolor=clear,
+        **{"showlegend": False} | layout,
+    )
+    figure.update_xaxes(automargin=True)
+    figure.update_yaxes(automargin=True)
+    return figure
 
 
 def chart(figure: go.Figure, key: str) -> None:

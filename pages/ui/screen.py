@@ -8,11 +8,11 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from fbseg_core import ConfigError
 from pages.ui import images, server
 from pages.ui.link import LARGEST_SEED, Linked
+from pages.ui.visitor import travelled
 
 V = TypeVar("V", bound=Linked)
 
@@ -22,12 +22,6 @@ def begin() -> None:
     server.warm_up()
     st.set_page_config(page_title="Feedback segmentation explorer", page_icon=images.icon(), layout="wide")
     st.html(Path(__file__).with_name("style.css"))
-
-
-def travelled() -> bool:
-    """Whether it was Back or Forward that asked for this run, as the browser itself says."""
-    context = get_script_run_ctx()
-    return context is not None and context.is_history_navigation
 
 
 class Screen(Generic[V]):

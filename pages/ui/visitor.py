@@ -1,4 +1,8 @@
-"""Whose browser it is: a random token in a cookie, its clock, and whether it still waits."""
+"""Whose browser it is: a random token in a cookie, its clock, and what it asked for; whether it still waits.
+
+The one module that looks below Streamlit's public face, for two things that have none (1.67): whether a run
+follows from Back or Forward, and whether there is a run at all, without a line in the log for each look.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +51,12 @@ def _take_owner() -> None:
 
 def _is_token(found: object) -> bool:
     return isinstance(found, str) and _TOKEN.fullmatch(found) is not None
+
+
+def travelled() -> bool:
+    """Whether it was Back or Forward that asked for this run, as the browser itself says."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return context is not None and context.is_history_navigation
 
 
 def heed() -> None:

@@ -35,7 +35,7 @@ def fake(monkeypatch):
     fake = SimpleNamespace(session_state={}, query_params=Query())
     fake.context = SimpleNamespace(is_history_navigation=False)
     monkeypatch.setattr(screen, "st", fake)
-    monkeypatch.setattr(screen, "get_script_run_ctx", lambda: fake.context, raising=False)
+    monkeypatch.setattr(screen, "travelled", lambda: fake.context.is_history_navigation)
     return fake
 
 

@@ -12,15 +12,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
+import torch
+from PIL import ImageColor
 from pydantic import model_validator
 
+from fbseg_core.config import TaskConfig
 from fbseg_core.settings import Config, knob
-from fbseg_core.tasks import Batch, Content
+from fbseg_core.tasks import Batch, Content, task_of
+from pages.ui.images import VOID_COLOUR
 from pages.ui.web import asked, component
 from pages.ui.web.wire import Blocks
 
 HERE = Path(__file__).parent
 KEY = "canvas"
+PAPER, INK = "#262c34", "#f0e442"
 
 _mount = component(
     "canvas", HERE / "canvas.html", css=(HERE / "canvas.css",), js=("decode", "tools", HERE / "canvas.js")
@@ -55,28 +60,39 @@ def wished() -> Wish:
 
 
 def pack(
-    content: Content, seen: Batch, cues: Sequence[tuple[int, int] | None], own: Sequence[str], busy: bool
+    task: TaskConfig, content: Content, seen: Batch, own: Sequence[str], busy: bool, drawn: bool
 ) -> bytes:
-    """The examples (n): clean for the canvas, as they are seen once under their noise, and their labels.
+    """The examples (n): as they are seen once under their noise, their labels, and what a pen starts from.
 
     own: what stands in place of the seed's example in each row, "" for nothing. busy: nothing may change.
+    drawn: whether an example may be drawn.
     """
-    blocks = Blocks()
-    x = seen.x if seen.x.shape[1] == 3 else seen.x[:, :1]
+    blocks, kind = Blocks(), task_of(task)
+    shown = kind.shown_channels(task)
+    x = seen.x[:, list(shown if len(shown) == 3 else shown[:1])]
     lo, hi = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
     blocks.add("seen", (x - lo) / (hi - lo).clamp_min(1e-6), 0, 1)
-    blocks.add_whole("labels", (content.labels > 0).byte())
-    # What a pen starts from: of a task with a cue all regions, of the others what is to be found.
-    regions = content.clean[:, 0] > 0.5 if any(cues) else content.labels > 0
-    blocks.add_whole("sketch", regions.byte())
+    blocks.add_whole("labels", content.labels)
+    if drawn:
+        examples = zip(content.clean.split(1), content.labels.split(1))
+        sketches = [kind.sketch(task, Content(clean, labels))[0] for clean, labels in examples]
+        blocks.add_whole("sketch", torch.stack(sketches).byte())
     header = {
-        "size": list(content.labels.shape[1:]),
-        "cues": list(cues),
+        "size": list(task.size),
+        "cues": kind.cues(task, content.clean) or [None] * len(own),
+        "colours": [list(ImageColor.getrgb(one)) for one in colours(task)],
+        "drawn": drawn,
         "own": list(own),
         "busy": busy,
     }
     seed = json.dumps([blocks.index, header]).encode() + b"".join(blocks.parts)
     return blocks.packed(header | {"id": hashlib.sha1(seed).hexdigest()})
+
+
+def colours(task: TaskConfig) -> tuple[str, ...]:
+    """The colours of the classes, and of void. Of two, ink on paper, as the canvas draws them."""
+    palette = task_of(task).palette(task)
+    return (*(palette if len(palette) > 2 else (PAPER, INK)), VOID_COLOUR)
 
 
 def gallery(payload: bytes, on_ask: Callable[[], None]) -> None:

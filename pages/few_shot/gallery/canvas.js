@@ -1,7 +1,6 @@
 // Thumbnails of the training examples, and a canvas to draw one's own.
 
-const INK = [240, 228, 66];
-const PAPER = [38, 44, 52];
+const VOID = 255;
 const CUE = [230, 30, 60];
 const OWN = { redraw: "redrawn", drawing: "yours", upload: "upload" };
 const rooms = new WeakMap();
@@ -15,14 +14,15 @@ export default function (component) {
   const { header, start } = decodeHeader(bytes);
   S.header = header;
   S.blocks = decodeBlocks(bytes, header, start);
-  if (S.row !== null && (S.row >= header.own.length || header.busy || header.size[0] !== S.side)) close(S);
+  const other = String(header.size) !== String(S.size) || !header.drawn;
+  if (S.row !== null && (S.row >= header.own.length || header.busy || other)) close(S);
   tiles(S);
   S.$(".gallery").dataset.id = header.id;
 }
 
 function enter(root) {
   const $ = (selector) => root.querySelector(selector);
-  const S = { root, $, header: null, row: null, bitmap: null, cue: null, tool: "pen", undo: [], side: 0 };
+  const S = { root, $, header: null, row: null, bitmap: null, cue: null, tool: "pen", undo: [], size: null };
   $(".use").addEventListener("click", () => hand(S));
   $(".leave").addEventListener("click", () => close(S));
   onPaper(S);
@@ -44,6 +44,11 @@ function painted(canvas, [height, width], colour) {
   const image = new ImageData(width, height);
   for (let i = 0; i < width * height; i++) image.data.set([...colour(i), 255], 4 * i);
   canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// The colour of a class, background first; void has the last one.
+function colourOf({ colours }, label) {
+  return colours[label === VOID ? colours.length - 1 : label];
 }
 
 function cross(cue, size, i) {
@@ -69,7 +74,7 @@ function tiles(S) {
       const at = (i, c) => blocks.seen.data[(row * channels + Math.min(c, channels - 1)) * pixels + i];
       const cue = header.cues[row];
       painted(seen, header.size, (i) => (cross(cue, header.size, i) ? CUE : [at(i, 0), at(i, 1), at(i, 2)]));
-      painted(label, header.size, (i) => (blocks.labels.data[row * pixels + i] ? INK : PAPER));
+      painted(label, header.size, (i) => colourOf(header, blocks.labels.data[row * pixels + i]));
       const pair = made("div", { className: "pair" });
       pair.append(seen, label);
       const acts = made("div", { className: "row" });
@@ -77,7 +82,7 @@ function tiles(S) {
       const name = `example ${row + 1}`;
       acts.append(
         push("⟳", `Redraw ${name}`, () => S.send({ redraw: row }), off),
-        push("✎ Draw", `Draw ${name} yourself`, () => open(S, row), off),
+        ...(header.drawn ? [push("✎ Draw", `Draw ${name} yourself`, () => open(S, row), off)] : []),
         ...(own ? [push("✕", `Take back ${name}`, () => S.send({ back: row }), off)] : []),
       );
       figure.append(pair, made("figcaption", { textContent: `${row + 1}${own ? ` · ${OWN[own]}` : ""}` }), acts);
@@ -88,7 +93,7 @@ function tiles(S) {
 
 function open(S, row) {
   const pixels = S.header.size[0] * S.header.size[1];
-  Object.assign(S, { row, tool: "pen", undo: [], side: S.header.size[0], cue: S.header.cues[row] });
+  Object.assign(S, { row, tool: "pen", undo: [], size: S.header.size, cue: S.header.cues[row] });
   S.bitmap = S.blocks.sketch.data.slice(row * pixels, (row + 1) * pixels);
   S.$(".board").hidden = false;
   S.$(".title").textContent = `Example ${row + 1}: draw what is to be found`;
@@ -107,7 +112,7 @@ async function hand(S) {
 
 function paper(S) {
   const { size } = S.header;
-  painted(S.$(".paper"), size, (i) => (cross(S.cue, size, i) ? CUE : S.bitmap[i] ? INK : PAPER));
+  painted(S.$(".paper"), size, (i) => (cross(S.cue, size, i) ? CUE : colourOf(S.header, S.bitmap[i])));
   const tool = (name, text, label) => {
     const element = push(text, label, () => ((S.tool = name), paper(S)));
     element.setAttribute("aria-pressed", S.tool === name);

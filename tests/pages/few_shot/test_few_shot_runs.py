@@ -27,6 +27,7 @@ from fbseg_core.training.fit import fit
 from pages.few_shot import computed, figures
 from pages.few_shot.state import FewShotState, job_of
 from pages.jobs.folder import Folder
+from pages.ui import images
 
 # one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
@@ -57,7 +58,7 @@ def test_the_strip_shows_the_masks_of_the_weights_it_names(trained):
         for row in range(3):
             top = 2 * line + gap + row * (tile + gap)
             seen = picture[top : top + tile : 2, left : left + tile : 2, :3]
-            want = np.asarray(figures.probability_image(masks[t - 1, row] / 255))[::6, ::6]
+            want = np.asarray(images.probability_image(masks[t - 1, row] / 255))[::6, ::6]
             assert np.array_equal(seen, want)
 
 
