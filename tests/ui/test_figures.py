@@ -3,6 +3,8 @@ import pytest
 import torch
 from PIL import ImageColor
 
+from fbseg_core.config import GroupingConfig, ShapesConfig
+from fbseg_core.tasks.base import PALETTE
 from pages.ui import images, marks
 
 SCALE = np.frombuffer(images.colour_scale(), np.uint8).reshape(256, 3)
@@ -37,3 +39,49 @@ def test_the_cue_is_marked_where_it_is():
     assert not (image == 255).all(-1)[: 2 * 24].any() and (image == 255).all(-1).any()  # its rim
     bare = np.asarray(images.input_image(torch.zeros(2, 16, 16), torch.zeros(16, 16)))
     assert not bare.any()  # no cue, no mark
+
+
+def test_a_mask_is_painted_in_its_palette_and_void_is_grey_on_any_size():
+    labels = torch.tensor([[0, 1, 2, 255], [3, 4, 0, 1]])
+    image = np.asarray(images.mask_image(labels, PALETTE[:5]))
+    assert image.shape == (192, 384, 3)
+    want = [*PALETTE[:5], images.VOID_COLOUR]
+    for (row, column), label in np.ndenumerate(labels.numpy()):
+        square = image[96 * row : 96 * row + 96, 96 * column : 96 * column + 96].reshape(-1, 3)
+        assert (square == ImageColor.getrgb(want[min(label, 5)])).all(), (row, column)
+    with pytest.raises(ValueError, match="label 5 has no colour"):
+        images.mask_image(torch.tensor([[5]]), PALETTE[:5])
+
+
+def test_thirty_two_classes_are_told_apart_by_the_outlines_of_later_rounds():
+    palette = [PALETTE[k % 8] for k in range(32)]
+    looks = set()
+    for k in range(32):
+        labels = torch.zeros(16, 16, dtype=torch.long) if k else torch.full((16, 16), 9)
+        labels[4:12, 4:12] = k
+        inside = np.asarray(images.mask_image(labels, palette))[4 * 24 : 12 * 24, 4 * 24 : 12 * 24]
+        looks.add((tuple(inside[0, 0]), tuple(inside[50, 50])))
+    assert len(looks) == 32
+    alone = np.asarray(images.mask_image(torch.full((4, 4), 9), palette)).reshape(-1, 3)
+    assert len(np.unique(alone, axis=0)) == 1  # the image's own border is no border of a region
+
+
+def test_two_classes_keep_the_ends_of_the_scale_and_more_their_task_s_palette():
+    ends = tuple(f"#{bytes(SCALE[at]).hex()}" for at in (0, 255))
+    assert images.class_palette(ShapesConfig()) == images.class_palette(GroupingConfig()) == ends
+    many = ShapesConfig(sides=(0, 3, 4), multiclass=True)
+    assert images.class_palette(many) == PALETTE[:4]
+    mask = torch.rand(48, 48) > 0.5
+    two = images.mask_image(mask, ends)
+    assert (np.asarray(two) == np.asarray(images.probability_image(mask))).all()
+
+
+def test_pictures_of_images_that_are_not_square_keep_square_pixels():
+    for shape in ((48, 80), (80, 48)):
+        image = images.input_image(torch.randn(3, *shape))
+        assert image.size == (shape[1] * 4, shape[0] * 4)
+        assert images.probability_image(torch.rand(shape)).size == image.size
+    cue = torch.zeros(48, 80)
+    cue[40, 70] = 1
+    dot = np.argwhere((np.asarray(images.input_image(torch.zeros(1, 48, 80), cue)) == (230, 0, 126)).all(-1))
+    assert dot.mean(0) == pytest.approx([40.5 * 4, 70.5 * 4], abs=1)
