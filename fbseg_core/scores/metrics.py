@@ -34,14 +34,15 @@ class Counts(NamedTuple):
 
 
 def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Counts:
-    """Count for class indices predicted and labels (B, H, W) int64 in [0, classes)."""
+    """Count for class indices predicted and labels (B, H, W) int64 in [0, classes); void, 255, counts not."""
     if predicted.shape != labels.shape:
         raise ValueError(
             f"predicted {tuple(predicted.shape)} and labels {tuple(labels.shape)} differ in shape"
         )
     pairs = (labels * classes + predicted).flatten(1)
     offset = torch.arange(len(pairs), device=pairs.device)[:, None] * classes**2
-    table = torch.bincount((pairs + offset).flatten(), minlength=len(pairs) * classes**2)
+    seen = (labels != 255).flatten(1)
+    table = torch.bincount((pairs + offset)[seen], minlength=len(pairs) * classes**2)
     table = table.view(len(pairs), classes, classes)  # image, true class, predicted class
     tp = table.diagonal(dim1=1, dim2=2)
     fp, fn = table.sum(1) - tp, table.sum(2) - tp
