@@ -125,12 +125,12 @@ function classLegend(S) {
     box.style.background = colour;
     if (outline) box.style.boxShadow = `inset 0 0 0 2px ${outline}`;
     entry.append(box, name);
-    entry.setAttribute("role", "listitem");
     return entry;
   };
   const items = classes > 2 ? palette.map((colour, k) => item(colour, `${k} ${classNames[k]}`, outlineOf(k))) : [];
   if (S.header.void) items.push(item(`repeating-linear-gradient(135deg, rgba(0, 0, 0, 0.45) 0 1px, ${RUN.voidColour} 1px 4px)`, "void: neither learned nor scored"));
-  S.$(".classes").replaceChildren(...items);
+  const title = Object.assign(document.createElement("b"), { textContent: "Classes" });
+  S.$(".classes").replaceChildren(title, ...items);
   S.$(".classes").hidden = !items.length;
 }
 

@@ -29,15 +29,20 @@ def component(
     constants: what Python declares and JavaScript reads, by the name it has there.
     """
     styles = [HERE / "base.css"] * base + list(css)
-    scripts = [HERE / f"{one}.js" if isinstance(one, str) else one for one in js]
-    told = ({"WIRE": wire.constants()} if "decode" in js else {}) | dict(constants or {})
-    declared = [f"const {key} = {json.dumps(value)};" for key, value in told.items()]
     return st.components.v2.component(
         f"fbseg.{name}",
         html=html if isinstance(html, str) else html.read_text(encoding="utf-8"),
         css="\n".join(path.read_text(encoding="utf-8") for path in styles),
-        js="\n".join([*declared, *(path.read_text(encoding="utf-8") for path in scripts)]),
+        js=script(js, constants or {}),
     )
+
+
+def script(js: Sequence[str | Path], constants: Mapping[str, Any]) -> str:
+    """The JavaScript of these files, as in `component`: constants first, and WIRE where it is decoded."""
+    told = ({"WIRE": wire.constants()} if "decode" in js else {}) | dict(constants)
+    declared = [f"const {key} = {json.dumps(value)};" for key, value in told.items()]
+    files = [HERE / f"{one}.js" if isinstance(one, str) else one for one in js]
+    return "\n".join([*declared, *(path.read_text(encoding="utf-8") for path in files)])
 
 
 def asked(key: str) -> dict[str, Any]:

@@ -34,10 +34,11 @@ function between(from, to) {
   );
 }
 
+// The pixel under the pointer; the picture lies inside the canvas's border.
 function pixelAt(S, canvas, event) {
   const box = canvas.getBoundingClientRect();
-  const row = Math.floor(((event.clientY - box.top) / box.height) * S.header.size[0]);
-  const column = Math.floor(((event.clientX - box.left) / box.width) * S.header.size[1]);
+  const row = Math.floor(((event.clientY - box.top - canvas.clientTop) / canvas.clientHeight) * S.header.size[0]);
+  const column = Math.floor(((event.clientX - box.left - canvas.clientLeft) / canvas.clientWidth) * S.header.size[1]);
   return [Math.min(Math.max(row, 0), S.header.size[0] - 1), Math.min(Math.max(column, 0), S.header.size[1] - 1)];
 }
 
