@@ -12,7 +12,7 @@ from fbseg_core.analysis import cost
 from fbseg_core.analysis.cost import Cost
 from fbseg_core.analysis.ensemble import EnsembleStep, ensemble, redraw
 from fbseg_core.config import Switches
-from pages.explore.run import Run, Scene, compute
+from pages.explore.run import Run, Scene, compute, regions_of
 from pages.ui import server
 from pages.ui.models import model
 
@@ -36,29 +36,29 @@ def plane(run: Run, what: str, points: str) -> Projection:
     """The plane fitted to a run's whole trajectory, two axes; `points` as in ExploreState."""
 
     def make() -> Projection:
-        truth = run.labels[0, 0] > 0
-        split = points == "regions"
-        regions = torch.stack([mask for mask in (truth, ~truth) if mask.any()]) if split else None
+        regions = None
+        if points == "regions":
+            regions = torch.stack([region.mask for region in regions_of(run)])
         return pca(run.trajectory, 2, what=what, regions=regions)
 
     return server.kept("rest", ("plane", repr(run.scene), what, points), make)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def costs(name: str, side: int, switches: Switches) -> Cost:
-    """What one image of that side costs a checkpoint, counted."""
+def costs(name: str, size: tuple[int, int], switches: Switches) -> Cost:
+    """What one image of that size (H, W) costs a checkpoint, counted."""
     net, card = model(name)
-    return cost.cost(net, torch.zeros(1, card.model.in_channels, side, side), switches)
+    return cost.cost(net, torch.zeros(1, card.model.in_channels, *size), switches)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def timings(name: str, side: int, switches: Switches) -> cost.Timings:
-    """How long one image of that side takes a checkpoint here, timed when first asked for."""
+def timings(name: str, size: tuple[int, int], switches: Switches) -> cost.Timings:
+    """How long one image of that size (H, W) takes a checkpoint here, timed when first asked for."""
     net, card = model(name)
-    return cost.timings(net, torch.zeros(1, card.model.in_channels, side, side), switches)
+    return cost.timings(net, torch.zeros(1, card.model.in_channels, *size), switches)
 
 
-def time_again(asked: Sequence[tuple[str, int, Switches]]) -> None:
+def time_again(asked: Sequence[tuple[str, tuple[int, int], Switches]]) -> None:
     """Forget the timings of these, which other work on the machine may have disturbed."""
     for one in asked:
         timings.clear(*one)

@@ -13,7 +13,7 @@ def show(scene: Scene) -> None:
     """Multiply-adds and milliseconds of both models, and a button that times them anew."""
     # only the loop's switch changes what there is to do, and the model beside it is run as it was built
     asked = [
-        (name, scene.task.side, Switches(loop=loop))
+        (name, scene.task.size, Switches(loop=loop))
         for name, loop in zip(scene.models, (scene.switches.loop, None))
     ]
     called = model_titles(scene.models)
@@ -30,11 +30,15 @@ def show(scene: Scene) -> None:
             hide_index=True,
         )
         st.caption(
-            f"One image of {scene.task.side} px. Multiply-adds are counted, a run's with one readout. "
+            f"One image of {_px(scene.task.size)}. Multiply-adds are counted, a run's with one readout. "
             "Milliseconds are measured on this app's machine, on one thread, when they were first asked for: "
             "whatever else it does at the time makes them longer."
         )
         st.button("Time again", on_click=computed.time_again, args=(asked,), key="time-again")
+
+
+def _px(size: tuple[int, int]) -> str:
+    return f"{size[0]} px" if size[0] == size[1] else f"{size[0]} × {size[1]} px"
 
 
 def column(cost: Cost, timings: Timings, steps: int) -> dict[str, str]:

@@ -10,14 +10,16 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.rollout.halting import AUTO
 from fbseg_core.rollout.interventions import AnyIntervention
+from fbseg_core.scores.metrics import mask_of
 from fbseg_core.tasks import task_of
 from pages.explore import computed
 from pages.explore.halt import stop_of
-from pages.explore.run import Run, Scene, cues_of
+from pages.explore.run import Run, Scene, cues_of, shown_of
 from pages.explore.state import PARTS
 from pages.ui import images, marks, own_models
 from pages.ui.models import own_title
@@ -60,6 +62,7 @@ def table(run: Run, plain: Run) -> str:
 def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
     """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat if any; and the code.
 
+    class_names (K,): what the labels 0, 1, … are; a label of 255 is void.
     cue (T+1, 2): row and column at each step, −1 where there is none; left out for a task without cues.
     interventions: what was done, as "t = 3: cut the loop". auto, title: as in `snippet`.
     """
@@ -71,6 +74,7 @@ def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
     out = io.BytesIO()
     told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene, auto, title)}))
     made = {name: tensor.numpy() for name, tensor in named.items()}
+    made["class_names"] = np.array(task_of(run.scene.task).class_names(run.scene.task), str)
     made["interventions"] = np.array([f"t = {item.t}: {marks.name_of(item)}" for item in run.scene.do], str)
     cues = cues_of(run)
     if cues is not None:
@@ -82,37 +86,52 @@ def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
 def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = None) -> bytes:
     """The run as an animated PNG: input, model, the untouched run if there is one, the other model, truth.
 
+    Models are shown by P(shape), or of more than two classes by their masks in the classes' colours, which
+    are named at the foot.
     Below them stands the line of time with its marks. stop: the last step to be shown, all if None.
     """
     frames = []
     font = ImageFont.load_default(14)
-    channels = task_of(run.scene.task).channel_names(run.scene.task)
-    beside = run.beside.softmax(2)
-    chances = [one.trajectory.probs for one in ((run,) if plain is run else (run, plain))]
+    config, shown, cue = run.scene.task, shown_of(run.scene.task), task_of(run.scene.task).cue_channel
+    palette, channel = images.class_palette(config), cue(config)
+    runs = [run.trajectory] if plain is run else [run.trajectory, plain.trajectory]
     titles = [names[0], "untouched"]
+    across, height = (round(SIDE * side / max(config.size)) for side in reversed(config.size))
+    columns = len(runs) + 3
+    kinds = task_of(config).class_names(config)
+    foot = marks.class_names(columns * (SIDE + 8) + 8, kinds, palette, font) if len(kinds) > 2 else None
     for t in range(len(run.labels) if stop is None else stop + 1):
         x = run.x[t, 0]
-        cue = x[channels.index("cue")] if "cue" in channels else None
-        panels = [("input", images.input_image(x, cue))]
-        for title, probs in zip(titles, chances):
-            panels.append(
-                (f"{title}, t = {t}", images.probability_image(1 - probs[min(t, len(probs) - 1), 0, 0]))
-            )
-        panels.append((names[1], images.probability_image(1 - beside[min(t, len(beside) - 1), 0, 0])))
-        panels.append(("truth", images.probability_image(run.labels[t, 0] > 0)))
-        frame = Image.new("RGB", (len(panels) * (SIDE + 8) + 8, SIDE + 76), "white")
+        panels = [("input", images.input_image(x[shown], None if channel is None else x[channel]))]
+        for title, one in zip(titles, runs):
+            panels.append((f"{title}, t = {t}", _answer(one.logits, t, palette)))
+        panels.append((names[1], _answer(run.beside, t, palette)))
+        panels.append(("truth", images.mask_image(run.labels[t, 0], palette)))
+        frame = Image.new(
+            "RGB", (columns * (SIDE + 8) + 8, height + 76 + (foot.height if foot else 0)), "white"
+        )
         pen = ImageDraw.Draw(frame)
         for i, (title, picture) in enumerate(panels):
             left = 8 + i * (SIDE + 8)
             pen.text((left, 6), title, "black", font)
             # each pixel is a square of whole pixels in both sizes: BOX smooths nothing but the marks
-            frame.paste(picture.resize((SIDE, SIDE), Image.Resampling.BOX), (left, 28))
-        box = (16, frame.width - 16, SIDE + 32)
+            frame.paste(picture.resize((across, height), Image.Resampling.BOX), (left, 28))
+        box = (16, frame.width - 16, height + 32)
         marks.draw_time_line(pen, box, len(run.labels) - 1, t, run.scene.do, font)
+        if foot:
+            frame.paste(foot, (0, height + 76))
         frames.append(frame)
     out = io.BytesIO()
     frames[0].save(out, "PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
     return out.getvalue()
+
+
+def _answer(logits: Tensor, t: int, palette: Sequence[str]) -> Image.Image:
+    """What logits (T+1, 1, K, H, W), or their last, answer at step t: P(shape), or the mask of K > 2."""
+    frame = logits[min(t, len(logits) - 1), 0]
+    if len(frame) > 2:
+        return images.mask_image(mask_of(frame), palette)
+    return images.probability_image(1 - frame.softmax(0)[0])
 
 
 def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
@@ -120,7 +139,6 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
 
     auto: and says at which step it is stopped by itself. title: of a model that is named by a mere file.
     """
-    side = scene.task.side
     used = sorted(
         {type(item).__name__ for item in scene.do}
         | {"perturb"}
@@ -143,7 +161,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
     if scene.drawing or scene.cue is not None:
         lines.append("mask, cue = kind.sketch(task, content)")
     if scene.drawing:
-        lines.append(f"mask = torch.from_numpy(unpack_mask({scene.drawing!r}, ({side}, {side})))")
+        lines.append(f"mask = torch.from_numpy(unpack_mask({scene.drawing!r}, {scene.task.size}))")
     if scene.drawing or scene.cue is not None:
         lines.append(f"content = kind.drawn(task, mask, {'cue' if scene.cue is None else scene.cue})")
     lines += [

@@ -7,6 +7,7 @@ import streamlit as st
 from fbseg_core import Card, CheckpointError, ConfigError
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import knobs
+from fbseg_core.tasks import task_of
 from pages.explore import computed, costs, exports, halt
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
@@ -22,7 +23,7 @@ SCREEN = screen.Screen(
     {key: lesson.view for key, lesson in LESSONS.items()},
     lambda view: scene_of(view, models.cards()),
 )
-LOOK = ("t", "layer", "channel", "against", "plane", "points", "chart", "curve", "scale")
+LOOK = ("t", "layer", "channel", "of_class", "against", "plane", "points", "chart", "curve", "scale")
 SIGMA = knobs(ExploreState)["sigma"]
 SIDEBAR = {"models", "image", "noise", "numbers", "switches"}  # parts whose controls stand in the sidebar
 
@@ -70,7 +71,7 @@ def take_wish() -> None:
 def choose_models(view: ExploreState) -> None:
     """Task, and which two of its checkpoints run side by side."""
     st.selectbox(
-        "Task", tasks(models.cards()), key=SCREEN.bind("task", view.task), on_change=take_task,
+        "Task", tasks(models.cards(), view.task), key=SCREEN.bind("task", view.task), on_change=take_task,
         help="A shape shows at a glance; in grouping the mask must spread from a cue. Compare what the loop "
         "does in each.",
     )  # fmt: skip
@@ -176,6 +177,7 @@ def show() -> None:
     planes = server.warm_up()
     plane = computed.plane(plain, view.plane, view.points) if planes.is_set() else None
     place, bar = st.container(), st.empty()
+    drawable = task_of(scene.task).drawable
     draws = None
     if view.draws and plane is not None:
         wanted = (
@@ -185,7 +187,9 @@ def show() -> None:
         bar.empty()
     with place:
         parts = {"fed": view.layer == "v_hat", "state": requests.wants_state() and not requests.hurried()}
-        told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide)}
+        if view.layer in ("probability", "difference"):
+            parts["of_class"] = view.of_class
+        told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide and drawable)}
         told["auto"] = halt.header(run) if view.auto else None
         player(pack(run, plain, plane, draws, header=told, **parts), take_wish)
     for sentence in (*ended_early(run, plain), *run.refused):

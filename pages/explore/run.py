@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from fbseg_core.rollout.interventions import Swap, perturb, unpack_mask
 from fbseg_core.tasks import Batch, Content, draw, task_of
 from pages.explore.state import ExploreState
 from pages.ui import own_models
+
+MOST_REGIONS = 8  # paths in a plane that can still be told apart
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class Scene:
     def untouched(self) -> Scene:
         """The same without interventions."""
         return Scene(**{**vars(self), "do": ()})
+
+
+class Region(NamedTuple):
+    """The pixels of one class. mask (H, W) bool."""
+
+    name: str
+    label: int
+    mask: Tensor
 
 
 @dataclass(frozen=True)
@@ -83,7 +94,9 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     names = sorted(kinds, key=lambda name: (not kinds[name].has_loop, not _plainly(name, task, kinds), name))
     first = [name for name in names if kinds[name].takes_steps]
     second = [name for name in names if not kinds[name].takes_steps] + first[::-1]
-    second = [name for name in second if name != first[0]] if first else second
+    if first:  # beside the model stands what takes the same images and answers in the same classes
+        chosen = named[0] if named and named[0] in first else first[0]
+        second = [name for name in second if name != first[0] and _alike(cards[name], cards[chosen])]
     if not first or not second:
         raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
     return first, second
@@ -93,9 +106,14 @@ def _plainly(name: str, task: str, kinds: Mapping[str, Traits]) -> bool:
     return name == f"{task}-{kinds[name].title.replace(' ', '-')}"
 
 
-def tasks(cards: Mapping[str, Card]) -> list[str]:
-    """The tasks that have checkpoints; shapes, the paper's, comes first."""
-    return sorted({card.task.name for card in cards.values()}, key=lambda name: (name != "shapes", name))
+def _alike(one: Card, other: Card) -> bool:
+    return (one.model.classes, one.model.in_channels) == (other.model.classes, other.model.in_channels)
+
+
+def tasks(cards: Mapping[str, Card], *more: str) -> list[str]:
+    """The tasks that have checkpoints, and those named besides; shapes, the paper's, comes first."""
+    names = {card.task.name for card in cards.values()} | set(more)
+    return sorted(names, key=lambda name: (name != "shapes", name))
 
 
 def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
@@ -108,10 +126,13 @@ def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
     card = cards[names[0]]
     built, trained = card.model, card.task
     task = trained if view.sigma is None else trained.replace(sigma=view.sigma)
+    height, width = task.size
+    if (view.drawing or view.cue is not None) and not task_of(task).drawable:
+        raise ConfigError(f"drawing: images of the task {task.name!r} cannot be drawn.")
     if view.drawing:
-        unpack_mask(view.drawing, (task.side, task.side))
-    if view.cue is not None and max(view.cue) >= task.side:
-        raise ConfigError(f"cue: {view.cue} is outside the image of {task.side} × {task.side} px.")
+        unpack_mask(view.drawing, task.size)
+    if view.cue is not None and not (view.cue[0] < height and view.cue[1] < width):
+        raise ConfigError(f"cue: {view.cue} is outside the image of {height} × {width} px.")
     return Scene(
         models=names,
         task=task,
@@ -170,11 +191,27 @@ def compute(scene: Scene, net: Model, other: Model) -> Run:
 
 def cues_of(run: Run) -> list[tuple[int, int] | None] | None:
     """The cue's (row, column) at each step, None where there is none; None for a task without cues."""
-    names = task_of(run.scene.task).channel_names(run.scene.task)
-    if "cue" not in names:
-        return None
-    cues = run.x[:, 0, names.index("cue")]
-    return [divmod(int(cue.argmax()), cue.shape[1]) if cue.any() else None for cue in cues]
+    return task_of(run.scene.task).cues(run.scene.task, run.x[:, 0])
+
+
+def shown_of(config: TaskConfig) -> list[int]:
+    """The channels of the picture of an image: three for colour, or one."""
+    shown = list(task_of(config).shown_channels(config))
+    return shown if len(shown) == 3 else shown[:1]
+
+
+def regions_of(run: Run) -> list[Region]:
+    """The pixels of each class in the first image's truth, the background's last; void belongs to none.
+
+    Of more than MOST_REGIONS classes the largest.
+    """
+    names = task_of(run.scene.task).class_names(run.scene.task)
+    if len(names) == 2:
+        names = ("background", "shape")
+    truth = run.labels[0, 0]
+    found = [Region(name, k, truth == k) for k, name in enumerate(names) if (truth == k).any()]
+    kept = sorted(found, key=lambda region: -int(region.mask.sum()))[:MOST_REGIONS]
+    return sorted(kept, key=lambda region: (region.label == 0, region.label))
 
 
 def cue_note(run: Run, drawable: bool) -> str:

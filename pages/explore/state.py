@@ -103,9 +103,14 @@ class ExploreState(Linked):
     t: int | None = knob(None, "Step on show; by default the run plays to its end.", lo=0, hi=60)
     layer: Layer = knob("probability", "What is painted.")
     channel: int = knob(0, "Which feedback channel, for the layer v̂.", lo=0, hi=63)
+    of_class: int = knob(
+        0, "Whose probability is painted: a class by its number; 0 is any but the background.", lo=0, hi=31
+    )
     against: int = knob(0, "Step that the difference is taken from.", lo=0, hi=60)
     plane: Literal["h", "u", "v", "logits"] = knob("h", "What the plane is fitted to.")
-    points: Literal["image", "regions"] = knob("image", "Whole state, or means over shape and background.")
+    points: Literal["image", "regions"] = knob(
+        "image", "Whole state, or means over the pixels of each class."
+    )
     chart: Literal["plane", "time"] = knob("plane", "PC1 against PC2, or PC1 over t.")
     curve: Literal["f1", "iou", "update", "entropy", "norms"] = knob("f1", "Curve over time.")
     scale: Literal["log", "linear"] = knob("log", "Axis of the norms and of the relative update.")

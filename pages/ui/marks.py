@@ -40,6 +40,31 @@ def draw_cue(picture: Image.Image, place: tuple[int, int], times: int) -> None:
     ImageDraw.Draw(picture).circle((x, y), radius + 1, COLOUR, "white", 2)
 
 
+def class_names(
+    width: int,
+    names: Sequence[str],
+    palette: Sequence[str],
+    font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
+) -> Image.Image:
+    """A strip that names the classes beside their colours, in as many rows as its width asks for."""
+    rows: list[list[tuple[int, str, str]]] = [[]]
+    at = 16
+    for k, (name, colour) in enumerate(zip(names, palette)):
+        room = 40 + round(font.getlength(f"{k} {name}"))
+        if rows[-1] and at + room > width:
+            rows.append([])
+            at = 16
+        rows[-1].append((at, f"{k} {name}", colour))
+        at += room
+    strip = Image.new("RGB", (width, 24 * len(rows) + 4), "white")
+    pen = ImageDraw.Draw(strip)
+    for i, row in enumerate(rows):
+        for left, name, colour in row:
+            pen.rectangle((left, 24 * i + 4, left + 13, 24 * i + 17), colour, "black")
+            pen.text((left + 20, 24 * i + 2), name, "black", font)
+    return strip
+
+
 def draw_time_line(
     pen: ImageDraw.ImageDraw,
     box: tuple[int, int, int],

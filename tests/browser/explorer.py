@@ -66,13 +66,27 @@ def pixels(page, panel):
     )
     image = np.frombuffer(base64.b64decode(raw[2]), np.uint8).reshape(raw[1], raw[0], 4)[..., :3].astype(int)
     caption = page.locator(".panel.input figcaption").inner_text()
-    times = raw[0] // int(re.search(r"(\d+)×", caption)[1])
+    times = raw[0] // int(re.search(r"\d+×(\d+)", caption)[1])
     return image[times // 2 :: times, times // 2 :: times]
 
 
 def boxes(page, selector):
     """Where all that it selects stands."""
     return [one.bounding_box() for one in page.locator(selector).all()]
+
+
+def place(page, panel, row, column):
+    """Where the centre of a pixel of the image stands on the page, (x, y)."""
+    canvas = page.locator(f".panel.{panel} canvas")
+    box, size = canvas.bounding_box(), page.locator(".panel.input figcaption").inner_text()
+    height, width = map(int, re.search(r"(\d+)×(\d+)", size).groups())
+    left, top, across, down = canvas.evaluate(
+        "c => [c.clientLeft, c.clientTop, c.clientWidth, c.clientHeight]"
+    )
+    return (
+        box["x"] + left + across * (column + 0.5) / width,
+        box["y"] + top + down * (row + 0.5) / height,
+    )
 
 
 def shows(page, panel, probs):

@@ -1,5 +1,6 @@
 """The app in a subprocess, how Chromium is started to drive it, and pages that note what goes wrong."""
 
+import os
 import re
 import socket
 import subprocess
@@ -37,14 +38,15 @@ FLAGS = [
 ]  # fmt: skip
 
 
-def start_app() -> tuple[subprocess.Popen, str]:
-    """Start the app on a free port of this machine and wait until it answers."""
+def start_app(script: str = "app.py", **env: str) -> tuple[subprocess.Popen, str]:
+    """Start the app, or another script, on a free port of this machine and wait until it answers."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | env, **quiet)
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and server.poll() is None:

@@ -6,6 +6,7 @@ from explorer import (
     another_run,
     go,
     pixels,
+    place,
     reference,
     run_id,
     shape,
@@ -167,9 +168,8 @@ def test_drawing_with_undo_clear_stamps_and_way_back(open_page):
 def test_a_click_or_the_keyboard_moves_the_cue(open_page):
     page = open_page("?task=grouping&image=2")
     truth = pixels(page, "truth")
-    box = page.locator(".panel.input canvas").bounding_box()
     before = run_id(page)
-    page.mouse.click(box["x"] + box["width"] * 5.5 / 48, box["y"] + box["height"] * 5.5 / 48)
+    page.mouse.click(*place(page, "input", 5, 5))
     another_run(page, before)
     asked = pixels(page, "truth")
     assert not (asked == truth).all() and (asked[5, 5] == LUT[255]).all()

@@ -13,6 +13,7 @@ from explorer import (
     near,
     payload,
     pixels,
+    place,
     reference,
     run_id,
     settle,
@@ -214,8 +215,7 @@ def test_commit_time_counts_up_and_hatches_what_flips_now(open_page):
 def test_pointing_at_a_pixel_reads_it_off_in_all_panels(open_page):
     page = open_page("?task=grouping&image=2")
     result = reference("grouping-feedback", image=2)
-    box = page.locator(".panel.truth canvas").bounding_box()
-    page.mouse.move(box["x"] + box["width"] * 43.5 / 48, box["y"] + box["height"] * 16.5 / 48)
+    page.mouse.move(*place(page, "truth", 16, 43))
     text = page.locator(".pixel-text")
     text.get_by_text("row 16, column 43").wait_for()
     value = float(shape(result, 10)[16, 43])

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pages.explore.player import layers
 from pages.ui.web import component
 
 HERE = Path(__file__).parent
-SCRIPTS = ("paint", "plots", "transport", "build", "view", "player")
+SCRIPTS = ("paint", "panels", "plots", "transport", "build", "view", "player")
 KEY = "player"
 
 _mount = component(
@@ -20,6 +21,7 @@ _mount = component(
     HERE / "player.html",
     css=(HERE / "player.css",),
     js=("decode", "charts", "tools", *(HERE / f"{name}.js" for name in SCRIPTS)),
+    constants={"RUN": layers.constants()},
 )
 
 

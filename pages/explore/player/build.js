@@ -53,7 +53,14 @@ function option(value, text) {
 
 function buildChoices(S) {
   const { header, $, look } = S;
-  $(".layer").replaceChildren(...Object.entries(LAYERS).map(([value, text]) => option(value, text)));
+  const titles = Object.entries(LAYERS).map(([value, { title }]) => option(value, value === "probability" && header.classes > 2 ? "probability" : title));
+  $(".layer").replaceChildren(...titles);
+  look.of_class = look.of_class < header.classes ? look.of_class : 0;
+  $(".of-class").replaceChildren(...header.classNames.map((name, k) => option(k, k ? name : `any but ${name}`)));
+  $(".of-class").value = look.of_class;
+  const regions = header.classes > 2 ? "each class" : "shape and background";
+  $(".points").setAttribute("aria-label", `Points of the plane: the state of all pixels, or its means over ${regions}`);
+  $(".points").title = `One path for the whole image, or one ${header.classes > 2 ? "for each class" : "each for shape and background"}. Try the second to see them part.`;
   $(".channel").replaceChildren(...Array.from({ length: header.channels.v }, (_, i) => option(i, i + 1)));
   $(".against").replaceChildren(...Array.from({ length: header.steps + 1 }, (_, i) => option(i, i)));
   look.channel = Math.min(look.channel, header.channels.v - 1);
@@ -116,6 +123,11 @@ const HINTS = {
   "Erase mask": "Wipes the state to what it holds where the model sees background. Does the mask grow back?",
 };
 
+// What is said of the shape, said of more than two classes.
+function shapeless(S, words) {
+  return S.header.classes > 2 ? words.replace("sees shape", `sees any class but ${S.header.classNames[0]}`) : words;
+}
+
 function button(text, label, act, pressed) {
   const element = Object.assign(document.createElement("button"), { textContent: text, title: HINTS[text] ?? label });
   element.setAttribute("aria-label", label);
@@ -165,9 +177,10 @@ function buildActs(S) {
       add({ kind: "swap", seed: (header.image + swaps + 1) % 1000, noise: header.noise })),
     button("Kick h", "Add noise to every neuron of the state", () => add({ kind: "kick", size: S.kick ?? 1, seed: kicks })),
     size,
-    ...(header.loops ? [paint("v", "v", "shape", "Paint v", "Paint into the feedback neurons: as where the model sees shape")] : []),
+    ...(header.loops ? [paint("v", "v", "shape", "Paint v", shapeless(S, "Paint into the feedback neurons: as where the model sees shape"))] : []),
     paint("erase", "h", "background", "Erase mask", "Wipe the state: as where the model sees background"),
   ];
+  for (const item of items) item.title = shapeless(S, item.title);
   for (const item of items) if (item.tagName === "BUTTON") item.disabled = full && !item.hasAttribute("aria-pressed");
   refill($(".acts"), [title, ...items]);
   refill($(".chips"), [
@@ -206,6 +219,10 @@ function useTool(S, tool) {
 
 function buildDrawTools(S) {
   const holder = S.$(".draw-tools");
+  if (!S.header.drawable) {
+    const why = "Images of this task cannot be drawn: see others by their seed.";
+    return refill(holder, [Object.assign(document.createElement("span"), { className: "hint", textContent: why })]);
+  }
   const drawing = S.tool?.kind === "draw";
   const use = (name, text, label) =>
     button(text, label, () => useTool(S, { kind: "draw", name }), drawing && S.tool.name === name);

@@ -16,10 +16,10 @@ from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.analysis.ensemble import EnsembleStep
 from fbseg_core.scores.metrics import chance, commit_time, entropy, f1_over_time
 from fbseg_core.tasks import task_of
-from pages.explore.run import Run, cues_of
+from pages.explore.player.layers import BLOCKS
+from pages.explore.run import Run, cues_of, regions_of, shown_of
+from pages.ui import images
 from pages.ui.web.wire import Blocks
-
-NOISE_SPAN = 4.0  # the noise sent for live preview is cut at ± 4 σ; of a thousand pixels 0.06 are
 
 
 def pack(
@@ -31,18 +31,23 @@ def pack(
     fed: bool,
     state: bool,
     header: dict[str, Any],
+    of_class: int = 0,
 ) -> bytes:
     """A run, the untouched run (the same object if so), their plane (None: not yet), and any draws.
 
-    fed: send v̂ as well; state: send u and v of every pixel. header: what the caller adds to the header.
+    fed: send v̂ as well; state: send what a pixel is read off by: its u and v, and of more than two classes
+    the probability of each. of_class: a class whose probability is to be painted; 0 for none. header: what
+    the caller adds to the header.
     """
-    blocks = Blocks()
+    task, config = task_of(run.scene.task), run.scene.task
+    classes = run.trajectory.logits.shape[2]
+    blocks = RunBlocks(classes)
     ghost = None if plain is run else plain
     cues = _images(blocks, run)
     curves = {"run": _entity(blocks, "run", run.trajectory, run.labels)}
     if state:
         for i, channel in enumerate(run.trajectory.h[:, 0].unbind(1)):
-            blocks.add_spanned(f"state.{i}", channel)
+            blocks.put(f"state.{i}", channel)
     if fed and run.trajectory.v_hat is not None:
         _fed_back(blocks, run.trajectory.v_hat[:, 0])
     if ghost is not None:
@@ -51,6 +56,13 @@ def pack(
             # the image was swapped: does the answer let go of the old one?
             curves["run"]["old"] = _list(f1_over_time(run.trajectory.logits, run.labels[0])[:, 0])
     curves["beside"] = _answers(blocks, "beside", run.beside, run.labels)
+    asked = {of_class} - {0} if of_class < classes else set()
+    everyone = {"run": run.trajectory.logits, "beside": run.beside}
+    if ghost is not None:
+        everyone["ghost"] = ghost.trajectory.logits
+    for name, logits in everyone.items():
+        for k in sorted(set(range(classes)) if state and classes > 2 and name == "run" else asked):
+            blocks.put(f"{name}.class.{k}", logits.softmax(2)[:, 0, k])
     header = {
         **header,
         "size": list(run.labels.shape[-2:]),
@@ -59,9 +71,13 @@ def pack(
         "stopped": run.trajectory.stopped,
         "refused": list(run.refused),
         "cues": cues,
-        "classes": run.trajectory.logits.shape[2],
+        "classes": classes,
+        "classNames": list(task.class_names(config)),
+        "palette": list(images.class_palette(config)),
+        "void": bool((run.labels == images.VOID).any()),
+        "drawable": task.drawable,
         "curves": curves,
-        "chance": _list(_chances(run.labels, run.trajectory.logits.shape[2])),
+        "chance": _list(_chances(run.labels, classes)),
         "channels": {"u": run.trajectory.u.shape[2], "v": run.trajectory.v.shape[2]},
         "plane": None if plane is None else _plane(run, ghost, plane, draws),
         "bands": _bands(draws),
@@ -74,26 +90,37 @@ def pack(
     return blocks.packed(header)
 
 
-def _images(blocks: Blocks, run: Run) -> list | None:
+class RunBlocks(Blocks):
+    """The blocks of a run of K classes, each laid as BLOCKS declares."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def put(self, name: str, values: Tensor, ends: tuple[float, float] | None = None) -> None:
+        """Add a block; ends: of a scale that is given."""
+        part = next(part for part in name.split(".") if part in BLOCKS)
+        self.lay(name, values, BLOCKS[part], self.classes, ends)
+
+
+def _images(blocks: RunBlocks, run: Run) -> list | None:
     """Distinct inputs and truths, which holds at which step, and clean image and noise for live preview.
 
     Returns the cue in each of them, as in `cues_of`.
     """
-    task, config = task_of(run.scene.task), run.scene.task
     kept, of_step = [], []
     for x, truth in zip(run.x, run.labels):
         if not kept or not torch.equal(x, kept[-1][0]):
             kept.append((x, truth))
         of_step.append(len(kept) - 1)
-    names = task.channel_names(config)
-    shown = [i for i, name in enumerate(names) if name != "cue"][:3]
+    shown = shown_of(run.scene.task)
     inputs = torch.stack([x[0, shown] for x, _ in kept])
     lo, hi = inputs.amin((1, 2, 3), keepdim=True), inputs.amax((1, 2, 3), keepdim=True)
-    blocks.add("input", (inputs - lo) / (hi - lo).clamp_min(1e-6), 0, 1)
-    blocks.add_whole("truth", torch.stack([truth[0] for _, truth in kept]))
-    blocks.add_whole("of_step", torch.tensor(of_step))
-    blocks.add("clean", run.content.clean[0, shown], 0, 1)
-    blocks.add("noise", run.noise[0, shown], -NOISE_SPAN, NOISE_SPAN)
+    blocks.put("input", (inputs - lo) / (hi - lo).clamp_min(1e-6))
+    blocks.put("truth", torch.stack([truth[0] for _, truth in kept]))
+    blocks.put("of_step", torch.tensor(of_step))
+    blocks.put("clean", run.content.clean[0, shown])
+    blocks.put("noise", run.noise[0, shown])
     cues = cues_of(run)
     return None if cues is None else [cues[of_step.index(i)] for i in range(len(kept))]
 
@@ -106,45 +133,46 @@ def _chances(labels: Tensor, classes: int) -> list[float]:
     return values
 
 
-def _entity(blocks: Blocks, name: str, trajectory: Trajectory, labels: Tensor) -> dict[str, list]:
+def _entity(blocks: RunBlocks, name: str, trajectory: Trajectory, labels: Tensor) -> dict[str, list]:
     """A recurrent run's layers and curves."""
     for layer in ("delta", "applied"):
         norms = torch.linalg.vector_norm(getattr(trajectory, layer)[:, 0], dim=1, dtype=torch.float64)
         rest = norms.new_zeros(1, *labels.shape[-2:])  # nothing led to the start
-        blocks.add_spanned(f"{name}.{layer}", torch.cat([rest, norms]))
+        blocks.put(f"{name}.{layer}", torch.cat([rest, norms]))
     state = {key: _list(values) for key, values in state_curves(trajectory).items()}
     return _answers(blocks, name, trajectory.logits, labels) | state
 
 
-def _answers(blocks: Blocks, name: str, logits: Tensor, labels: Tensor) -> dict[str, list]:
+def _answers(blocks: RunBlocks, name: str, logits: Tensor, labels: Tensor) -> dict[str, list]:
     """The layers and curves of answers (T+1, 1, K, H, W), or of one that holds at every step."""
     masks, probs = logits.argmax(2), logits.softmax(2)
-    blocks.add(f"{name}.probability", 1 - probs[:, 0, 0], 0, 1)
-    margin = logits[:, 0, 1:].amax(1).double() - logits[:, 0, 0]
-    blocks.add_spanned(f"{name}.logit", margin, wide=True)
-    blocks.add_whole(f"{name}.mask", masks[:, 0])
-    blocks.add(f"{name}.entropy", entropy(probs)[:, 0], 0, float(np.log2(logits.shape[2])))
-    blocks.add_whole(f"{name}.commit", commit_time(masks)[:, 0])
+    blocks.put(f"{name}.probability", 1 - probs[:, 0, 0])
+    blocks.put(f"{name}.logit", logits[:, 0, 1:].amax(1).double() - logits[:, 0, 0])
+    blocks.put(f"{name}.mask", masks[:, 0])
+    blocks.put(f"{name}.entropy", entropy(probs)[:, 0])
+    blocks.put(f"{name}.commit", commit_time(masks)[:, 0])
     return {key: _list(values) for key, values in answer_curves(logits, labels).items()}
 
 
-def _fed_back(blocks: Blocks, v_hat: Tensor) -> None:
+def _fed_back(blocks: RunBlocks, v_hat: Tensor) -> None:
     """v̂ channel by channel; on the simplex its scale is 0 to 1."""
     simplex = float(v_hat.min()) >= 0 and float(v_hat.max()) <= 1
     lo, hi = (0.0, 1.0) if simplex else (float(v_hat.min()), float(v_hat.max()))
     for i, channel in enumerate(torch.cat([torch.zeros_like(v_hat[:1]), v_hat]).unbind(1)):
-        blocks.add(f"run.v_hat.{i}", channel, lo, hi)
+        blocks.put(f"run.v_hat.{i}", channel, (lo, hi))
 
 
 def _plane(
     run: Run, ghost: Run | None, plane: Projection, draws: list[EnsembleStep] | None
 ) -> dict[str, Any]:
     """Paths as lists [region][step][axis]; one region is the whole image."""
-    own = plane.transform(run.trajectory)
+    own, classes = plane.transform(run.trajectory), run.trajectory.logits.shape[2]
+    regions = None if plane.regions is None else regions_of(run)
     result = {
         "what": plane.what,
         "explained": plane.explained.tolist(),
-        "regions": ["image"] if plane.regions is None else _region_names(plane),
+        "regions": ["image"] if regions is None else [region.name for region in regions],
+        "classes": None if regions is None or classes == 2 else [region.label for region in regions],
         "run": _paths(own),
         "ghost": None if ghost is None else _paths(plane.points),
         "beside": None,
@@ -156,10 +184,6 @@ def _plane(
         cloud = np.stack([_with_regions(step.points) for step in draws])  # step, region, draw, axis
         result["cloud"] = _short(cloud.transpose(1, 2, 0, 3))
     return result
-
-
-def _region_names(plane: Projection) -> list[str]:
-    return ["shape", "background"] if len(plane.regions) == 2 else ["background"]
 
 
 def _paths(points: np.ndarray) -> list:

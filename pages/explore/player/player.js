@@ -64,6 +64,7 @@ function wire(S) {
     });
   choose(".layer", "layer", (e) => e.value, true);
   choose(".channel", "channel", (e) => +e.value);
+  choose(".of-class", "of_class", (e) => +e.value, true);
   choose(".against", "against", (e) => +e.value);
   choose(".what", "plane", (e) => e.value, true);
   choose(".points", "points", (e) => e.value, true);
@@ -78,6 +79,8 @@ function wire(S) {
 function receive(S, data) {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
   const { header, start } = decodeHeader(bytes);
+  const refusal = refusalOf(header);
+  if (refusal || S.refused) return refuse(S, refusal || S.refused);
   const first = S.header === null;
   const fresh = first || header.id !== S.header.id;
   const elsewhere = first || header.epoch !== S.header.epoch; // a preset, a link or a reset, not this player
@@ -100,7 +103,7 @@ function receive(S, data) {
     S.bitmap = null;
     S.cuePreview = S.stroke = null;
   }
-  S.bitmap ??= Uint8Array.from(S.blocks.clean.data.subarray(0, header.size[0] * header.size[1]), (v) => +(v > 127));
+  if (header.drawable) S.bitmap ??= Uint8Array.from({ length: header.size[0] * header.size[1] }, (_, i) => inked(S.blocks.clean, i));
   S.$(".busy").hidden = answered;
   if (fresh || elsewhere) build(S);
   if (elsewhere) begin(S);
@@ -109,6 +112,15 @@ function receive(S, data) {
   S.$(".player").dataset.run = header.run;
   S.$(".player").dataset.payload = header.id;
   S.$(".player").dataset.bytes = bytes.length;
+}
+
+// A payload of another version than the page: nothing of it can be shown.
+function refuse(S, why) {
+  const said = Object.assign(document.createElement("p"), { className: "refused", textContent: why });
+  said.setAttribute("role", "alert");
+  S.$(".player").replaceChildren(said);
+  clearTimeout(S.reporting);
+  Object.assign(S, { refused: why, header: null, playing: false });
 }
 
 function begin(S) {

@@ -20,12 +20,13 @@ function planeOf(S) {
   const regionStyle = (i) => (plane.regions.length > 1 && i ? "3 2" : undefined);
   const label = `Path of ${plane.what} through ${S.header.steps} steps, ${shares.join(", ")}`;
   const named = (name, region) => (plane.regions.length > 1 ? region : name);
+  const styleOf = (i) => (plane.classes ? lineOf(S, plane.classes[i]) : { colour: COLOURS.run, dash: regionStyle(i) });
   const jump = (t) => goTo(S, t);
   if (S.look.chart === "time") {
     const first = (points) => points.map((p) => p[0]);
-    const cloud = (plane.cloud ?? []).flatMap((draws) => draws.map((points) => ({ name: "", values: first(points), colour: COLOURS.run, width: 0.5 })));
+    const cloud = (plane.cloud ?? []).flatMap((draws, i) => draws.map((points) => ({ name: "", values: first(points), colour: styleOf(i).colour, width: 0.5 })));
     const series = [
-      ...plane.run.map((points, i) => ({ name: named(names[0], plane.regions[i]), values: first(points), colour: COLOURS.run, dash: regionStyle(i) })),
+      ...plane.run.map((points, i) => ({ name: named(names[0], plane.regions[i]), values: first(points), ...styleOf(i) })),
       ...(plane.ghost ?? []).map((points, i) => ({ name: i ? "" : "untouched", values: first(points), colour: COLOURS.ghost, dash: DASHES.ghost, width: 1.5 })),
       ...(plane.beside ?? []).map((points, i) => ({ name: i ? "" : names[1], values: plane.run[0].map(() => points[0][0]), colour: COLOURS.beside, dash: DASHES.beside })),
     ];
@@ -34,12 +35,17 @@ function planeOf(S) {
   return planeChart(svg, {
     paths: [
       ...(plane.ghost ?? []).map((points, i) => ({ name: i ? "" : "untouched", points, colour: COLOURS.ghost, dash: DASHES.ghost })),
-      ...plane.run.map((points, i) => ({ name: named(names[0], plane.regions[i]), points, colour: COLOURS.run, dash: regionStyle(i), live: true })),
+      ...plane.run.map((points, i) => ({ name: named(names[0], plane.regions[i]), points, ...styleOf(i), live: true })),
     ].filter((path) => path.points.length),
     dots: (plane.beside ?? []).map((points, i) => ({ name: i ? "" : names[1], point: points[0], colour: COLOURS.beside })),
-    cloud: plane.cloud?.flatMap((draws) => draws.map((points) => ({ points, colour: COLOURS.run }))),
+    cloud: plane.cloud?.flatMap((draws, i) => draws.map((points) => ({ points, colour: styleOf(i).colour }))),
     labels: shares, label, at: jump,
   });
+}
+
+// How a class's line is drawn; the background's colour would be lost on a dark page.
+function lineOf(S, k) {
+  return { colour: k ? S.header.palette[k] : "var(--text)", dash: ["", "7 3", "2 3", "7 3 2 3"][Math.floor(k / RUN.round) % 4] };
 }
 
 // A line chart whose cloud is drawn under it and has no part in legend or cursor.
@@ -109,6 +115,32 @@ function pixelChartSoon(S) {
   });
 }
 
+function logitText(S, pixel) {
+  const logit = valueOf(S.blocks["run.logit"], S.t, pixel);
+  return Math.abs(logit) < 1e4 ? logit.toFixed(2) : short(logit);
+}
+
+// What two classes answer at a pixel, and what is true there.
+function readShape(S, names, pixel) {
+  const p = (entity) => valueOf(S.blocks[`${entity}.probability`], S.t, pixel).toFixed(2);
+  const truth = truthAt(S, S.t)[pixel];
+  return `${probabilityName(S, 0)} ${p("run")}, logit ${logitText(S, pixel)}, ${names.beside} ${p("beside")}, truth ${truth === RUN.void ? "void" : truth}`;
+}
+
+// The same of more classes: the answer by its name, the margin of the best class over the background, the truth.
+function readClasses(S, names, pixel) {
+  const { classNames } = S.header;
+  const answer = (entity) => frameOf(S.blocks[`${entity}.mask`], S.t)[pixel];
+  const [k, truth] = [answer("run"), truthAt(S, S.t)[pixel]];
+  const block = S.blocks[`run.class.${k}`];
+  const sure = block ? ` (P ${valueOf(block, S.t, pixel).toFixed(2)})` : "";
+  return (
+    `${names.run} ${classNames[k]}${sure}, ${probabilityName(S, 0)} ${valueOf(S.blocks["run.probability"], S.t, pixel).toFixed(2)}, ` +
+    `logit of the best class less ${classNames[0]}'s ${logitText(S, pixel)}, ` +
+    `${names.beside} ${classNames[answer("beside")]}, truth ${truth === RUN.void ? "void" : classNames[truth]}`
+  );
+}
+
 function pixelChart(S) {
   const { header, blocks, $ } = S;
   const [upper, lower] = [$(".pixel-p"), $(".pixel-state")];
@@ -125,15 +157,15 @@ function pixelChart(S) {
   const over = (name) => steps.map((t) => valueOf(blocks[name], t, i));
   const entities = ["run", ...(header.curves.ghost ? ["ghost"] : []), "beside"];
   const names = { run: header.names[0], ghost: "untouched", beside: header.names[1] };
-  const series = entities.map((e) => ({ name: names[e], values: over(`${e}.probability`), colour: COLOURS[e], dash: DASHES[e] }));
-  const logit = valueOf(blocks["run.logit"], S.t, i);
-  const p = valueOf(blocks["run.probability"], S.t, i);
-  $(".pixel-text").textContent =
-    `row ${row}, column ${column}: P(shape) ${p.toFixed(2)}, logit ${Math.abs(logit) < 1e4 ? logit.toFixed(2) : short(logit)}, ` +
-    `${names.beside} ${valueOf(blocks["beside.probability"], S.t, i).toFixed(2)}, truth ${truthAt(S, S.t)[i]}`;
+  const many = header.classes > 2;
+  const chances = entities.map((e) => ({ name: names[e], values: over(`${e}.probability`), colour: COLOURS[e], dash: DASHES[e] }));
+  const classes = many && blocks["run.class.0"]; // they come with u and v
+  const series = classes ? header.classNames.map((name, k) => ({ name, values: over(`run.class.${k}`), width: 1.6, ...lineOf(S, k) })) : chances;
+  const yLabel = classes ? `P(class), ${names.run}` : probabilityName(S, 0);
+  $(".pixel-text").textContent = `row ${row}, column ${column}: ${many ? readClasses(S, names, i) : readShape(S, names, i)}`;
   const jump = (t) => goTo(S, t);
   S.pixelCursors = [
-    lineChart(upper, { series, y: [-0.03, 1.03], yLabel: "P(shape)", label: `P(shape) of this pixel over time`, at: jump, height: 150 }),
+    lineChart(upper, { series, y: [-0.03, 1.03], yLabel, label: `${yLabel} of this pixel over time`, at: jump, height: 150 }),
   ];
   if (!blocks["state.0"]) {
     lower.replaceChildren();

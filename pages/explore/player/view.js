@@ -15,7 +15,7 @@ function draw(S) {
   if (+$(".time").value !== S.t) $(".time").value = S.t;
   $(".time").setAttribute("aria-valuetext", `step ${S.t} of ${header.steps}`);
   if (S.root.activeElement !== $(".sigma") || +$(".sigma").value !== S.sigma) $(".sigma").value = S.sigma;
-  $(".sigma-text").textContent = `${(+S.sigma).toFixed(2)} (paper σ ${((S.sigma * 512) / header.size[0]).toFixed(1)}, trained at ${short(header.trained)})`;
+  $(".sigma-text").textContent = `${(+S.sigma).toFixed(2)} (paper σ ${((S.sigma * 512) / Math.sqrt(header.size[0] * header.size[1])).toFixed(1)}, trained at ${short(header.trained)})`;
   for (const cursor of S.cursors) cursor(S.t);
   S.pixelCursors?.forEach((cursor) => cursor(S.t));
   filmCursor(S);
@@ -39,13 +39,13 @@ const at = (S, entity, curve) => {
 
 function captionOf(S, entity) {
   const { header } = S;
-  const layer = LAYERS[S.look.layer];
+  const layer = LAYERS[S.look.layer].title;
   const old = S.blocks.of_step.data[S.t] ? header.curves.run.old : undefined; // another truth than at the start
   const image = old ? ", new image" : "";
   if (entity === "input") return [header.drawn ? "Your drawing + noise" : "Input x", `${header.size.join("×")} px${image}`];
   if (entity === "truth") return ["Truth", `the exact label${image}`];
   const why = S.blocks[`${entity}.mask`].shape[0] > 1 ? "" : ", as its one answer holds at every step";
-  const shown = layerOf(S, entity) === S.look.layer ? "" : `${LAYERS.probability}: no ${layer} here${why}. `;
+  const shown = layerOf(S, entity) === S.look.layer ? "" : `${probabilityName(S, classOf(S, entity))}: no ${layer} here${why}. `;
   const name = { run: header.names[0], ghost: "untouched", beside: header.names[1] }[entity];
   let score = `F1 ${at(S, entity, "f1").toFixed(3)}`;
   if (old && entity === "run") score += `, first image ${old[S.t].toFixed(3)}`;
@@ -92,6 +92,8 @@ function legend(S) {
   const holder = S.$(".legend");
   S.$(".channel-label").hidden = look.layer !== "v_hat";
   S.$(".against-label").hidden = look.layer !== "difference";
+  S.$(".of-label").hidden = header.classes === 2 || !["probability", "difference"].includes(look.layer);
+  classLegend(S);
   const text = (words) => Object.assign(document.createElement("span"), { textContent: words });
   const swatch = (rgb, words) => {
     const box = Object.assign(document.createElement("i"), { className: "swatch" });
@@ -99,18 +101,37 @@ function legend(S) {
     return [box, text(words)];
   };
   if (look.layer === "error")
-    return holder.replaceChildren(...swatch(HIT, "hit"), ...swatch(FALSE_ALARM, "false alarm"), ...swatch(MISS, "miss"), ...swatch(REJECTION, "right to leave out"));
+    return holder.replaceChildren(...swatch(HIT, header.classes > 2 ? "right" : "hit"), ...(header.classes > 2 ? swatch(WRONG, "wrong class") : []), ...swatch(FALSE_ALARM, "false alarm"), ...swatch(MISS, header.classes > 2 ? "missed" : "miss"), ...swatch(REJECTION, "right to leave out"));
+  if (look.layer === "mask" && header.classes > 2) return holder.replaceChildren(); // the classes' own legend tells
   const bar = Object.assign(document.createElement("canvas"), { width: 256, height: 1, className: "bar" });
   const image = bar.getContext("2d").createImageData(256, 1);
   for (let q = 0; q < 256; q++)
     image.data.set([...(look.layer === "difference" ? diverging(q / 127.5 - 1) : S.lut.subarray(3 * q, 3 * q + 3)), 255], 4 * q);
   bar.getContext("2d").putImageData(image, 0, 0);
   bar.setAttribute("aria-hidden", "true");
-  const block = blocks[look.layer === "v_hat" ? `run.v_hat.${look.channel}` : `run.${look.layer}`];
+  const block = blockOf(S, "run", look.layer);
   const ends = { difference: [-1, 1], commit: [0, header.steps], mask: [0, 1] }[look.layer] ?? (block ? [block.lo, block.hi] : [0, 1]);
-  const note = { commit: " step of the last flip; hatched: flipped in this very step", entropy: " bits", mask: " out, in" }[look.layer] ?? "";
+  const { note } = LAYERS[look.layer];
   const missing = look.layer === "v_hat" && !block ? " v̂ is zero: the loop is cut" : "";
   holder.replaceChildren(text(short(ends[0])), bar, text(short(ends[1]) + note + missing));
+}
+
+// The classes with their names and colours; of two classes only what is void.
+function classLegend(S) {
+  const { classes, classNames, palette } = S.header;
+  const item = (colour, name, outline = "") => {
+    const entry = Object.assign(document.createElement("span"), { className: "class" });
+    const box = Object.assign(document.createElement("i"), { className: "swatch" });
+    box.style.background = colour;
+    if (outline) box.style.boxShadow = `inset 0 0 0 2px ${outline}`;
+    entry.append(box, name);
+    return entry;
+  };
+  const items = classes > 2 ? palette.map((colour, k) => item(colour, `${k} ${classNames[k]}`, outlineOf(k))) : [];
+  if (S.header.void) items.push(item(`repeating-linear-gradient(135deg, rgba(0, 0, 0, 0.45) 0 1px, ${RUN.voidColour} 1px 4px)`, "void: neither learned nor scored"));
+  const title = Object.assign(document.createElement("b"), { textContent: "Classes" });
+  S.$(".classes").replaceChildren(title, ...items);
+  S.$(".classes").hidden = !items.length;
 }
 
 // The panels side by side with their captions, and the line of time with its marks, as a PNG.
@@ -118,7 +139,9 @@ function save(S) {
   const side = PANEL;
   const gap = 16;
   const canvas = document.createElement("canvas");
-  Object.assign(canvas, { width: S.panels.length * (side + gap) + gap, height: side + 136 });
+  const [height, width] = S.header.size.map((length) => Math.round((side * length) / Math.max(...S.header.size)));
+  const named = namedClasses(S, S.panels.length * (side + gap));
+  Object.assign(canvas, { width: S.panels.length * (side + gap) + gap, height: height + 136 + 24 * named.length });
   const context = canvas.getContext("2d");
   context.fillStyle = "white";
   context.fillRect(0, 0, canvas.width, canvas.height);
@@ -131,15 +154,48 @@ function save(S) {
     context.fillText(title, x, 28, side);
     context.font = "15px sans-serif";
     context.fillText(note, x, 50, side);
-    context.drawImage(panel.canvas, x, 62, side, side);
+    context.drawImage(panel.canvas, x, 62, width, height);
   });
-  context.fillText(`${summary(S)} ${S.header.told}`, gap, side + 79, canvas.width - 2 * gap);
-  saveTimeLine(context, S, gap, canvas.width - gap, side + 98);
+  context.fillText(`${summary(S)} ${S.header.told}`, gap, height + 79, canvas.width - 2 * gap);
+  saveTimeLine(context, S, gap, canvas.width - gap, height + 98);
+  named.forEach((row, i) => row.forEach((one) => saveClass(context, one, gap, height + 136 + 24 * i)));
   canvas.toBlob((blob) => {
     const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `frame-${S.t}.png` });
     link.click();
     URL.revokeObjectURL(link.href);
   });
+}
+
+// The names of more than two classes in rows of that width: [{ name, colour, outline, left }].
+function namedClasses(S, width) {
+  const { classes, classNames, palette } = S.header;
+  if (classes === 2) return [];
+  const pen = document.createElement("canvas").getContext("2d");
+  pen.font = "15px sans-serif";
+  const rows = [[]];
+  let left = 0;
+  classNames.forEach((called, k) => {
+    const name = `${k} ${called}`;
+    const room = 40 + pen.measureText(name).width;
+    if (left && left + room > width) {
+      rows.push([]);
+      left = 0;
+    }
+    rows.at(-1).push({ name, colour: palette[k], outline: outlineOf(k), left });
+    left += room;
+  });
+  return rows;
+}
+
+function saveClass(context, { name, colour, outline, left }, gap, y) {
+  context.fillStyle = colour;
+  context.fillRect(gap + left, y, 14, 14);
+  context.lineWidth = 2;
+  context.strokeStyle = outline || colour;
+  context.strokeRect(gap + left + 1, y + 1, 12, 12);
+  context.fillStyle = "#1b2733";
+  context.font = "15px sans-serif";
+  context.fillText(name, gap + left + 20, y + 12);
 }
 
 // As draw_time_line of marks.py draws it.

@@ -1,18 +1,26 @@
-// The payload of payload.py: header length, JSON header, blocks of uint8 or uint16.
+// The payload of wire.py: header length, JSON header, blocks of small integers. WIRE is what wire.py declares.
 
 function decodeHeader(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
   return { header: JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))), start: 4 + length };
 }
 
+// Why a payload cannot be read by this page, or "".
+function refusalOf(header) {
+  return header.version === WIRE.version ? "" : "The app was updated after this page was opened: reload the page.";
+}
+
+const ARRAYS = { uint8: Uint8Array, uint16: Uint16Array };
+
 function decodeBlocks(bytes, header, start) {
+  if (refusalOf(header)) throw new Error(refusalOf(header));
   const blocks = {};
   for (const [name, [offset, type, shape, lo, hi]] of Object.entries(header.blocks)) {
-    const Kind = type === "uint16" ? Uint16Array : Uint8Array;
+    const Kind = ARRAYS[type];
     const count = shape.reduce((a, b) => a * b, 1);
     const from = start + offset;
     const data = new Kind(bytes.slice(from, from + count * Kind.BYTES_PER_ELEMENT).buffer);
-    blocks[name] = { data, shape, lo, hi, top: type === "uint16" ? 65535 : 255 };
+    blocks[name] = { data, shape, lo, hi, top: WIRE.dtypes[type] };
   }
   return blocks;
 }

@@ -6,7 +6,8 @@ const UNDOS = 30;
 // The pixels a tool marks at a point: a small disc, or a stamp a fifth of the image wide.
 function marked(tool, size, row, column) {
   const sides = STAMPS[tool];
-  const radius = sides === undefined ? Math.max(1, size[0] / 32) : size[0] / 5;
+  const side = Math.min(...size);
+  const radius = sides === undefined ? Math.max(1, side / 32) : side / 5;
   const found = [];
   for (let r = Math.floor(row - radius); r <= row + radius; r++)
     for (let c = Math.floor(column - radius); c <= column + radius; c++) {
@@ -33,17 +34,18 @@ function between(from, to) {
   );
 }
 
+// The pixel under the pointer; the picture lies inside the canvas's border.
 function pixelAt(S, canvas, event) {
   const box = canvas.getBoundingClientRect();
-  const row = Math.floor(((event.clientY - box.top) / box.height) * S.header.size[0]);
-  const column = Math.floor(((event.clientX - box.left) / box.width) * S.header.size[1]);
+  const row = Math.floor(((event.clientY - box.top - canvas.clientTop) / canvas.clientHeight) * S.header.size[0]);
+  const column = Math.floor(((event.clientX - box.left - canvas.clientLeft) / canvas.clientWidth) * S.header.size[1]);
   return [Math.min(Math.max(row, 0), S.header.size[0] - 1), Math.min(Math.max(column, 0), S.header.size[1] - 1)];
 }
 
 // Which tool acts on this panel, if any.
 function toolOn(S, entity) {
   if (entity === "input" && S.tool && S.tool.kind === "draw") return S.tool;
-  if (entity === "input" && S.header.cues && !S.hidden.has("draw")) return { kind: "cue" };
+  if (entity === "input" && S.header.cues && S.header.drawable && !S.hidden.has("draw")) return { kind: "cue" };
   if (entity === "run" && S.tool && S.tool.kind === "paint") return S.tool;
   return null;
 }
