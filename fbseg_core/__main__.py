@@ -28,7 +28,7 @@ from fbseg_core.checkpoint import (
     save_training,
     shipped,
 )
-from fbseg_core.config import ModelConfig, Switches, TaskConfig, TrainConfig
+from fbseg_core.config import EVAL_SEED, ModelConfig, Switches, TaskConfig, TrainConfig
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import run as run_grid
 from fbseg_core.experiments.records import RESULTS, path_of
@@ -39,8 +39,6 @@ from fbseg_core.scores.evaluate import Score, evaluate
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import TASKS, make_batch, task_of
 from fbseg_core.training.fit import PROTOCOLS, fit
-
-EVAL_SEED = 1000
 
 
 @dataclass

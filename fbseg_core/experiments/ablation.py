@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from fbseg_core.analysis.probes import ABLATIONS
-from fbseg_core.config import ShapesConfig, Switches, TaskConfig
-from fbseg_core.experiments.common import EVAL_SEED, observe, rounded, setup_of, watched
+from fbseg_core.config import EVAL_SEED, ShapesConfig, Switches, TaskConfig, pixel_sigma
+from fbseg_core.experiments.common import observe, rounded, setup_of, watched
 from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
@@ -58,7 +58,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
     """The task and the run of a cell."""
     side = settings["side"]
-    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
+    task = ShapesConfig(side=side, sigma=pixel_sigma(settings["paper_sigma"], side))
     setup = setup_of(settings, "paper").replace(**ABLATIONS[settings["trained"]])
     task, run, _ = few_shot(task, setup)
     return task, Run(run.name, run.model.replace(delta_norm=settings["delta_norm"]), run.train)

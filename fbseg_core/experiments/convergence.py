@@ -18,8 +18,8 @@ from torch import Tensor
 from fbseg_core.analysis.curves import arrival, from_when
 from fbseg_core.analysis.describe import TOLERANCE
 from fbseg_core.analysis.pca import fit_plane
-from fbseg_core.config import ModelConfig, ShapesConfig, Switches, TaskConfig
-from fbseg_core.experiments.common import EVAL_SEED, pooled_f1, rounded, rounded_all, setup_of, trained
+from fbseg_core.config import EVAL_SEED, ModelConfig, ShapesConfig, Switches, TaskConfig, pixel_sigma
+from fbseg_core.experiments.common import pooled_f1, rounded, rounded_all, setup_of, trained
 from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
@@ -56,7 +56,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
     """The task and the run of a cell."""
     side = settings["side"]
-    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
+    task = ShapesConfig(side=side, sigma=pixel_sigma(settings["paper_sigma"], side))
     setup = setup_of(settings, "paper").replace(tau=settings["tau"])
     task, feedback, plain = few_shot(task, setup)
     cut = Run("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)

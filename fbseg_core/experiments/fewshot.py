@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fbseg_core.config import ShapesConfig, TaskConfig
+from fbseg_core.config import ShapesConfig, TaskConfig, paper_sigma
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.limit import limit_series
 from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
@@ -76,7 +76,7 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
             name = "feedforward, the test batch's statistics"
             lines.append(series(name, "other", "f1_batch", protocol, "feedforward"))
         side, sigma = rows[0].settings["side"], rows[0].settings["sigma"]
-        lines += limit_series(side, [sigma * 512 / side] * len(numbers), lines[0].x)
+        lines += limit_series(side, [paper_sigma(sigma, side)] * len(numbers), lines[0].x)
         chance = tuple(exact(rows[0].result["chance"]) for _ in numbers)
         lines.append(Series("chance", "chance", lines[0].x, chance))
         found.append(Panel(f"{protocol} protocol", "training examples", "pooled F1", tuple(lines)))

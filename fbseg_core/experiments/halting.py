@@ -14,7 +14,7 @@ import torch
 from fbseg_core.analysis.cost import Cost, cost
 from fbseg_core.analysis.paired import FEWEST, Difference, paired_difference
 from fbseg_core.checkpoint import load, read_card
-from fbseg_core.experiments.common import EVAL_SEED
+from fbseg_core.config import EVAL_SEED
 from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import mean, over_seeds
 from fbseg_core.experiments.subject import Subject, of_card

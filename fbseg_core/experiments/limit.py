@@ -15,8 +15,7 @@ import torch
 from fbseg_core.analysis.ideal import best_threshold, posteriors
 from fbseg_core.analysis.paired import Difference
 from fbseg_core.checkpoint import load, read_card
-from fbseg_core.config import ShapesConfig
-from fbseg_core.experiments.common import EVAL_SEED
+from fbseg_core.config import EVAL_SEED, ShapesConfig, pixel_sigma
 from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series, path_of, read
 from fbseg_core.experiments.report import exact, mean, words
 from fbseg_core.experiments.subject import Subject, of_card
@@ -74,7 +73,7 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
 def _task(settings: Mapping[str, Any]) -> ShapesConfig:
     """The task before normalisation, as the ideal observer reads it."""
     side = settings["side"]
-    return ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512, normalise="none")
+    return ShapesConfig(side=side, sigma=pixel_sigma(settings["paper_sigma"], side), normalise="none")
 
 
 def limit_line(rows: Sequence[Row]) -> dict[float, Difference]:

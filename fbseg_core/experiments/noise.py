@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fbseg_core.config import ShapesConfig, TaskConfig
+from fbseg_core.config import ShapesConfig, TaskConfig, pixel_sigma
 from fbseg_core.experiments.common import score_at, setup_of, trained
 from fbseg_core.experiments.limit import limit_series, shipped_limit
 from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
@@ -49,7 +49,7 @@ def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
 
 
 def _sigma(settings: Mapping[str, Any], paper_sigma: float) -> float:
-    return paper_sigma * settings["side"] / 512
+    return pixel_sigma(paper_sigma, settings["side"])
 
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fbseg_core import Card
-from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.config import EVAL_SEED, Switches, TaskConfig
 from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step
 from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
@@ -90,6 +90,4 @@ def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> fl
 
 def _fresh(task: TaskConfig) -> Batch:
     images = followed_runs.IMAGES
-    return server.kept(
-        "rest", ("fresh", task, images), lambda: make_batch(task, images, followed_runs.EVAL_SEED)
-    )
+    return server.kept("rest", ("fresh", task, images), lambda: make_batch(task, images, EVAL_SEED))
