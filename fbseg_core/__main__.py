@@ -30,8 +30,10 @@ from fbseg_core.checkpoint import (
 )
 from fbseg_core.config import EVAL_SEED, ModelConfig, Switches, TaskConfig, TrainConfig
 from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.harness import run as run_grid
-from fbseg_core.experiments.records import RESULTS, path_of
+from fbseg_core.experiments.records import RESULTS, path_of, read, related
+from fbseg_core.experiments.report import made_by
 from fbseg_core.memory import keep_freed_memory
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build
@@ -189,6 +191,8 @@ class RunExperiment:
     """Address of the Dask scheduler."""
     folder: Path = RESULTS
     """Where results are kept: finished cells stay, so a stopped run goes on where it was."""
+    keep: bool = False
+    """Keep cells that other code made, too; else they are measured again."""
 
     def run(self) -> None:
         if self.name not in EXPERIMENTS:
@@ -196,14 +200,18 @@ class RunExperiment:
                 f"name: there is no experiment {self.name!r:.60}; choose from {', '.join(EXPERIMENTS)}."
             )
         command = f"python -m fbseg_core experiment {self.name} --profile {self.profile}"
-        options = {"jobs": self.jobs, "backend": self.backend, "address": self.address}
+        options = {"jobs": self.jobs, "backend": self.backend, "address": self.address, "keep": self.keep}
+        experiment, path = EXPERIMENTS[self.name], path_of(self.name, self.profile, self.folder)
         with tqdm(unit="cell") as bar:
             for done, total in run_grid(
-                EXPERIMENTS[self.name], self.profile, folder=self.folder, command=command, **options
+                experiment, self.profile, folder=self.folder, command=command, **options
             ):
                 bar.total = total
                 bar.update(done - bar.n)
-        print(f"{path_of(self.name, self.profile, self.folder)}: {total} cells.")
+        rows = read(path)[1]
+        print(f"{path}: {total} cells, {made_by(rows, code_of(experiment.measure, experiment.checkpoints))}.")
+        finding = experiment.conclude(rows, related(experiment, self.profile, self.folder))
+        print(f"{experiment.title}: {finding.verdict}. {finding.because}")
 
 
 def measure(
