@@ -60,7 +60,7 @@ def test_a_chart_is_chosen_its_link_opens_it_again_and_its_card_leads_to_the_set
     page = open_page("?v=1&claim=noise")
     before = page.locator(".js-plotly-plot").inner_html()
     box = page.get_by_role("combobox", name="Chart")
-    panels = EXPERIMENTS["noise"].panels(read(path_of("noise", "full"))[1])
+    panels = EXPERIMENTS["noise"].panels(read(path_of("noise", "full"))[1], {})
     option = page.get_by_role("option", name=panels[1].title)
     for _ in range(6):  # a menu opened while the page still settles is closed again
         if not option.is_visible():
