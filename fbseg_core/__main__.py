@@ -30,11 +30,13 @@ from fbseg_core.checkpoint import (
     shipped,
     versions,
 )
-from fbseg_core.config import ModelConfig, Switches, TaskConfig, TrainConfig
+from fbseg_core.config import EVAL_SEED, ModelConfig, Switches, TaskConfig, TrainConfig
 from fbseg_core.device import Choice, new_models_on, pick, title
 from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.harness import run as run_grid
-from fbseg_core.experiments.records import RESULTS, path_of
+from fbseg_core.experiments.records import RESULTS, path_of, read, related
+from fbseg_core.experiments.report import made_by
 from fbseg_core.memory import keep_freed_memory
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build
@@ -42,8 +44,6 @@ from fbseg_core.scores.evaluate import Score, evaluate
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import TASKS, make_batch, task_of
 from fbseg_core.training.fit import PROTOCOLS, fit
-
-EVAL_SEED = 1000
 
 
 @dataclass
@@ -212,6 +212,8 @@ class RunExperiment:
     """Where models stand. auto: cuda where there is one. Digits agree between machines on the CPU alone."""
     folder: Path = RESULTS
     """Where results are kept: finished cells stay, so a stopped run goes on where it was."""
+    keep: bool = False
+    """Keep cells that other code made, too; else they are measured again."""
 
     def run(self) -> None:
         if self.name not in EXPERIMENTS:
@@ -220,14 +222,19 @@ class RunExperiment:
             )
         command = f"python -m fbseg_core experiment {self.name} --profile {self.profile}"
         pick(self.device)  # before any cell
-        options = {"jobs": self.jobs, "backend": self.backend, "address": self.address, "device": self.device}
+        options = {"jobs": self.jobs, "backend": self.backend, "address": self.address, "keep": self.keep}
+        options["device"] = self.device
+        experiment, path = EXPERIMENTS[self.name], path_of(self.name, self.profile, self.folder)
         with tqdm(unit="cell") as bar:
             for done, total in run_grid(
-                EXPERIMENTS[self.name], self.profile, folder=self.folder, command=command, **options
+                experiment, self.profile, folder=self.folder, command=command, **options
             ):
                 bar.total = total
                 bar.update(done - bar.n)
-        print(f"{path_of(self.name, self.profile, self.folder)}: {total} cells.")
+        rows = read(path)[1]
+        print(f"{path}: {total} cells, {made_by(rows, code_of(experiment.measure, experiment.checkpoints))}.")
+        finding = experiment.conclude(rows, related(experiment, self.profile, self.folder))
+        print(f"{experiment.title}: {finding.verdict}. {finding.because}")
 
 
 def measure(

@@ -15,6 +15,19 @@ from fbseg_core.models.kinds import KINDS
 from fbseg_core.models.mechanisms import DECAYS, PROJECTIONS
 from fbseg_core.settings import Config, knob
 
+EVAL_SEED = 1000  # of the fresh images that scores are taken on, wherever no other seed is given
+PAPER_SIDE = 512  # px: the paper's images
+
+
+def paper_sigma(sigma: float, side: float) -> float:
+    """σ of a 512-px image whose shapes carry the same evidence as at σ a pixel in an image of `side` px."""
+    return sigma * PAPER_SIDE / side
+
+
+def pixel_sigma(paper: float, side: float) -> float:
+    """σ a pixel in an image of `side` px whose paper sigma is `paper`: the inverse of `paper_sigma`."""
+    return paper * side / PAPER_SIDE
+
 
 class Switches(Config):
     """What may be flipped at inference, as one frozen value; None means 'as the model was built'.
@@ -146,7 +159,7 @@ class TaskConfig(Config):
     @property
     def paper_sigma(self) -> float:
         """σ of a 512-px image whose shapes carry the same evidence: sigma·512/√(H·W)."""
-        return self.sigma * 512 / math.sqrt(self.size[0] * self.size[1])
+        return paper_sigma(self.sigma, math.sqrt(self.size[0] * self.size[1]))
 
 
 class SquareConfig(TaskConfig):

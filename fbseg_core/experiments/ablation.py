@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from fbseg_core.analysis.probes import ABLATIONS
-from fbseg_core.config import ShapesConfig, Switches, TaskConfig
-from fbseg_core.experiments.common import EVAL_SEED, observe, rounded, setup_of, watched
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.config import EVAL_SEED, ShapesConfig, Switches, TaskConfig, pixel_sigma
+from fbseg_core.experiments.common import observe, rounded, setup_of, watched
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.tasks import make_batch
@@ -58,7 +58,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
     """The task and the run of a cell."""
     side = settings["side"]
-    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
+    task = ShapesConfig(side=side, sigma=pixel_sigma(settings["paper_sigma"], side))
     setup = setup_of(settings, "paper").replace(**ABLATIONS[settings["trained"]])
     task, run, _ = few_shot(task, setup)
     return task, Run(run.name, run.model.replace(delta_norm=settings["delta_norm"]), run.train)
@@ -96,7 +96,7 @@ def _ways(settings: Mapping[str, Any]) -> Mapping[str, dict[str, bool]]:
     return ABLATIONS if trained == BOTH and settings["delta_norm"] else {trained: {}}
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 and ‖h‖ over t for each way of taking away; gradient norms and radii over the four conditions."""
     steps = tuple(range(rows[0].settings["steps"] + 1))
     found = []
@@ -147,7 +147,7 @@ def _of(name: str, key: str, t: int | None = None):
     return lambda row: row.result["at"][name][key] if t is None else row.result["at"][name][key][t]
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """Which mechanisms does convergence need?
 
     A run has settled if its state stands still over the second half, for whatever reason, on most images; a

@@ -14,7 +14,7 @@ from torch import Tensor
 from fbseg_core.analysis.jacobian import leading_eigenvalues
 from fbseg_core.analysis.stability import gains
 from fbseg_core.analysis.verdicts import mask_verdict, verdict
-from fbseg_core.config import FewShotConfig, Switches, TaskConfig
+from fbseg_core.config import EVAL_SEED, FewShotConfig, Switches, TaskConfig
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.models.registry import build
 from fbseg_core.rollout.trajectory import State, rollout
@@ -24,8 +24,6 @@ from fbseg_core.scores.metrics import chance, confusion, mask_of
 from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.training.fewshot import Run
 from fbseg_core.training.fit import fit
-
-EVAL_SEED = 1000
 
 
 def setup_of(settings: Mapping[str, Any], protocol: str) -> FewShotConfig:
@@ -117,7 +115,7 @@ def observe(
 
 
 def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | None]:
-    """Pooled F1 on fresh images (seed 1000), chance, and the controls that a comparison carries.
+    """Pooled F1 on fresh images (seed EVAL_SEED), chance, and the controls that a comparison carries.
 
     f1 at the model's own T (1 for a feedforward model) and f1_first at t = 1; f1_cut with the loop cut at
     inference; f1_batch with the test batch's own statistics, where batch norm is used. None where a control

@@ -18,9 +18,9 @@ from torch import Tensor
 from fbseg_core.analysis.curves import arrival, from_when
 from fbseg_core.analysis.describe import TOLERANCE
 from fbseg_core.analysis.pca import fit_plane
-from fbseg_core.config import ModelConfig, ShapesConfig, Switches, TaskConfig
-from fbseg_core.experiments.common import EVAL_SEED, pooled_f1, rounded, rounded_all, setup_of, trained
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.config import EVAL_SEED, ModelConfig, ShapesConfig, Switches, TaskConfig, pixel_sigma
+from fbseg_core.experiments.common import pooled_f1, rounded, rounded_all, setup_of, trained
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.models.base import AS_BUILT, Model
@@ -56,7 +56,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
     """The task and the run of a cell."""
     side = settings["side"]
-    task = ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512)
+    task = ShapesConfig(side=side, sigma=pixel_sigma(settings["paper_sigma"], side))
     setup = setup_of(settings, "paper").replace(tau=settings["tau"])
     task, feedback, plain = few_shot(task, setup)
     cut = Run("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
@@ -120,7 +120,7 @@ def _side_by_side(logits: Tensor) -> Tensor:
     return logits.transpose(1, 2).flatten(2, 3)
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """PC1 of shape and background over t, and the relative update, with the clock running and frozen."""
     steps = tuple(range(rows[0].settings["steps"] + 1))
     found = []
@@ -152,7 +152,7 @@ def _at(clock: str, key: str, t: int):
     return lambda row: row.result[clock][key][t]
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """Does the feedback model's PC1 settle at the paper's τ, and is that F's doing or the clock's?
 
     A run has settled if it stays put over the second half of its steps, a model if most of its seeds have.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fbseg_core.config import ShapesConfig, TaskConfig
+from fbseg_core.config import ShapesConfig, TaskConfig, paper_sigma
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.limit import limit_series
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.training.fewshot import Run, few_shot
@@ -56,7 +56,7 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
 MODELS: tuple[dict[str, Any], ...] = ({"model": "feedback"}, {"model": "feedforward"})
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 against n under each protocol, with the controls."""
     numbers = sorted({row.settings["examples"] for row in rows})
 
@@ -76,14 +76,14 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
             name = "feedforward, the test batch's statistics"
             lines.append(series(name, "other", "f1_batch", protocol, "feedforward"))
         side, sigma = rows[0].settings["side"], rows[0].settings["sigma"]
-        lines += limit_series(side, [sigma * 512 / side] * len(numbers), lines[0].x)
+        lines += limit_series(side, [paper_sigma(sigma, side)] * len(numbers), lines[0].x, others)
         chance = tuple(exact(rows[0].result["chance"]) for _ in numbers)
         lines.append(Series("chance", "chance", lines[0].x, chance))
         found.append(Panel(f"{protocol} protocol", "training examples", "pooled F1", tuple(lines)))
     return found
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """Is there a gap with few examples as the paper trains, and is it still there with equal training?"""
     n = min(row.settings["examples"] for row in rows if row.settings["examples"] > 1)
     scores = {
@@ -118,4 +118,5 @@ EXPERIMENT = Experiment(
     subjects=subjects,
     panels=panels,
     conclude=conclude,
+    needs=("limit",),
 )

@@ -16,7 +16,7 @@ from fbseg_core.analysis.paired import Difference
 from fbseg_core.config import GroupingConfig, ModelConfig
 from fbseg_core.experiments import rungs
 from fbseg_core.experiments.common import score_at, trained
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import gap, mean, words
 from fbseg_core.experiments.rungs import RUNGS
 from fbseg_core.experiments.subject import Subject, of_run
@@ -83,7 +83,7 @@ def _task(settings: Mapping[str, Any]) -> GroupingConfig:
     return GroupingConfig(side=settings["side"], sigma=settings["sigma"])
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 from rung to rung, with the feedback model's own controls beside its rung."""
     found = rungs.summary(rows, (*RUNGS, DEEPER))
     controls = [
@@ -105,7 +105,7 @@ def changes(rows: Sequence[Row]) -> dict[str, Difference]:
     return {here: gap(rows, "f1", {"rung": here}, {"rung": below}) for here, below in before.items()}
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """Is the loop's gain, feedback over loop cut, there (its interval above zero) and the largest?
 
     Explained by more updates where the feedforward model that has them is level with feedback; otherwise
@@ -114,19 +114,19 @@ def conclude(rows: Sequence[Row]) -> Finding:
     word: the claim is that the loop refines, not that nothing else could.
     """
     found = {rung.name: rung for rung in rungs.summary(rows, (*RUNGS, DEEPER))}
-    others = changes(rows)
-    loop, largest = others.pop("feedback"), max(others, key=lambda name: others[name].mean)
+    added = changes(rows)
+    loop, largest = added.pop("feedback"), max(added, key=lambda name: added[name].mean)
     more, deeper = found["+ more updates"], found[DEEPER]
     times = mean(rows, "weights", rung=DEEPER).mean / mean(rows, "weights", rung="feedback").mean
     because = (
         f"Feedforward {words(found['feedforward'].f1)}, with T times the updates {words(more.f1)}; with the "
         f"loop cut {words(found['loop cut'].f1)}, feedback {words(found['feedback'].f1)}: the loop adds "
         f"{words(loop, sign=True)}, any other change but depth at most "
-        f"{words(others[largest], sign=True)} ({largest.removeprefix('+ ')}). Feedback at t = 1: "
+        f"{words(added[largest], sign=True)} ({largest.removeprefix('+ ')}). Feedback at t = 1: "
         f"{words(mean(rows, 'f1_first', rung='feedback'))}. A feedforward net of depth {DEEP}, with "
         f"{times:.0f} times feedback's weights and no loop: {words(deeper.f1)}, "
         f"{words(deeper.from_feedback, sign=True)} from feedback."
-        f"{rungs.loop_elsewhere('ladder', 'On single shapes (n = 2)', examples=2)}"
+        f"{rungs.loop_elsewhere(others, 'ladder', 'On single shapes (n = 2)', examples=2)}"
     )
     brief = (
         f"feedback − the loop cut: {words(loop, sign=True)}; depth {DEEP} without a loop − feedback: "
@@ -136,7 +136,7 @@ def conclude(rows: Sequence[Row]) -> Finding:
         return Finding("not reproduced", because, brief)
     if more.from_feedback.high >= 0:
         return Finding("explained by", because, brief, "more updates")
-    return Finding("reproduced" if loop.mean > others[largest].mean else "partly", because, brief)
+    return Finding("reproduced" if loop.mean > added[largest].mean else "partly", because, brief)
 
 
 EXPERIMENT = Experiment(
@@ -150,4 +150,5 @@ EXPERIMENT = Experiment(
     subjects=subjects,
     panels=panels,
     conclude=conclude,
+    needs=("ladder",),
 )

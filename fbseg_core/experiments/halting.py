@@ -14,8 +14,8 @@ import torch
 from fbseg_core.analysis.cost import Cost, cost
 from fbseg_core.analysis.paired import FEWEST, Difference, paired_difference
 from fbseg_core.checkpoint import load, read_card
-from fbseg_core.experiments.common import EVAL_SEED
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.config import EVAL_SEED
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import mean, over_seeds
 from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.models.registry import traits_of
@@ -132,7 +132,7 @@ def _of(rows: Sequence[Row], task: str, rule: str, key: str, model: str = FEEDBA
     return sum(values) / len(values)
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """For each task F1 against multiply-adds: a line a family of rules, a point a feedforward model."""
     found = []
     for task in _tasks(rows):
@@ -168,7 +168,7 @@ def saved(rows: Sequence[Row], rule: str) -> str:
     return f"mean of {images} images: {'; '.join(told)}"
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """The best rule, what it saves, and how the feedforward models compare."""
     best = best_rule(rows)
     told = [
@@ -230,4 +230,5 @@ EXPERIMENT = Experiment(
     panels=panels,
     conclude=conclude,
     over="parts of the images",
+    checkpoints=tuple(f"{task}-{model}" for task in TASKS for model in (FEEDBACK, *PLAIN)),
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.training.fewshot import Run, few_shot
@@ -62,7 +62,7 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
     return (of_run(*run_of(settings)),)
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 of each model with each help, for each number of examples."""
     return [_panel(rows, n) for n in sorted({row.settings["examples"] for row in rows})]
 
@@ -80,7 +80,7 @@ def _panel(rows: Sequence[Row], examples: int) -> Panel:
     return Panel(f"{examples} examples", "the only help", "pooled F1", tuple(lines))
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """With the fewest examples: does the loss on every step help, and is it the loop that it helps?"""
     n = min(row.settings["examples"] for row in rows)
     bare, last = {"help": "none"}, {"help": "loss on the last step only"}

@@ -8,7 +8,7 @@ from typing import Any
 from fbseg_core.config import FewShotConfig, ShapesConfig, TaskConfig
 from fbseg_core.experiments import rungs
 from fbseg_core.experiments.common import setup_of, train_and_score
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row
 from fbseg_core.experiments.report import words
 from fbseg_core.experiments.rungs import RUNGS, Rung
 from fbseg_core.experiments.subject import Subject, of_run
@@ -66,13 +66,13 @@ def summary(rows: Sequence[Row], examples: int) -> list[Rung]:
     return rungs.summary(rows, examples=examples)
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 from rung to rung, for each number of examples."""
     numbers = sorted({row.settings["examples"] for row in rows})
     return [rungs.panel(f"shapes, {n} examples", summary(rows, n)) for n in numbers]
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """The first rung from which the feedback model is no longer better explains the gap."""
     n = min(row.settings["examples"] for row in rows)
     found = summary(rows, n)
@@ -83,7 +83,7 @@ def conclude(rows: Sequence[Row]) -> Finding:
         f"with the loop cut {words(cut.f1)}, which is {words(cut.from_feedback, sign=True)} from feedback."
     )
     brief = f"n = {n}, the loop cut − feedback: {words(cut.from_feedback, sign=True)}"
-    elsewhere = rungs.loop_elsewhere("grouping", "On incremental grouping")
+    elsewhere = rungs.loop_elsewhere(others, "grouping", "On incremental grouping")
     if level is None:
         return Finding("reproduced", because + elsewhere, brief)
     if level is plain:
@@ -102,4 +102,5 @@ EXPERIMENT = Experiment(
     subjects=subjects,
     panels=panels,
     conclude=conclude,
+    needs=("grouping",),
 )

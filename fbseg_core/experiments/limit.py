@@ -15,9 +15,8 @@ import torch
 from fbseg_core.analysis.ideal import best_threshold, posteriors
 from fbseg_core.analysis.paired import Difference
 from fbseg_core.checkpoint import load, read_card
-from fbseg_core.config import ShapesConfig
-from fbseg_core.experiments.common import EVAL_SEED
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series, path_of, read
+from fbseg_core.config import EVAL_SEED, ShapesConfig, pixel_sigma
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import exact, mean, words
 from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.scores.evaluate import f1_by_step
@@ -74,7 +73,7 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
 def _task(settings: Mapping[str, Any]) -> ShapesConfig:
     """The task before normalisation, as the ideal observer reads it."""
     side = settings["side"]
-    return ShapesConfig(side=side, sigma=settings["paper_sigma"] * side / 512, normalise="none")
+    return ShapesConfig(side=side, sigma=pixel_sigma(settings["paper_sigma"], side), normalise="none")
 
 
 def limit_line(rows: Sequence[Row]) -> dict[float, Difference]:
@@ -82,16 +81,17 @@ def limit_line(rows: Sequence[Row]) -> dict[float, Difference]:
     return {sigma: mean(rows, "limit", paper_sigma=sigma) for sigma in _sigmas(rows)}
 
 
-def shipped_limit(side: int) -> dict[float, Difference]:
-    """The limit line of the result that ships, for images of `side` px; empty where there is none."""
-    path = path_of("limit", "full")
-    rows = read(path)[1] if path.exists() else []
-    return limit_line([row for row in rows if row.settings["side"] == side])
+def limit_at(side: int, others: Others) -> dict[float, Difference]:
+    """The limit line for images of `side` px, from the rows of this experiment among others; empty where
+    there are none."""
+    return limit_line([row for row in others.get("limit", ()) if row.settings["side"] == side])
 
 
-def limit_series(side: int, sigmas: Sequence[float], x: Sequence[float | str]) -> list[Series]:
-    """The shipped limit at `sigmas` (paper sigma), drawn at `x`, as one line; none where it is not known."""
-    line = shipped_limit(side)
+def limit_series(
+    side: int, sigmas: Sequence[float], x: Sequence[float | str], others: Others
+) -> list[Series]:
+    """The limit at `sigmas` (paper sigma), drawn at `x`, as one line; none where it is not known."""
+    line = limit_at(side, others)
     known = [(at, line[sigma]) for sigma, at in zip(sigmas, x) if sigma in line]
     return [Series("limit", "limit", *zip(*known))] if known else []
 
@@ -105,7 +105,7 @@ def share(rows: Sequence[Row], model: str, sigma: float) -> Difference:
     return mean(rows, lambda row: row.result[model] / whole, paper_sigma=sigma)
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 of the limit and of the models against noise, and the models' share of it."""
     sigmas = tuple(_sigmas(rows))
 
@@ -129,7 +129,7 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
     ]
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """What can be had at paper sigma 4, 8, 16 and the strongest, and what the models make of it."""
     sigmas, line = _sigmas(rows), limit_line(rows)
     because = [f"The models were trained at paper sigma {TRAINED:g}."]
@@ -162,4 +162,5 @@ EXPERIMENT = Experiment(
     panels=panels,
     conclude=conclude,
     over="parts of the images",
+    checkpoints=tuple(MODELS.values()),
 )

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fbseg_core.config import ShapesConfig, TaskConfig
+from fbseg_core.config import ShapesConfig, TaskConfig, pixel_sigma
 from fbseg_core.experiments.common import score_at, setup_of, trained
-from fbseg_core.experiments.limit import limit_series, shipped_limit
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.limit import limit_at, limit_series
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.training.fewshot import Run, few_shot
@@ -49,7 +49,7 @@ def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
 
 
 def _sigma(settings: Mapping[str, Any], paper_sigma: float) -> float:
-    return paper_sigma * settings["side"] / 512
+    return pixel_sigma(paper_sigma, settings["side"])
 
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,14 +73,16 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
 MODELS: tuple[dict[str, Any], ...] = ({"model": "feedback"}, {"model": "feedforward"})
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 against noise: trained at the noise of the test, and trained at paper sigma 4 alone."""
     return [
-        _panel(rows, protocol, transfer) for transfer in (False, True) for protocol in ("paper", "matched")
+        _panel(rows, others, protocol, transfer)
+        for transfer in (False, True)
+        for protocol in ("paper", "matched")
     ]
 
 
-def _panel(rows: Sequence[Row], protocol: str, transfer: bool) -> Panel:
+def _panel(rows: Sequence[Row], others: Others, protocol: str, transfer: bool) -> Panel:
     sigmas = sorted({row.settings["paper_sigma"] for row in rows})
 
     def series(name: str, kind, model: str, key: str) -> Series:
@@ -100,7 +102,7 @@ def _panel(rows: Sequence[Row], protocol: str, transfer: bool) -> Panel:
     ]
     if protocol == "paper":  # the one with batch norm
         lines.append(series("feedforward, the test batch's statistics", "other", "feedforward", "f1_batch"))
-    lines += limit_series(rows[0].settings["side"], sigmas, sigmas)
+    lines += limit_series(rows[0].settings["side"], sigmas, sigmas, others)
     chance = [exact(_at(sigma, "chance")(_of(rows, sigma))) for sigma in sigmas]
     lines.append(Series("chance", "chance", tuple(sigmas), tuple(chance)))
     trained = f"trained at paper sigma {ONE:g} alone" if transfer else "trained at the noise of the test"
@@ -115,11 +117,11 @@ def _of(rows: Sequence[Row], sigma: float) -> Row:
     return next(row for row in rows if f"{sigma:g}" in row.result["at"])
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """Where noise is strongest (6 and more): a gap as the paper trains, and with equal training?"""
     sigmas = sorted({row.settings["paper_sigma"] for row in rows})
     high = [sigma for sigma in sigmas if sigma >= 6] or sigmas[-1:]
-    limit = shipped_limit(rows[0].settings["side"])
+    limit = limit_at(rows[0].settings["side"], others)
     held, holding, equal, because, brief = [], [], [], [], ""
     for sigma in high:
         same = {"paper_sigma": sigma}
@@ -163,4 +165,5 @@ EXPERIMENT = Experiment(
     subjects=subjects,
     panels=panels,
     conclude=conclude,
+    needs=("limit",),
 )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
-from fbseg_core.experiments.records import Row
+from fbseg_core.experiments.records import UNRECORDED, Row
 from fbseg_core.settings import ConfigError
 
 
@@ -70,17 +68,31 @@ def _number(value: float, sign: bool) -> str:
     return text.replace("-", "−") if float(text) else "0.00"
 
 
-def table(rows: Sequence[Row]) -> str:
-    """All rows as CSV: settings, what was measured, seconds and digest; what is nested has a dotted name."""
-    flat = [
-        _flat(row.settings) | _flat(row.result) | {"seconds": row.seconds, "digest": row.digest}
+def flat(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """All rows as a table has them: settings, what was measured, seconds, digest and what made them.
+
+    What is nested has a dotted name, and a list is JSON.
+    """
+    return [
+        _flat(row.settings)
+        | _flat(row.result)
+        | {"seconds": row.seconds, "digest": row.digest}
+        | _flat(row.made, "made.")
         for row in rows
     ]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(key for each in flat for key in each)))
-    writer.writeheader()
-    writer.writerows(flat)
-    return out.getvalue()
+
+
+def made_by(rows: Sequence[Row], code: str) -> str:
+    """In a few words, which code made the rows, as it ends a sentence; code: the digest of today's."""
+    kinds = {
+        "made by the code as it is now": [row for row in rows if row.code == code and code],
+        "made by other code": [row for row in rows if row.code not in ("", code)],
+        UNRECORDED: [row for row in rows if not row.code],
+    }
+    there = {words: len(found) for words, found in kinds.items() if found}
+    if len(there) == 1:
+        return f"all {next(iter(there))}"
+    return ", ".join(f"{count} {words}" for words, count in there.items())
 
 
 def _flat(values: Mapping[str, Any], path: str = "") -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
-from fbseg_core.experiments.records import Panel, Row, Series, path_of, read
+from fbseg_core.experiments.records import Others, Panel, Row, Series
 from fbseg_core.experiments.report import exact, gap, over_seeds, words
 
 # Each rung is the one before it and one thing more, as the experiment that climbs it says. From "loop cut"
@@ -72,11 +72,10 @@ def panel(title: str, rungs: Sequence[Rung], *more: Series) -> Panel:
     return Panel(title, "", "pooled F1", lines)
 
 
-def loop_elsewhere(name: str, where: str, **wanted: Any) -> str:
-    """A sentence on what the loop adds in the shipped ladder `name`, on the task `where`, with a space
-    before it; empty where that result does not ship."""
-    path = path_of(name, "full")
-    if not path.exists():
+def loop_elsewhere(others: Others, name: str, where: str, **wanted: Any) -> str:
+    """A sentence on what the loop adds in the ladder `name` among others, on the task `where`, with a space
+    before it; empty where there is none."""
+    if name not in others:
         return ""
-    adds = gap(read(path)[1], "f1", {"rung": "feedback"}, {"rung": "loop cut"}, **wanted)
+    adds = gap(others[name], "f1", {"rung": "feedback"}, {"rung": "loop cut"}, **wanted)
     return f" {where} the loop adds {words(adds, sign=True)}."

@@ -19,7 +19,7 @@ import torch
 from fbseg_core.analysis.allocated import peak_bytes
 from fbseg_core.analysis.paired import Difference, mean_over_seeds
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
-from fbseg_core.experiments.records import Experiment, Finding, Panel, Profile, Row, Series
+from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject
 from fbseg_core.models.base import Model
@@ -120,7 +120,7 @@ def exponent(rows: Sequence[Row], axis: str, key: str) -> Difference:
     return mean_over_seeds([power(sizes, of_one) for of_one in costs])
 
 
-def panels(rows: Sequence[Row]) -> list[Panel]:
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """Time and memory along each axis, both logarithmic; names carry the fitted exponents."""
     found = []
     for unit, y, names in (
@@ -141,7 +141,7 @@ def panels(rows: Sequence[Row]) -> list[Panel]:
     return found
 
 
-def conclude(rows: Sequence[Row]) -> Finding:
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """Is inference time linear in T: is the exponent's whole interval within TOLERANCE of 1?
 
     Reproduced if so; partly if its mean is but not its interval, or there are too few repeats for one.

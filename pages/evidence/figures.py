@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import html
 import math
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from fbseg_core.experiments.records import Finding, Panel, Series
+from fbseg_core.experiments.records import Finding, Panel, Row, Series
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL, lay_out
 
 LOOP_CUT = "#CC79A7"
@@ -75,6 +76,15 @@ def badge(finding: Finding | None) -> str:
     word = finding.word if finding else ""
     text = html.escape(finding.verdict if finding else "no result here")
     return f'<span class="verdict" style="border-color: {COLOURS[word]}">{text}</span>'
+
+
+def machines(rows: Sequence[Row]) -> list[str]:
+    """What the rows were made on, with which Python and torch: each that there is."""
+    texts = (
+        f"{row.made['machine']}, with Python {row.made['python']} and torch {row.made['torch']}"
+        for row in rows
+    )
+    return list(dict.fromkeys(texts))
 
 
 def panel_figure(panel: Panel) -> go.Figure:

@@ -10,6 +10,7 @@ from typing import Any
 import streamlit as st
 
 from fbseg_core import Card
+from fbseg_core.config import pixel_sigma
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.records import Row
 from fbseg_core.experiments.subject import nearest
@@ -19,7 +20,7 @@ from pages import menu
 from pages.ui import models
 from pages.ui.shipped import measured
 
-PAPER_4, PAPER_8 = 0.5, 1.0  # σ at 64 px whose evidence is that of paper sigma 4 and 8
+PAPER_4, PAPER_8 = (pixel_sigma(paper, 64) for paper in (4, 8))  # at the 64 px that the screens open with
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,15 @@
 """Evidence: each claim of the paper, what our own runs say of it, and how to run them again."""
 
 import html
-from functools import partial
 
 import streamlit as st
 
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS, Experiment
-from fbseg_core.experiments.report import table
+from fbseg_core.experiments.report import flat
 from pages.evidence import figures, links
 from pages.evidence.state import EvidenceState, check
-from pages.ui import plotly_style, screen, shipped
+from pages.ui import plotly_style, screen, shipped, tables
 from pages.ui.shipped import Measured
 
 SCREEN = screen.Screen("evidence", EvidenceState, {}, check)
@@ -99,15 +98,14 @@ def ways(name: str) -> None:
 def repeat(name: str, measured: Measured) -> None:
     """The command, what made the result, and the raw numbers."""
     st.code(f"{measured.head['command']} --jobs 2", language="bash", wrap_lines=True)
-    versions = measured.head["versions"]
     st.caption(
-        f"{len(measured.rows)} cells, made on {versions['machine']}, with Python {versions['python']} and "
-        f"torch {versions['torch']}. Pass another profile, quick or tiny, for a smaller grid."
+        f"{len(measured.rows)} cells, {measured.made}; on {' and '.join(figures.machines(measured.rows))}. "
+        "The raw table says it of each. Pass another profile, quick or tiny, for a smaller grid."
     )
     with st.container(horizontal=True):
         st.download_button(
-            "Raw table (CSV)", partial(table, measured.rows), f"{name}.csv", "text/csv", key=f"csv-{name}",
-            on_click="ignore",
+            "Raw table (CSV)", lambda: tables.csv(flat(measured.rows)), f"{name}.csv", "text/csv",
+            key=f"csv-{name}", on_click="ignore",
         )  # fmt: skip
         st.download_button(
             "Result file (JSON lines)", measured.raw, f"{name}-full.jsonl", "application/jsonl",

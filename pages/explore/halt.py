@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
+from fbseg_core.experiments.halting import saved
 from fbseg_core.rollout.halting import AUTO
 from pages.explore.run import Run
+from pages.ui import shipped
 
 
 def stop_of(run: Run) -> int | None:
@@ -20,11 +21,7 @@ def header(run: Run) -> dict[str, Any]:
     return {"stop": stop_of(run), "why": AUTO.reason}
 
 
-@functools.cache
 def measured() -> str:
     """What the halting experiment that ships found of the rule, in a sentence; "" where none ships."""
-    from fbseg_core.experiments.halting import saved
-    from fbseg_core.experiments.records import path_of, read
-
-    path = path_of("halting", "full")
-    return f"Measured, {saved(read(path)[1], AUTO.name)}." if path.exists() else ""
+    found = shipped.result("halting")
+    return f"Measured, {saved(found.rows, AUTO.name)}." if found else ""

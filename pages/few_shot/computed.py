@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from fbseg_core import Card
-from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.config import EVAL_SEED, Switches, TaskConfig
 from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step
 from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
@@ -91,8 +91,8 @@ def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> fl
 
 
 def _fresh(task: TaskConfig) -> Batch | Batches:
-    images, seed = followed_runs.IMAGES, followed_runs.EVAL_SEED
-    drawn = Batches(task, images, seed, "test")
+    images = followed_runs.IMAGES
+    drawn = Batches(task, images, EVAL_SEED, "test")
     if drawn.nbytes > KEPT:
         return drawn
-    return server.kept("rest", ("fresh", task, images), lambda: make_batch(task, images, seed, "test"))
+    return server.kept("rest", ("fresh", task, images), lambda: make_batch(task, images, EVAL_SEED, "test"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fbseg_core.checkpoint import Card
-from fbseg_core.config import ModelConfig
+from fbseg_core.config import EVAL_SEED, ModelConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.scores.evaluate import Score
 from fbseg_core.settings import Config
@@ -21,7 +21,7 @@ from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD
 from pages.ui.tables import csv_of
 
 Attempt = Callable[..., None]  # a callback that turns an error into a sentence on the page
-EVAL_SEED, IMAGES = 1000, 200  # as `python -m fbseg_core eval`
+IMAGES = 200  # as `python -m fbseg_core eval`
 
 
 @dataclass

@@ -8,14 +8,13 @@ import streamlit as st
 
 from fbseg_core import ShapesConfig
 from fbseg_core.analysis.ideal import ideal_f1
-from fbseg_core.config import TaskConfig
+from fbseg_core.config import EVAL_SEED, TaskConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.scores.evaluate import Score
 from fbseg_core.tasks import task_of
 from pages import menu
 from pages.few_shot import computed, figures
 from pages.few_shot.followed_runs import (
-    EVAL_SEED,
     IMAGES,
     Attempt,
     Followed,

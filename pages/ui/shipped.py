@@ -8,38 +8,58 @@ from typing import Any
 import streamlit as st
 
 from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.ladder import Rung, summary
-from fbseg_core.experiments.records import Finding, Panel, Row, path_of, read
+from fbseg_core.experiments.records import RESULTS, Finding, Panel, Row, path_of, read, related
+from fbseg_core.experiments.report import made_by
+
+FOLDER = RESULTS  # where they are read
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A shipped result, and what it says. raw: the file. seeds: how many values its seeds take."""
+class Result:
+    """A shipped result. raw: the bytes of its file."""
 
     head: dict[str, Any]
     rows: list[Row]
+    raw: bytes
+
+
+@dataclass(frozen=True)
+class Measured(Result):
+    """A shipped result, and what it says. seeds: how many values its seeds take. made: which code made it."""
+
     panels: list[Panel]
     finding: Finding
     seeds: int
-    raw: bytes
+    made: str
+
+
+@st.cache_resource(show_spinner=False)
+def result(name: str) -> Result | None:
+    """The full result of an experiment, or None where it does not ship. Raises ConfigError."""
+    path = path_of(name, "full", FOLDER)
+    return Result(*read(path), path.read_bytes()) if path.exists() else None
 
 
 @st.cache_resource(show_spinner=False)
 def measured(name: str) -> Measured | None:
-    """The full result of an experiment, or None where it does not ship. Raises ConfigError."""
-    experiment, path = EXPERIMENTS[name], path_of(name, "full")
-    if not path.exists():
+    """`result`, and what it says beside what it needs of others. Raises ConfigError."""
+    experiment, found = EXPERIMENTS[name], result(name)
+    if found is None:
         return None
-    head, rows = read(path)
-    seeds = len({row.settings["seed"] for row in rows})
-    return Measured(head, rows, experiment.panels(rows), experiment.conclude(rows), seeds, path.read_bytes())
+    rows, others = found.rows, related(experiment, "full", FOLDER)
+    return Measured(
+        **vars(found),
+        panels=experiment.panels(rows, others),
+        finding=experiment.conclude(rows, others),
+        seeds=len({row.settings["seed"] for row in rows}),
+        made=made_by(rows, code_of(experiment.measure, experiment.checkpoints)),
+    )
 
 
 @st.cache_data(show_spinner=False)
 def ladder() -> tuple[dict[str, Any], list[Rung]]:
     """The head of the shipped ladder and its rungs at two examples; nothing where it does not ship."""
-    path = path_of("ladder", "full")
-    if not path.exists():
-        return {}, []
-    head, rows = read(path)
-    return head, summary(rows, 2)
+    found = result("ladder")
+    return (found.head, summary(found.rows, 2)) if found else ({}, [])

@@ -9,13 +9,13 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from fbseg_core.config import FewShotConfig, ShapesConfig
+from fbseg_core.config import EVAL_SEED, FewShotConfig, ShapesConfig
 from fbseg_core.scores.evaluate import f1_by_step
 from fbseg_core.tasks import make_batch
 from fbseg_core.training.fewshot import few_shot
 from pages.jobs import Pool, Spec
 
-IMAGES, EVAL_SEED = 200, 1000
+IMAGES = 200
 POLL = 0.05  # seconds between two looks, as a page takes them more rarely
 
 

@@ -65,7 +65,7 @@ CHART = "() => document.querySelector('.js-plotly-plot')?.innerHTML"
 def test_a_chart_is_chosen_its_link_opens_it_again_and_its_card_leads_to_the_setting(open_page):
     page = open_page("?v=1&claim=noise")
     before = eventually(lambda: page.evaluate(CHART))
-    panels = EXPERIMENTS["noise"].panels(read(path_of("noise", "full"))[1])
+    panels = EXPERIMENTS["noise"].panels(read(path_of("noise", "full"))[1], {})
     choose(page, "Chart", panels[1].title)
     page.wait_for_function("location.search.includes('charts')")
     eventually(lambda: page.evaluate(CHART), lambda chart: chart and chart != before)

@@ -2,7 +2,15 @@ import math
 
 import pytest
 
-from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
+from fbseg_core.config import (
+    GroupingConfig,
+    ModelConfig,
+    ShapesConfig,
+    Switches,
+    TrainConfig,
+    paper_sigma,
+    pixel_sigma,
+)
 from fbseg_core.settings import ConfigError, knobs
 
 ALL = [Switches, ModelConfig, ShapesConfig, GroupingConfig, TrainConfig]
@@ -83,6 +91,8 @@ def test_changed_holds_only_what_differs():
 
 def test_paper_sigma_is_the_512_px_equivalent():
     assert ShapesConfig(side=64, sigma=1.0).paper_sigma == 8.0
+    assert paper_sigma(0.5, 64) == 4.0 and pixel_sigma(4.0, 64) == 0.5
+    assert all(paper_sigma(pixel_sigma(paper, 24), 24) == paper for paper in (0.0, 1.0, 6.0, 10.0, 32.0))
 
 
 @pytest.mark.parametrize("config", ALL)

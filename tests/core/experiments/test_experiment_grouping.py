@@ -83,9 +83,16 @@ def test_too_few_seeds_reproduce_nothing():
 
 
 def test_the_finding_says_what_depth_does_and_what_the_loop_adds_elsewhere():
-    because = EXPERIMENT.conclude(rows(feedback=0.9)).because
-    assert "depth 3" in because and "−0.30" in because
-    assert because.endswith("On single shapes (n = 2) the loop adds +0.01 [−0.01, +0.03].")
+    ladder = [
+        Row({"rung": rung, "seed": seed, "examples": n}, {"f1": f1}, 1.0, "")
+        for n, gain in ((2, 0.1), (10, 0.3))
+        for rung, f1 in (("loop cut", 0.5), ("feedback", 0.5 + gain))
+        for seed in range(8)
+    ]
+    alone = EXPERIMENT.conclude(rows(feedback=0.9)).because
+    assert "depth 3" in alone and "−0.30" in alone
+    because = EXPERIMENT.conclude(rows(feedback=0.9), {"ladder": ladder}).because
+    assert because == f"{alone} On single shapes (n = 2) the loop adds +0.10."
 
 
 @pytest.mark.skipif(not path_of("grouping", "full").exists(), reason="not measured yet")

@@ -3,8 +3,8 @@ import pytest
 from fbseg_core.checkpoint import read_card
 from fbseg_core.config import ShapesConfig
 from fbseg_core.experiments import EXPERIMENTS, limit
-from fbseg_core.experiments.limit import EXPERIMENT, MODELS, limit_line, limit_series, share, shipped_limit
-from fbseg_core.experiments.records import Row, path_of, read
+from fbseg_core.experiments.limit import EXPERIMENT, MODELS, limit_at, limit_line, limit_series, share
+from fbseg_core.experiments.records import Row, path_of, read, related
 
 SHIPPED = path_of("limit", "full")
 shipped = pytest.mark.skipif(not SHIPPED.exists(), reason="not measured yet")
@@ -60,12 +60,11 @@ def test_the_observer_beats_the_models_where_noise_is_strong_and_is_right_where_
     assert noisy["limit"] < 1 and noisy["limit"] > max(noisy[name] for name in MODELS)
 
 
-def test_the_limit_is_drawn_only_where_it_is_known(tmp_path, monkeypatch):
-    monkeypatch.setattr(limit, "path_of", lambda name, profile: tmp_path / "none")
-    assert shipped_limit(64) == {} and limit_series(64, (4.0,), ("2",)) == []
-    monkeypatch.setattr(limit, "shipped_limit", lambda side: limit_line(rows()) if side == 64 else {})
-    assert limit_series(32, (4.0,), ("2",)) == []
-    (line,) = limit_series(64, (2.0, 4.0, 8.0), ("a", "b", "c"))
+def test_the_limit_is_drawn_only_where_it_is_known():
+    assert limit_at(64, {}) == {} and limit_series(64, (4.0,), ("2",), {}) == []
+    others = {"limit": rows()}
+    assert limit_at(64, others) == limit_line(rows()) and limit_series(32, (4.0,), ("2",), others) == []
+    (line,) = limit_series(64, (2.0, 4.0, 8.0), ("a", "b", "c"), others)
     assert line.x == ("b", "c") and line.kind == "limit" and [d.k for d in line.y] == [8, 8]
 
 
@@ -85,7 +84,7 @@ def test_the_limit_stands_in_the_panels_of_what_is_measured_at_its_side(name):
     path = path_of(name, "full")
     if not path.exists():
         pytest.skip("not measured yet")
-    for panel in EXPERIMENTS[name].panels(read(path)[1]):
+    for panel in EXPERIMENTS[name].panels(read(path)[1], related(EXPERIMENTS[name], "full")):
         (line,) = (series for series in panel.series if series.kind == "limit")
         assert line.x == panel.series[0].x
         for series in panel.series:

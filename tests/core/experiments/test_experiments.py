@@ -1,5 +1,6 @@
-import dataclasses
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,11 @@ import pytest
 from fbseg_core import ConfigError
 from fbseg_core.__main__ import main
 from fbseg_core.config import FewShotConfig, ShapesConfig
-from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.harness import run
+from fbseg_core.experiments import EXPERIMENTS, harness
+from fbseg_core.experiments.code import code_of
+from fbseg_core.experiments.harness import OTHER, run
 from fbseg_core.experiments.ladder import RUNGS, rung_of, summary
-from fbseg_core.experiments.records import RESULTS, Row, digest, path_of, read
+from fbseg_core.experiments.records import RESULTS, UNRECORDED, Row, digest, path_of, read, related
 from fbseg_core.experiments.rounding import fingerprint
 
 pytestmark = pytest.mark.xdist_group("experiments")  # what one has measured, others are held against
@@ -41,8 +43,11 @@ def test_a_grid_is_measured_whole_and_says_what_made_it(serial):
     head, rows = serial
     cells = EXPERIMENTS["fewshot"].cells("tiny")
     assert [row.settings for row in rows] == cells
-    assert head["command"] == "as told" and head["versions"]["torch"].startswith("2.")
     assert all(0 <= row.result["f1"] <= 1 and row.seconds > 0 for row in rows)
+    made = rows[0].made
+    assert made["torch"].startswith("2.") and made["rounding"] == fingerprint() and "note" not in made
+    assert made["code"] == code_of(EXPERIMENTS["fewshot"].measure)
+    assert head["command"] == "as told" and head["made"] == [{"cells": len(cells), **made}]
 
 
 @pytest.mark.slow
@@ -73,12 +78,126 @@ def test_a_stopped_grid_goes_on_where_it_was_and_a_torn_line_is_measured_again(s
     assert numbers(read(path)[1]) == numbers(serial[1])
 
 
-def test_a_finished_grid_is_not_measured_again(serial, folder, tmp_path):
+def test_a_finished_grid_is_not_measured_again(serial, folder, tmp_path, monkeypatch):
+    path = path_of("fewshot", "tiny", tmp_path)
     before = path_of("fewshot", "tiny", folder).read_bytes()
-    path_of("fewshot", "tiny", tmp_path).write_bytes(before)
-    fail = dataclasses.replace(EXPERIMENTS["fewshot"], measure=lambda settings: 1 / 0)
-    assert list(run(fail, "tiny", folder=tmp_path)) == [(len(serial[1]),) * 2]
-    assert path_of("fewshot", "tiny", tmp_path).read_bytes().splitlines()[1:] == before.splitlines()[1:]
+    path.write_bytes(before)
+    monkeypatch.setattr(harness, "_cell", lambda *cell: 1 / 0)
+    assert list(run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path, command="another")) == [
+        (len(serial[1]),) * 2
+    ]
+    assert path.read_bytes() == before
+
+
+def written(folder, head, rows):
+    """A result file of fewshot, tiny."""
+    path = path_of("fewshot", "tiny", folder)
+    path.write_text("".join(json.dumps(line) + "\n" for line in (head, *rows)))
+    return path
+
+
+def made_by_other_code(row):
+    return replace(row, result=row.result | {"f1": 7.0}, made=row.made | {"code": "0" * 16})
+
+
+def test_a_row_of_other_code_is_measured_again_and_the_others_stay(serial, tmp_path):
+    head, rows = serial
+    mixed = [made_by_other_code(row) if i in (1, 4) else row for i, row in enumerate(rows)]
+    path = written(tmp_path, head, map(vars, mixed))
+    progress = list(run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path))
+    assert progress[0] == (len(rows) - 2, len(rows)) and len(progress) == 3
+    head, found = read(path)
+    assert numbers(found) == numbers(rows)
+    assert head["made"] == [{"cells": len(rows), **rows[0].made}]
+
+
+def test_a_row_of_other_code_stands_until_it_is_measured_and_says_so(serial, tmp_path, monkeypatch):
+    head, rows = serial
+    path = written(tmp_path, head, (vars(made_by_other_code(row)) for row in rows))
+    grid = run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path)
+    while next(grid)[0] < 1:
+        pass
+    with path.open("a") as file:
+        file.write('{"settings"')  # torn, with a new row before it and the old ones further up
+    torn = read(path)[1]
+    grid.close()
+    head, found = read(path)
+    fresh = [row for row in found if row.result["f1"] != 7]
+    assert numbers(found) == numbers(torn) and [row.digest for row in found] == [row.digest for row in rows]
+    assert 1 <= len(fresh) < len(rows)
+    assert all(("note" in row.made) == (row not in fresh) for row in found)
+    assert [(one["cells"], one.get("note")) for one in head["made"]] == [
+        (len(fresh), None), (len(rows) - len(fresh), OTHER),
+    ]  # fmt: skip
+    assert numbers(finish("fewshot", tmp_path)[1]) == numbers(rows)
+
+
+def test_a_row_of_other_code_is_kept_with_a_note_where_that_is_asked_for(serial, tmp_path):
+    head, rows = serial
+    others = [made_by_other_code(row) for row in rows[:-1]]
+    path = written(tmp_path, head, map(vars, others))  # and the last cell is still to be measured
+    progress = list(run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path, keep=True))
+    assert progress == [(len(rows) - 1, len(rows)), (len(rows), len(rows))]
+    head, found = read(path)
+    assert [row.result for row in found] == [row.result for row in (*others, rows[-1])]
+    assert [row.made.get("note") for row in found] == [OTHER] * len(others) + [None]
+    assert {one["code"]: one["cells"] for one in head["made"]} == {
+        "0" * 16: len(others), rows[-1].code: 1,
+    }  # fmt: skip
+
+
+def test_a_file_of_before_the_code_was_recorded_keeps_its_rows_with_a_note(serial, tmp_path):
+    _, rows = serial
+    old = [{key: value for key, value in vars(row).items() if key != "made"} for row in rows]
+    head = {"experiment": "fewshot", "profile": "tiny", "command": "old", "versions": {"torch": "1.0"}}
+    path = written(tmp_path, head, old)
+    before = path.read_bytes()
+    assert list(run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path)) == [(len(rows),) * 2]
+    assert path.read_bytes() == before  # nothing to measure, nothing to say
+    assert {str(row.made) for row in read(path)[1]} == {str({"torch": "1.0", "note": UNRECORDED})}
+    written(tmp_path, head, old[:-1])
+    list(run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path, command="new"))
+    head, found = read(path)
+    assert numbers(found) == numbers(rows)
+    assert [row.made.get("note") for row in found] == [UNRECORDED] * (len(rows) - 1) + [None]
+    assert [(one["cells"], one["torch"]) for one in head["made"]] == [
+        (len(rows) - 1, "1.0"), (1, found[-1].made["torch"]),
+    ]  # fmt: skip
+
+
+def test_a_worker_that_runs_other_code_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "code_of", lambda measure, checkpoints: "1" * 16)
+    with pytest.raises(ConfigError, match="1111111111111111"):
+        finish("fewshot", tmp_path, jobs=2)  # its processes read the code themselves
+    assert not read(path_of("fewshot", "tiny", tmp_path))[1]
+
+
+def test_what_others_found_is_read_from_the_folder_that_is_asked_for_and_only_if_it_is_whole(tmp_path):
+    assert related(EXPERIMENTS["fewshot"], "tiny", tmp_path) == {}
+    _, rows = finish("limit", tmp_path)
+    assert related(EXPERIMENTS["fewshot"], "tiny", tmp_path) == {"limit": rows}
+    assert related(EXPERIMENTS["fewshot"], "quick", tmp_path) == {}
+    assert related(EXPERIMENTS["limit"], "tiny", tmp_path) == {}
+    path = path_of("limit", "tiny", tmp_path)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    assert related(EXPERIMENTS["fewshot"], "tiny", tmp_path) == {}
+
+
+def test_no_experiment_reads_a_result():
+    for name, experiment in EXPERIMENTS.items():
+        assert set(experiment.needs) <= set(EXPERIMENTS) - {name}
+        assert not {"read", "related", "path_of"} & vars(sys.modules[experiment.measure.__module__]).keys()
+
+
+@pytest.mark.parametrize("name", [name for name, experiment in EXPERIMENTS.items() if experiment.needs])
+def test_what_others_found_is_told_beside_a_verdict_and_changes_none(name):
+    experiment = EXPERIMENTS[name]
+    rows, others = read(path_of(name, "full"))[1], related(experiment, "full")
+    assert set(others) == set(experiment.needs)
+    alone, beside = experiment.conclude(rows, {}), experiment.conclude(rows, others)
+    assert (beside.word, beside.cause, beside.brief) == (alone.word, alone.cause, alone.brief)
+    lines = [[len(each.series) for each in experiment.panels(rows, known)] for known in ({}, others)]
+    assert (beside.because, lines[1]) != (alone.because, lines[0])
 
 
 def test_a_cell_is_known_by_its_settings():
@@ -120,7 +239,8 @@ def test_a_file_that_is_no_result_is_refused_in_one_sentence(text, tmp_path):
 
 def test_the_command_line_runs_one_and_refuses_others(tmp_path, capsys):
     assert main(["experiment", "limit", "--profile", "tiny", "--folder", str(tmp_path)]) == 0
-    assert "4 cells" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "4 cells, all made by the code as it is now." in told and "The limit: measured. The models" in told
     assert main(["experiment", "nothing"]) == 2
     assert "fewshot" in capsys.readouterr().err
     assert main(["experiment", "ladder", "--address", "tcp://x", "--folder", str(tmp_path / "b")]) == 2
@@ -142,9 +262,10 @@ def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
     experiment = EXPERIMENTS[head["experiment"]]
     if not experiment.exact:
         pytest.skip("it measures times")
-    if head["versions"].get("rounding") != fingerprint():
+    alike = [row for row in rows if row.made.get("rounding") == fingerprint()]
+    if not alike:
         pytest.skip("measured on a machine that rounds otherwise")
-    cheapest = sorted(rows, key=lambda row: row.seconds)[:3]
+    cheapest = sorted(alike, key=lambda row: row.seconds)[:3]
     for row in [row for row in cheapest if row.seconds < 10] or cheapest[:1]:
         assert experiment.measure(row.settings) == row.result
 
@@ -180,5 +301,5 @@ def test_the_readme_names_every_verdict_that_ships():
     for name, experiment in EXPERIMENTS.items():
         path = path_of(name, "full")
         if path.exists():
-            verdict = experiment.conclude(read(path)[1]).verdict
+            verdict = experiment.conclude(read(path)[1], related(experiment, "full")).verdict
             assert f"| {experiment.title} | {verdict} | `{name}` |" in text

@@ -5,8 +5,8 @@ import pytest
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import run
-from fbseg_core.experiments.records import Row, path_of, read
-from fbseg_core.experiments.report import exact, gap, geometric_mean, mean, over_seeds, table, words
+from fbseg_core.experiments.records import UNRECORDED, Row, path_of, read, related
+from fbseg_core.experiments.report import exact, flat, gap, geometric_mean, made_by, mean, over_seeds, words
 
 
 def rows(**values):
@@ -58,14 +58,29 @@ def test_every_experiment_can_say_what_it_found(name, tmp_path):
     for _ in run(EXPERIMENTS[name], "tiny", folder=tmp_path):
         pass
     found = read(path_of(name, "tiny", tmp_path))[1]
-    panels = EXPERIMENTS[name].panels(found)
+    others = related(EXPERIMENTS[name], "tiny", tmp_path)
+    panels = EXPERIMENTS[name].panels(found, others)
     assert panels and all(series.x and len(series.x) == len(series.y) for p in panels for series in p.series)
     assert [row.settings for row in found] == EXPERIMENTS[name].cells("tiny")
-    assert len(table(found).splitlines()) == len(found) + 1
-    finding = EXPERIMENTS[name].conclude(found)
+    assert len(flat(found)) == len(found)
+    finding = EXPERIMENTS[name].conclude(found, others)
     assert finding.because.endswith(".") and (finding.word == "explained by") == bool(finding.cause)
 
 
 def test_the_raw_table_names_what_is_nested_by_its_path():
-    text = table([Row({"seed": 1, "tests": [1, 2]}, {"at": {"4": {"f1": 0.5}}, "f1": None}, 2.5, "ab")])
-    assert text.splitlines() == ["seed,tests,at.4.f1,f1,seconds,digest", '1,"[1, 2]",0.5,,2.5,ab']
+    result = {"at": {"4": {"f1": 0.5}}, "f1": None}
+    (found,) = flat([Row({"seed": 1, "tests": [1, 2]}, result, 2.5, "ab", {"torch": "2", "note": "old"})])
+    assert list(found.items()) == [
+        ("seed", 1), ("tests", "[1, 2]"), ("at.4.f1", 0.5), ("f1", None), ("seconds", 2.5), ("digest", "ab"),
+        ("made.torch", "2"), ("made.note", "old"),
+    ]  # fmt: skip
+
+
+def test_which_code_made_the_rows_is_told_in_a_few_words():
+    now, other, unknown = (Row({}, {}, 1.0, "", {"code": code} if code else {}) for code in ("a", "b", ""))
+    assert made_by([now, now], "a") == "all made by the code as it is now"
+    assert made_by([unknown], "a") == f"all {UNRECORDED}"
+    assert made_by([unknown, now, other, other], "a") == (
+        f"1 made by the code as it is now, 2 made by other code, 1 {UNRECORDED}"
+    )
+    assert made_by([unknown], "") == f"all {UNRECORDED}" and made_by([now], "") == "all made by other code"

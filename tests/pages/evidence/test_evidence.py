@@ -7,7 +7,7 @@ import pytest
 from driven import sound
 
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.records import path_of, read
+from fbseg_core.experiments.records import UNRECORDED, path_of, read, related
 from pages import menu
 from pages.evidence import links
 from pages.evidence.links import WAYS
@@ -40,10 +40,13 @@ def test_the_table_names_every_claim_with_the_verdict_that_its_rows_give():
     for name in SHIPPED:
         head, rows = read(path_of(name, "full"))
         verdict, _, seeds = found[EXPERIMENTS[name].title]
-        finding = EXPERIMENTS[name].conclude(rows)
+        finding = EXPERIMENTS[name].conclude(rows, related(EXPERIMENTS[name], "full"))
         assert verdict == finding.verdict and finding.because in [m.value for m in at.markdown]
         assert int(seeds.split()[0]) == len({row.settings["seed"] for row in rows}) >= 8
         assert any(head["command"] in code.value for code in at.code)
+        unknown = [row for row in rows if not row.code]
+        words = f"all {UNRECORDED}" if len(unknown) == len(rows) else f"{len(unknown)} {UNRECORDED}"
+        assert not unknown or any(f"{len(rows)} cells, " in c.value and words in c.value for c in at.caption)
     charts = at.get("plotly_chart")
     assert len(charts) == len(SHIPPED)
     assert all(json.loads(chart.proto.config) == {"displayModeBar": False} for chart in charts)
@@ -51,7 +54,8 @@ def test_the_table_names_every_claim_with_the_verdict_that_its_rows_give():
 
 def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monkeypatch, tmp_path):
     shipped.measured.clear()
-    monkeypatch.setattr(shipped, "path_of", lambda name, profile: tmp_path / name)
+    shipped.result.clear()
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     try:
         at = app()
         assert {row[0] for row in overview(at).values()} == {"no result here"}
@@ -59,6 +63,7 @@ def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monk
         assert not at.get("plotly_chart")
     finally:
         shipped.measured.clear()
+        shipped.result.clear()
 
 
 def test_one_card_and_one_chart_can_be_linked():

@@ -4,9 +4,9 @@ import pytest
 
 from fbseg_core.analysis.paired import Difference
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.records import RESULTS, Panel, Series, read
+from fbseg_core.experiments.records import RESULTS, Panel, Row, Series, read, related
 from fbseg_core.experiments.report import exact
-from pages.evidence.figures import MOST_BARS, badge, legend, panel_figure, styles
+from pages.evidence.figures import MOST_BARS, badge, legend, machines, panel_figure, styles
 
 
 def line(name, kind="other", n=3, low=0.4, high=0.6):
@@ -56,10 +56,17 @@ def test_no_line_joins_named_conditions_and_their_legend_shows_points():
 @pytest.mark.parametrize("path", sorted(RESULTS.glob("*-full.jsonl")), ids=lambda path: path.stem)
 def test_no_two_lines_of_a_shipped_chart_look_alike(path):
     head, rows = read(path)
-    for each in EXPERIMENTS[head["experiment"]].panels(rows):
+    experiment = EXPERIMENTS[head["experiment"]]
+    for each in experiment.panels(rows, related(experiment, head["profile"], path.parent)):
         assert len(set(styles(each))) == len(each.series)
         assert len({series.name for series in each.series}) == len(each.series)
         assert legend(each).count("<span>") == len(each.series)
+
+
+def test_each_machine_is_named_once():
+    made = [{"machine": "A", "python": "3", "torch": torch} for torch in ("1", "2", "1")]
+    rows = [Row({}, {}, 1.0, "", one) for one in made]
+    assert machines(rows) == ["A, with Python 3 and torch 1", "A, with Python 3 and torch 2"]
 
 
 def test_names_are_text_and_not_markup():
