@@ -142,3 +142,7 @@ def test_f1_over_time_is_f1_of_the_most_likely_class_at_each_step():
         for i in range(4):
             truth, guess = labels[i].flatten(), logits[t, i].argmax(0).flatten()
             assert float(scores[t, i]) == pytest.approx(f1_score(truth, guess, average=None)[1:].mean())
+
+
+def test_chance_on_images_without_a_shape_is_a_right_empty_mask():
+    assert chance(torch.zeros(2, 4, 4, dtype=torch.long)) == 1.0
