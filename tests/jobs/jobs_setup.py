@@ -16,7 +16,7 @@ TRAIN = TrainConfig(
     examples=2, batch=2, updates=12, steps_min=2, steps_max=2, schedule="constant", flips=True
 )
 FOREVER = TRAIN.replace(updates=20_000)
-LONG = 60.0  # seconds to wait for what takes a few at most
+LONG = 120.0  # seconds to wait for what takes a few at most: workers yield to all else
 
 
 def spec(train=TRAIN, **more):

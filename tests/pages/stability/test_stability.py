@@ -23,7 +23,7 @@ from pages.ui import models, server
 SIGNATURES = {"settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"}
 SMALL = {"T": "12"}
 pytestmark = pytest.mark.xdist_group("stability")  # what one test has opened, others look at
-OFTEN = ("switched-off", "over-smoothed", "diverging")  # opened in every run; the others by -m slow
+OFTEN = ("switched-off", "over-smoothed")  # opened in every run; the others by -m slow
 EACH_PRESET = [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow) for key in PRESETS]
 
 
@@ -204,7 +204,7 @@ def test_the_page_says_that_no_state_can_settle_and_that_there_is_no_interval():
 
 
 def test_the_router_offers_both_pages_and_the_page_works_alone():
-    routed = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    routed = AppTest.from_file(str(ROOT / "app.py"), default_timeout=driven.PATIENCE).run()
     routed.switch_page("pages/stability/page.py").run()
     sound(routed)
     assert table(routed) == table(app())
