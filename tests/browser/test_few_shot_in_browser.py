@@ -7,6 +7,7 @@ from served import PATIENCE, at_rest, eventually, start_app, watched
 
 pytestmark = pytest.mark.browser
 QUICK = "v=1&updates=2000&steps=3"  # short steps, and more of them than a test waits for
+WORKERS = 4 * PATIENCE  # seconds for what a worker does: it yields to all else, and a cold one imports torch
 MASKS = re.compile(r"after \d+ / \d+ updates")
 
 
@@ -26,14 +27,14 @@ def press(page, name):
 
 def started(page):
     press(page, "Start training")
-    page.get_by_text(MASKS).wait_for()  # a cold server's first worker imports torch
+    page.get_by_text(MASKS).wait_for(timeout=1000 * WORKERS)
 
 
 PROGRESS = "[data-testid=stProgress]"
 
 
 def state(page, name):
-    page.locator(PROGRESS).first.get_by_text(name).wait_for()
+    page.locator(PROGRESS).first.get_by_text(name).wait_for(timeout=1000 * WORKERS)
 
 
 def updates(page):
@@ -67,7 +68,7 @@ def test_a_run_left_is_found_again_by_its_owner_alone(new_context, url):
     seen = updates(page)
     press(page, "Resume")
     state(page, "Training")
-    eventually(lambda: updates(page), lambda done: done > seen)
+    eventually(lambda: updates(page), lambda done: done > seen, WORKERS)
     press(page, "Stop")
     state(page, "Stopped")
     assert page.faults == []
@@ -97,7 +98,7 @@ def test_a_run_outlives_its_server_is_scored_and_opened_in_explore(new_context, 
         state(page, "Stopped")
         press(page, "Score on 200 fresh images")
         way = page.get_by_role("link", name="Open feedback in Explore")
-        way.wait_for(timeout=2000 * PATIENCE)  # the score is worked out before
+        way.wait_for(timeout=1000 * WORKERS)  # the score is worked out before
         with browser.expect_page() as popup:
             way.click()
         explore = popup.value
@@ -204,7 +205,7 @@ def stands_still(page, width):
     assert len(settled) == 4
     while len(seen) < 3:
         before = updates(page)
-        eventually(lambda before=before: updates(page), lambda done, before=before: done > before)
+        eventually(lambda before=before: updates(page), lambda done, before=before: done > before, WORKERS)
         seen.append(charts.evaluate_all(BOXES))
     assert seen == [[[*box, 2 + i] for *box, _ in settled] for i in range(3)]
     assert all(x >= 0 and x + w <= width for x, _, w, *_ in settled) and not overflows(page)

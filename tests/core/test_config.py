@@ -182,3 +182,21 @@ def test_long_input_is_cut_and_stays_on_one_line():
     with pytest.raises(ConfigError) as refusal:
         ModelConfig(kind="feed\nback" * 1000)
     assert len(str(refusal.value)) < 200 and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("values", [{"self": 1}, {"width": 10**5000}], ids=["self", "huge"])
+def test_parse_raises_config_error_and_nothing_else(values):
+    with pytest.raises(ConfigError, match=next(iter(values))):
+        ModelConfig.parse(values)
+
+
+@pytest.mark.parametrize("config", [ModelConfig, Switches])
+def test_an_eigenvalue_out_of_range_is_answered_with_the_range(config):
+    with pytest.raises(ConfigError, match="-10 to 10"):
+        config(spectrum=(11.0,))
+
+
+@pytest.mark.parametrize("value", [True, "8"])
+def test_numbers_are_not_taken_from_flags_or_text(value):
+    with pytest.raises(ConfigError, match="width"):
+        ModelConfig.parse({"width": value})

@@ -5,11 +5,12 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 300.0  # seconds for one run of a page: a busy machine is no fault of the page
 
 
 def app(file="app.py", **query):
     """The page opened by a link with these parameters."""
-    at = AppTest.from_file(str(ROOT / file), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / file), default_timeout=PATIENCE)
     for key, value in query.items():
         at.query_params[key] = value
     at.run()

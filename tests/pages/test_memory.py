@@ -130,6 +130,7 @@ print(taken > 50e6, resident() - before < 25e6, len(apart))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read as Linux tells it")
 def test_freed_memory_is_given_back():
     done = subprocess.run([sys.executable, "-c", FREED], cwd=ROOT, capture_output=True, text=True, check=True)

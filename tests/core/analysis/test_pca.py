@@ -135,3 +135,10 @@ def test_a_trajectory_shorter_than_its_axes_has_no_variance_left_for_them(steps)
 def test_a_state_that_never_moves_has_no_variance():
     plane = pca(straight(4, torch.zeros(1, 3, 8, 8)), 2)
     assert not plane.points.any() and not plane.explained.any()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (32, 32), (64, 64), (16, 36), (36, 16)])
+def test_a_plane_refuses_images_of_another_size(size):
+    plane = pca(rollout(MODEL, torch.randn(1, 3, 24, 24), 3))
+    with pytest.raises(ValueError):
+        plane.transform(rollout(MODEL, torch.randn(1, 3, *size), 2))

@@ -101,3 +101,16 @@ def test_a_cut_loops_state_is_delta_times_the_sum_of_the_gains():
 def test_spectra_that_do_not_fit_are_refused_with_the_number_needed(length):
     with pytest.raises(ConfigError, match=r"U\+V = 5"):
         build(SMALL).gain(0, Switches(spectrum=(-1.0,) * length))
+
+
+def test_a_double_precision_model_takes_any_spectrum_at_inference():
+    model, x = build(SMALL).double(), torch.zeros(1, 3, 16, 16, dtype=torch.float64)
+    run = rollout(model, x, 2, switches=Switches(spectrum=(0.5, 0.0, -0.5, -1.0, -2.0)))
+    assert run.h.dtype == torch.float64
+
+
+def test_a_lone_pixel_falls_back_on_running_statistics():
+    model = build(SMALL.replace(norm="batch", depth=4)).eval()
+    x = torch.randn(1, 3, 16, 16)
+    run = rollout(model, x, 2, switches=Switches(batch_statistics=True))
+    assert len(run) == 2 and run.stopped is None

@@ -221,3 +221,7 @@ def test_counting_by_parts_changes_nothing(monkeypatch, at_once):
     assert all(torch.equal(a, b) for a, b in zip(confusion(predicted, labels, 3), whole))
     for found, expected in zip(score_by_step(predicted[None], labels[None], 3), by_step):
         assert torch.equal(found, expected)
+
+
+def test_chance_on_images_without_a_shape_is_a_right_empty_mask():
+    assert chance(torch.zeros(2, 4, 4, dtype=torch.long)) == 1.0

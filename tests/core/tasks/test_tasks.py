@@ -270,3 +270,7 @@ def test_parsing_gives_back_each_tasks_own_config(name):
 def test_the_bare_base_config_is_no_task():
     with pytest.raises(ConfigError, match="name"):
         make_batch(TaskConfig(), 1, 0)
+
+
+def test_any_number_of_images_can_be_drawn_where_they_do_occur():
+    assert len(make_batch(GroupingConfig(side=16, winding=0.0, scale=1.0), 6500, 0)) == 6500

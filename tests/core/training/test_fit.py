@@ -170,3 +170,16 @@ def test_statistics_of_batch_norm_that_overflow_end_the_run_with_what_was_good()
     steps = list(fit(model, TASK, TrainConfig(batch=2, updates=2, steps_min=2, steps_max=2)))
     assert "no longer" in steps[0].stopped and len(steps) == 1
     assert all(value.isfinite().all() for value in model.state_dict().values())
+
+
+def test_a_trajectory_cut_to_one_step_by_overflow_stops_the_run():
+    model = build(SMALL.replace(spectrum=(10.0,), tau=0.05))  # e^200 at t = 1
+    progress = next(fit(model, TASK, SHORT))
+    assert len(progress.losses) == 1 and progress.stopped
+
+
+def test_batch_norm_that_is_left_one_pixel_is_refused():
+    model = build(SMALL.replace(norm="batch", depth=4))  # 16 px halved four times
+    with pytest.raises(ConfigError, match="more than one pixel"):
+        next(fit(model, TASK, SHORT.replace(batch=1)))
+    assert math.isfinite(next(fit(model, TASK, SHORT)).loss)  # two images have two pixels

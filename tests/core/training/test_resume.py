@@ -98,3 +98,13 @@ def test_a_state_of_another_optimiser_is_not_resumed(change):
     state = next(fit(model, TASK, RESUMED)).snapshot()
     with pytest.raises(ConfigError, match="resume"):
         next(fit(model, TASK, RESUMED, replace(state, optimiser=state.optimiser | change)))
+
+
+@pytest.mark.parametrize("other", [SMALL.replace(width=8), SMALL.replace(kind="feedforward")])
+def test_resuming_another_models_run_is_refused_by_config_error(other):
+    snapshot = next(fit(build(other), TASK, SHORT)).snapshot()
+    model = build(SMALL)
+    with pytest.raises(ConfigError):
+        next(fit(model, TASK, SHORT, snapshot))
+    fresh = build(SMALL).state_dict()
+    assert all(torch.equal(value, fresh[name]) for name, value in model.state_dict().items())

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 import pytest
-from driven import ROOT, app, sound
+from driven import PATIENCE, ROOT, app, sound
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import ConfigError, checkpoint
@@ -222,7 +222,7 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
 
     models.cards.clear()
     monkeypatch.setattr(checkpoint, "FOLDER", tmp_path)
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE).run()
     models.cards.clear()
     assert not at.exception
     assert "checkpoints/README.md" in " ".join(e.value for e in [*at.error, *at.warning])
@@ -231,7 +231,7 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "query",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {"lesson": "swap"},
         {"lesson": "erase", "decay": "false", "tau": "3"},
         {"lesson": "unlearned-size", "noise": "4"},
@@ -248,7 +248,7 @@ def test_the_snippet_repeats_the_run(query):
         printed = printed.getvalue()
     else:  # and one on its own, as it would be pasted
         printed = subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=True
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=600, check=True
         ).stdout
     assert json.loads(printed.split("…:")[1]) == pytest.approx(f1(at), abs=6e-4)
 

@@ -6,7 +6,7 @@ import struct
 import time
 
 import torch
-from driven import ROOT
+from driven import PATIENCE, ROOT
 from streamlit.testing.v1 import AppTest
 
 from pages.few_shot import computed
@@ -18,7 +18,7 @@ CHARTS = {"loss": "Loss", "f1": "F1", "gradient": "Gradient"}
 
 
 def app(file=PAGE, owner=ME, **query):
-    at = AppTest.from_file(str(ROOT / file), default_timeout=60)
+    at = AppTest.from_file(str(ROOT / file), default_timeout=PATIENCE)
     at.session_state["owner"] = owner
     for key, value in query.items():
         at.query_params[key] = value
@@ -44,7 +44,7 @@ def view(at):
 
 def until(at, what):
     """Run the page until what() is true."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not what():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.2)  # a page run over and over would starve what it waits for

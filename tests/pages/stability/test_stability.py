@@ -23,7 +23,7 @@ from pages.ui import models, server
 SIGNATURES = {"settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"}
 SMALL = {"T": "12"}
 pytestmark = pytest.mark.xdist_group("stability")  # what one test has opened, others look at
-OFTEN = ("switched-off", "over-smoothed", "diverging")  # opened in every run; the others by -m slow
+OFTEN = ("switched-off", "over-smoothed")  # opened in every run; the others by -m slow
 EACH_PRESET = [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow) for key in PRESETS]
 
 
@@ -94,7 +94,7 @@ def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
     walk = compute.walk_of(variants_of(preset.view, models.cards())[preset.view.focus])
     assert (walk.frozen.state.label, walk.frozen.mask.label) == preset.held
     assert at.info[0].value == f"**{preset.title}.** {preset.look}"
-    assert link(at) == {"lesson": key, "v": "1"} or link(at) == {"lesson": key}
+    assert link(at) == {"lesson": key, "v": "1"}
     captions = [image.proto.imgs[0].caption for image in at.get("image")]
     for leg in (walk.clocked, walk.frozen):
         assert tuple(said(at, leg.name)) == leg.sentences
@@ -109,6 +109,7 @@ def percent(pattern, words):
 
 @pytest.mark.parametrize("key", EACH_PRESET)
 def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
+    found = []  # the numbers that were told at all
     for variant in variants_of(PRESETS[key].view, models.cards()).values():
         walk = compute.walk_of(variant)
         for leg, run in (
@@ -120,13 +121,13 @@ def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
             judged = masks[-1 - (len(leg) - variant.clock + 1) // 2 :]
             changes = (judged != judged[-1]).mean((1, 2))
             last = percent("of its size in the last step", state)
-            assert last is None or last == pytest.approx(curves["update"][-1], rel=5e-3)
+            found += [(last, pytest.approx(curves["update"][-1], rel=5e-3))]
             undamped, largest = percent("of its largest size", state), curves["norm"][variant.clock :].max()
-            assert undamped is None or undamped == pytest.approx(curves["delta"][-1] / largest, rel=5e-3)
+            found += [(undamped, pytest.approx(curves["delta"][-1] / largest, rel=5e-3))]
             gain = re.search(r"the gain is ([\d.e+-]+\d)", state)
-            assert gain is None or float(gain[1]) == pytest.approx(curves["gain"][-1], rel=0.05)
+            found += [(gain and float(gain[1]), pytest.approx(curves["gain"][-1], rel=0.05))]
             apart = percent("of its pixels", mask)
-            assert apart is None or apart == pytest.approx(changes.max(), rel=5e-3)
+            found += [(apart, pytest.approx(changes.max(), rel=5e-3))]
             assert ("stands still" in mask or "has settled:" in mask) <= (changes.max() <= 1e-3)
             assert ("one class everywhere" in mask) == (len(np.unique(masks[-1])) == 1 and not leg.stopped)
             assert ("ends with the run" in mask) <= bool(leg.stopped)
@@ -136,8 +137,10 @@ def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
         if walk.state.running is not walk.state.held:
             gap = float((walk.clocked.masks[-1] != walk.frozen.masks[-1]).mean())
             told = percent("of the pixels", str(walk.mask))
-            assert told is None or told == pytest.approx(gap, rel=5e-3)
+            found += [(told, pytest.approx(gap, rel=5e-3))]
             assert (walk.mask.name == "settled") <= (gap <= 1e-3)
+    told = [(said, shown) for said, shown in found if said is not None]
+    assert told and all(said == shown for said, shown in told)
 
 
 @pytest.mark.parametrize("frozen", [False, True])
@@ -201,7 +204,7 @@ def test_the_page_says_that_no_state_can_settle_and_that_there_is_no_interval():
 
 
 def test_the_router_offers_both_pages_and_the_page_works_alone():
-    routed = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    routed = AppTest.from_file(str(ROOT / "app.py"), default_timeout=driven.PATIENCE).run()
     routed.switch_page("pages/stability/page.py").run()
     sound(routed)
     assert table(routed) == table(app())
