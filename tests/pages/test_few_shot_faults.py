@@ -8,7 +8,7 @@ from few_shot_lab import ME, STRANGER, app, sound, view
 from fbseg_core.settings import ConfigError
 from pages.explore.player import requests
 from pages.few_shot import computed, gallery
-from pages.few_shot.state import FewShotState, examples
+from pages.few_shot.state import FewShotState, examples, job_of
 from pages.jobs import JobError
 from pages.ui import web
 
@@ -134,26 +134,32 @@ def test_a_cost_that_cannot_be_measured_is_told_once_and_the_run_may_be_started(
     assert not at.button(key="start").disabled
 
 
-def test_a_run_is_taken_up_again_once_the_browser_has_told_whose_it_is(trained):
-    job = view(trained).job
-    at = app(owner=STRANGER, job=job)  # the cookie had not come with the first request
+@pytest.fixture
+def stopped(jobs):
+    """A run that was stopped, before or after it began."""
+    job = computed.pool().start(job_of(FewShotState(updates=10), {}), ME)
+    computed.pool().stop(job, ME)
+    return job
+
+
+def test_a_run_is_taken_up_again_once_the_browser_has_told_whose_it_is(stopped):
+    at = app(owner=STRANGER, job=stopped)  # the cookie had not come with the first request
     assert view(at).job == "" and "not this browser's" in at.warning[0].value
     at.session_state["owner"] = ME
     at.run()
-    assert view(sound(at)).job == job
+    assert view(sound(at)).job == stopped
     assert at.get("progress")
 
 
-def test_a_run_whose_folder_cannot_be_read_just_now_stays_in_the_link(trained, monkeypatch):
-    job = view(trained).job
+def test_a_run_whose_folder_cannot_be_read_just_now_stays_in_the_link(stopped, monkeypatch):
     poll = computed.pool().poll
 
     def refused(*_):
         raise JobError("The run's folder cannot be read (Too many open files); try again.")
 
     monkeypatch.setattr(computed.pool(), "poll", refused)
-    at = app(job=job)
-    assert view(at).job == job and "cannot be read" in at.warning[0].value
+    at = app(job=stopped)
+    assert view(at).job == stopped and "cannot be read" in at.warning[0].value
     monkeypatch.setattr(computed.pool(), "poll", poll)
     at.run()
-    assert view(at).job == job and at.get("progress")
+    assert view(at).job == stopped and at.get("progress")
