@@ -25,8 +25,8 @@ from pages.jobs.timings import Timings
 LOG = logging.getLogger(__name__)
 TICK = 0.1  # seconds between two looks at leases and deadlines
 PATIENCE = 5.0  # seconds to wait for what must come at once
-STARTING = 300.0  # seconds after which a worker that does not start is killed; a busy machine needs a minute
-MEASURING = 120.0  # and one that does not come back from a measurement
+STARTING = 1800.0  # seconds after which a worker that does not start is killed; a busy machine needs minutes
+MEASURING = 600.0  # and one that does not come back from a measurement
 FUTILE = 3  # workers that ended in a row and did nothing; then none is started until the next job is queued
 RETRY = 60.0  # seconds until a measurement may try again to start one
 NO_START = "The training process does not start."

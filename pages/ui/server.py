@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from fbseg_core.memory import give_back_freed_memory, trim
 from pages.ui import visitor
 from pages.ui.memo import Memo
 
+LOG = logging.getLogger(__name__)
 # Bytes that the process keeps for the next who asks. A run of 60 steps takes up to 42 MB and is made again
 # in a moment; all else is small, and some of it took a minute: runs must not drive it out.
 BUDGET = {"runs": 96 * 2**20, "rest": 64 * 2**20}
@@ -54,15 +56,21 @@ def warm_up() -> threading.Event:
     """
 
     def work() -> None:
-        import sklearn.decomposition  # noqa: F401
-
-        imported.set()
+        try:
+            import sklearn.decomposition  # noqa: F401
+        except Exception:  # the page that needs it raises the same, where it can be seen
+            LOG.exception("scikit-learn could not be imported.")
+        finally:
+            imported.set()
         for _ in range(FREEZES):  # the first visitors' runs import and cache more: take it in as it comes
             gc.collect()
             gc.freeze()
             time.sleep(PAUSE)
         while True:
-            trim()
+            try:
+                trim()
+            except Exception:
+                LOG.exception("Freed memory could not be given back; the next try follows.")
             time.sleep(PAUSE)
 
     # A second thread gains little at 64 px and takes it from another visitor; and OpenBLAS, which does not
