@@ -15,7 +15,7 @@ from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.models.registry import traits_of
 from fbseg_core.rollout.interventions import unpack_mask
 from fbseg_core.settings import knob, knobs
-from fbseg_core.tasks import Content, task_of
+from fbseg_core.tasks import Content, parse_task, task_of
 from fbseg_core.training.examples import training_examples
 from fbseg_core.training.fewshot import Run, climb, few_shot, replace_example, seeds
 from pages.jobs import Spec
@@ -124,7 +124,7 @@ class FewShotState(Linked, FewShotConfig):
 
 def setting(view: FewShotState) -> tuple[TaskConfig, Run, Run]:
     """The task, the feedback run and the feedforward run. Raises ConfigError for an unknown task."""
-    task = task_of(TaskConfig(name=view.task)).config()
+    task = parse_task({"name": view.task})
     return few_shot(task if view.sigma is None else task.replace(sigma=view.sigma), view.setup())
 
 
