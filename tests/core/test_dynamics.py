@@ -174,3 +174,25 @@ def test_weights_are_counted_without_making_them(kind, norm, more):
     spread = config.replace(spectrum=(-1.0, -1.0, -2.0, -1.0, -1.0, -1.0, -1.0))
     for each in (config, spread):
         assert count_weights(each) == sum(weight.numel() for weight in build(each).parameters())
+
+
+@pytest.mark.parametrize("kind", ["feedback", "loop_cut", "feedforward"])
+@pytest.mark.parametrize("norm", ["group", "batch", "none"])
+def test_a_model_is_built_in_evaluation_mode(kind, norm):
+    model = build(ModelConfig(kind=kind, norm=norm, width=4, depth=1))
+    assert not any(module.training for module in model.modules())
+
+
+def test_a_switch_turned_on_keeps_the_projection_the_model_was_built_with(monkeypatch):
+    monkeypatch.setitem(
+        PROJECTIONS, "sparse", lambda v: v.relu() / v.relu().sum(1, keepdim=True).clamp_min(1e-6)
+    )
+    model = build(ModelConfig(projection="sparse", width=4, depth=1))
+    v = torch.randn(2, model.config.v, 8, 8, generator=torch.Generator().manual_seed(0))
+    own = PROJECTIONS["sparse"](model.norm_v(v))
+    assert not torch.equal(own, model.norm_v(v).softmax(1))
+    assert torch.equal(model.project(v), own)
+    assert torch.equal(model.project(v, Switches(softmax=True)), own)
+    assert torch.equal(model.project(v, Switches(softmax=False)), model.norm_v(v))
+    plain = build(ModelConfig(projection="none", width=4, depth=1))
+    assert torch.equal(plain.project(v, Switches(softmax=True)), plain.norm_v(v).softmax(1))
