@@ -90,3 +90,36 @@ def test_help_tells_every_knob_with_its_range(capsys):
         main(["train", "shapes-paper", "--help"])
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "late steps still correct it. [0.05 to 1000 steps]" in text
+
+
+def test_eval_tells_each_class_where_there_are_more_than_two(tmp_path, capsys):
+    out = tmp_path / "many.safetensors"
+    kinds = [
+        "--train.examples",
+        "0",
+        "--train.updates",
+        "2",
+        "--task.sides",
+        "3",
+        "0",
+        "--task.multiclass",
+    ]
+    assert main(["train", "shapes-matched", "--out", str(out), *TINY, *kinds]) == 0
+    capsys.readouterr()
+    assert main(["eval", str(out), "--images", "6", "--device", "auto"]) == 0
+    device, pooled, *classes, mean = capsys.readouterr().out.splitlines()
+    assert device.startswith("device: ") and pooled.startswith("many: pooled F1 t=1:")
+    assert [line.split()[0] for line in classes] == ["background", "triangle", "circle"]
+    assert all(
+        re.fullmatch(r"(t=\d+: F1 (\d\.\d{3}|  –  ) IoU (\d\.\d{3}|  –  )\s*){3}", line.split(None, 1)[1])
+        for line in classes
+    )
+    assert [float(v) for v in re.findall(r"F1 (\d\.\d{3})", mean)] == [
+        float(v) for v in re.findall(r"t=\d+: (\d\.\d{3})", pooled)
+    ]
+
+
+def test_eval_prints_one_line_for_two_classes(capsys):
+    assert main(["eval", "grouping-feedforward", "--images", "2"]) == 0
+    device, line = capsys.readouterr().out.splitlines()
+    assert device == "device: cpu" and line.startswith("grouping-feedforward: pooled F1 t=1: ")

@@ -227,3 +227,25 @@ def test_feedforward_later_steps_add_exactly_nothing():
     assert not run.applied[1:].any() and run.update[1:].sum() == 0 and run.v_hat is None
     assert all(torch.equal(run.logits[1], logits) for logits in run.logits[2:])
     assert run.v.shape[2] == 0 and run.u.shape[2] == 3
+
+
+@pytest.mark.parametrize("kind", ["feedback", "loop_cut", "feedforward"])
+@pytest.mark.parametrize("norm", ["group", "batch", "none"])
+def test_a_model_is_built_in_evaluation_mode(kind, norm):
+    model = build(ModelConfig(kind=kind, norm=norm, width=4, depth=1))
+    assert not any(module.training for module in model.modules())
+
+
+def test_a_switch_turned_on_keeps_the_projection_the_model_was_built_with(monkeypatch):
+    monkeypatch.setitem(
+        PROJECTIONS, "sparse", lambda v: v.relu() / v.relu().sum(1, keepdim=True).clamp_min(1e-6)
+    )
+    model = build(ModelConfig(projection="sparse", width=4, depth=1))
+    v = torch.randn(2, model.config.v, 8, 8, generator=torch.Generator().manual_seed(0))
+    own = PROJECTIONS["sparse"](model.norm_v(v))
+    assert not torch.equal(own, model.norm_v(v).softmax(1))
+    assert torch.equal(model.project(v), own)
+    assert torch.equal(model.project(v, Switches(softmax=True)), own)
+    assert torch.equal(model.project(v, Switches(softmax=False)), model.norm_v(v))
+    plain = build(ModelConfig(projection="none", width=4, depth=1))
+    assert torch.equal(plain.project(v, Switches(softmax=True)), plain.norm_v(v).softmax(1))
