@@ -20,7 +20,8 @@ from pages.jobs import folder as files
 from pages.jobs.folder import Folder
 from pages.jobs.timings import Timings
 
-LIMITS = Limits(workers=1, snapshot=0.0, watch=0.05, nice=0)
+# on a busy machine a worker is slow to obey, which is not what is tested here: it gets all the time it needs
+LIMITS = Limits(workers=1, snapshot=0.0, watch=0.05, nice=0, grace=LONG)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -226,7 +227,8 @@ def test_an_end_that_cannot_be_written_down_is_logged_and_frees_the_visitors_pla
         pool._scheduler, "_settle", lambda *_: (_ for _ in ()).throw(RuntimeError("put in on purpose"))
     )
     with caplog.at_level(logging.ERROR, "pages.jobs"):
-        assert pool.stop(job, "me").state == "stopped"
+        pool.stop(job, "me")
+        assert finish(pool, job).state == "stopped"  # as its worker wrote
     assert "put in on purpose" in caplog.text
     monkeypatch.undo()
     assert finish(pool, pool.start(spec(), "me")).state == "done"
