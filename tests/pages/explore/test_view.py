@@ -27,6 +27,7 @@ FULL = ExploreState(
     ),
     t=0,
     layer="error",
+    of_class=3,
     draws=True,
     hide=("noise", "plane"),
 )
