@@ -1,7 +1,7 @@
-"""Every knob of the project, once: its default, range, unit and one line of help.
+"""Every setting of the project, once: its default, range, unit and one line of help.
 
 Menus, links, checkpoints and the command line are derived from these frozen pydantic models, so a
-range is written in one place only. `knobs.py` has what they are made of.
+range is written in one place only. `settings.py` has what they are made of.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from fbseg_core.models.kinds import KINDS
 from fbseg_core.models.mechanisms import DECAYS, PROJECTIONS
-from fbseg_core.settings import Config, knob
+from fbseg_core.settings import Config, setting
 
 EVAL_SEED = 1000  # of the fresh images that scores are taken on, wherever no other seed is given
 PAPER_SIDE = 512  # px: the paper's images
@@ -36,20 +36,20 @@ class Switches(Config):
     the first is a value of this class, the second a `ModelConfig`.
     """
 
-    softmax: bool | None = knob(
+    softmax: bool | None = setting(
         None,
         "Project each pixel's v onto the simplex before it is fed back (E2). Off, v is only normalised; "
         "compare how steady the mask stays.",
     )
-    decay: bool | None = knob(
+    decay: bool | None = setting(
         None,
         "Damp every update by the running clock (E4). Off, late updates count in full; watch whether "
         "‖h‖ and the mask come to rest.",
     )
-    loop: bool | None = knob(
+    loop: bool | None = setting(
         None, "Feed v back into F. Off, v̂ := 0: F sees the image alone, and every step adds the same δ."
     )
-    tau: float | None = knob(
+    tau: float | None = setting(
         None,
         "Time constant of the decay: after so many steps an update counts 1/e as much (A = −1). Small, the "
         "answer freezes early; large, late steps still correct it.",
@@ -58,7 +58,7 @@ class Switches(Config):
         hi=1000.0,
         step=0.1,
     )
-    clock: int | None = knob(
+    clock: int | None = setting(
         None,
         "Keep the decay's gain of this step and go on iterating. A mask that then still stands has settled; "
         "one that moves was only damped.",
@@ -66,17 +66,17 @@ class Switches(Config):
         lo=0,
         hi=1000,
     )
-    spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] | None = knob(
+    spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] | None = setting(
         None,
         "Eigenvalues of A, one for all neurons or U+V of them: negative damps updates, 0 leaves them whole, "
         "positive lets them grow until numbers overflow.",
     )
-    kernel: Literal["none", "fractional"] | None = knob(
+    kernel: Literal["none", "fractional"] | None = setting(
         None,
         "Weigh updates once more, by the authors' fractional-order kernel: it falls to 0 at step T and has "
         "no value past it.",
     )
-    batch_statistics: bool = knob(
+    batch_statistics: bool = setting(
         False,
         "Batch norm only: normalise by this batch's statistics. Try it after few updates, when the running "
         "ones are stale.",
@@ -92,22 +92,22 @@ class Switches(Config):
 class ModelConfig(Config):
     """The network and its loop (equations E1-E6)."""
 
-    kind: str = knob("feedback", "The loop closed; the same network with v̂ := 0; or one plain pass.")
-    in_channels: int = knob(
+    kind: str = setting("feedback", "The loop closed; the same network with v̂ := 0; or one plain pass.")
+    in_channels: int = setting(
         3, "Channels C that an image must have; in training, those of the task.", lo=1, hi=16
     )
-    classes: int = knob(2, "How many classes K a pixel may be of, background included.", lo=2, hi=32)
-    width: int = knob(8, "Channels of the first level of the U-Net.", lo=1, hi=128)
-    depth: int = knob(3, "Times the U-Net halves the image.", lo=0, hi=4)
-    norm: Literal["group", "batch", "none"] = knob(
+    classes: int = setting(2, "How many classes K a pixel may be of, background included.", lo=2, hi=32)
+    width: int = setting(8, "Channels of the first level of the U-Net.", lo=1, hi=128)
+    depth: int = setting(3, "Times the U-Net halves the image.", lo=0, hi=4)
+    norm: Literal["group", "batch", "none"] = setting(
         "group", "How the U-Net normalises. Batch statistics are stale after few updates; group has none."
     )
-    delta_norm: bool = knob(True, "Instance-normalise F's output (E3); without it δ is unbounded.")
-    u: int = knob(8, "Neurons U at each pixel that the answer is read from.", lo=1, hi=64)
-    v: int = knob(4, "Neurons V at each pixel that are fed back to F.", lo=1, hi=64)
-    projection: str = knob("softmax", "What v passes through before it is fed back (E2).")
-    decay: str = knob("exponential", "How updates are damped over time (E4).")
-    tau: float = knob(
+    delta_norm: bool = setting(True, "Instance-normalise F's output (E3); without it δ is unbounded.")
+    u: int = setting(8, "Neurons U at each pixel that the answer is read from.", lo=1, hi=64)
+    v: int = setting(4, "Neurons V at each pixel that are fed back to F.", lo=1, hi=64)
+    projection: str = setting("softmax", "What v passes through before it is fed back (E2).")
+    decay: str = setting("exponential", "How updates are damped over time (E4).")
+    tau: float = setting(
         2.0,
         "Time constant of the decay: after so many steps an update counts 1/e as much (A = −1). Small, the "
         "answer freezes early; large, late steps still correct it.",
@@ -116,20 +116,20 @@ class ModelConfig(Config):
         hi=1000.0,
         step=0.1,
     )
-    spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] = knob(
+    spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] = setting(
         (-1.0,),
         "Eigenvalues of A, one for all neurons or U+V of them: negative damps updates, 0 leaves them whole, "
         "positive lets them grow.",
     )
-    kernel: Literal["none", "fractional"] = knob(
+    kernel: Literal["none", "fractional"] = setting(
         "none",
         "Weigh updates once more, by the authors' fractional-order kernel: it falls to 0 at step T and has "
         "no value past it.",
     )
-    alpha: float = knob(
+    alpha: float = setting(
         1.5, "Order of the fractional kernel: the larger, the sooner it falls.", lo=1.0, hi=3.0, step=0.1
     )
-    steps: int = knob(10, "Steps T the model is run for by default.", unit="steps", lo=1, hi=200)
+    steps: int = setting(10, "Steps T the model is run for by default.", unit="steps", lo=1, hi=200)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -146,8 +146,8 @@ class ModelConfig(Config):
 class TaskConfig(Config):
     """What every task shares. `name` is the task's key in `fbseg_core.tasks.TASKS`."""
 
-    name: str = knob("", "Which task's images are drawn.")
-    sigma: float = knob(
+    name: str = setting("", "Which task's images are drawn.")
+    sigma: float = setting(
         0.5, "Standard deviation of the noise at each pixel.", unit="grey levels", lo=0.0, hi=4.0, step=0.05
     )
 
@@ -165,7 +165,7 @@ class TaskConfig(Config):
 class SquareConfig(TaskConfig):
     """A task whose images are square."""
 
-    side: int = knob(64, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
+    side: int = setting(64, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -176,17 +176,19 @@ class ShapesConfig(SquareConfig):
     """Noisy polygons, the paper's task."""
 
     name: Literal["shapes"] = "shapes"
-    sides: tuple[Annotated[int, Field(ge=0, le=8)], ...] = knob(
+    sides: tuple[Annotated[int, Field(ge=0, le=8)], ...] = setting(
         (3,), "Kinds of shape by their number of sides, 3 to 8; 0 is a circle."
     )
-    count: int = knob(1, "Shapes in an image; later ones cover earlier ones.", lo=1, hi=8)
-    multiclass: bool = knob(False, "One class for each kind of shape, or one for all of them.")
-    rotate: bool = knob(False, "Turn each shape by a random angle.")
-    border: Literal["cut", "inside"] = knob("cut", "Shapes may be cut by the border, or lie wholly inside.")
-    radius_min: float = knob(0.10, "Smallest circumradius.", unit="sides", lo=0.04, hi=0.5, step=0.01)
-    radius_max: float = knob(0.25, "Largest circumradius.", unit="sides", lo=0.04, hi=0.5, step=0.01)
-    channels: Literal[1, 3] = knob(3, "Image channels, each with its own noise.")
-    normalise: Literal["minmax", "standard", "none"] = knob(
+    count: int = setting(1, "Shapes in an image; later ones cover earlier ones.", lo=1, hi=8)
+    multiclass: bool = setting(False, "One class for each kind of shape, or one for all of them.")
+    rotate: bool = setting(False, "Turn each shape by a random angle.")
+    border: Literal["cut", "inside"] = setting(
+        "cut", "Shapes may be cut by the border, or lie wholly inside."
+    )
+    radius_min: float = setting(0.10, "Smallest circumradius.", unit="sides", lo=0.04, hi=0.5, step=0.01)
+    radius_max: float = setting(0.25, "Largest circumradius.", unit="sides", lo=0.04, hi=0.5, step=0.01)
+    channels: Literal[1, 3] = setting(3, "Image channels, each with its own noise.")
+    normalise: Literal["minmax", "standard", "none"] = setting(
         "standard", "Each image: to [0, 1] as in the paper, to mean 0 and deviation 1, or not at all."
     )
 
@@ -205,8 +207,8 @@ class GroupingConfig(SquareConfig):
     """Incremental grouping: mark the whole connected region that holds the cue dot."""
 
     name: Literal["grouping"] = "grouping"
-    side: int = knob(48, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
-    sigma: float = knob(
+    side: int = setting(48, "Height and width of the image.", unit="px", lo=16, hi=512, step=8)
+    sigma: float = setting(
         0.2,
         "Standard deviation of the noise on the image channel.",
         unit="grey levels",
@@ -214,7 +216,7 @@ class GroupingConfig(SquareConfig):
         hi=4.0,
         step=0.05,
     )
-    scale: float = knob(
+    scale: float = setting(
         2.5,
         "Width of the regions: deviation of the blur that makes them.",
         unit="px",
@@ -222,8 +224,8 @@ class GroupingConfig(SquareConfig):
         hi=16.0,
         step=0.1,
     )
-    coverage: float = knob(0.5, "Share of the image that is in some region.", lo=0.2, hi=0.6, step=0.05)
-    winding: float = knob(
+    coverage: float = setting(0.5, "Share of the image that is in some region.", lo=0.2, hi=0.6, step=0.05)
+    winding: float = setting(
         0.75,
         "Shortest way allowed from the cue to the region's farthest pixel.",
         unit="sides",
@@ -236,38 +238,38 @@ class GroupingConfig(SquareConfig):
 class TrainConfig(Config):
     """One training run. The number of updates is epochs·⌈examples/batch⌉, or `updates` without epochs."""
 
-    examples: int = knob(0, "Training examples; 0 draws fresh ones for every update.", lo=0, hi=100_000)
-    batch: int = knob(8, "Examples whose gradients are averaged in an update.", lo=1, hi=256)
-    updates: int = knob(
+    examples: int = setting(0, "Training examples; 0 draws fresh ones for every update.", lo=0, hi=100_000)
+    batch: int = setting(8, "Examples whose gradients are averaged in an update.", lo=1, hi=256)
+    updates: int = setting(
         600, "How often the weights are changed, unless epochs are given.", lo=1, hi=1_000_000
     )
-    epochs: int = knob(0, "Passes over the examples; 0 counts updates instead.", lo=0, hi=100_000)
-    optimiser: Literal["adam", "adamw"] = knob(
+    epochs: int = setting(0, "Passes over the examples; 0 counts updates instead.", lo=0, hi=100_000)
+    optimiser: Literal["adam", "adamw"] = setting(
         "adam", "Update rule of the weights; adamw takes weight decay apart from the gradient."
     )
-    lr: float = knob(
+    lr: float = setting(
         0.003, "Largest learning rate: too large and the loss jumps, too small and it crawls.", lo=0.0, hi=1e9
     )
-    schedule: Literal["constant", "cosine"] = knob(
+    schedule: Literal["constant", "cosine"] = setting(
         "cosine", "Learning rate over time: constant, or warm-up then a cosine to zero."
     )
-    warmup: int = knob(20, "Updates over which a cosine schedule rises.", lo=0, hi=100_000)
-    weight_decay: float = knob(0.0, "Pull of every weight towards zero at each update.", lo=0.0, hi=1.0)
-    clip: float = knob(1.0, "Largest gradient norm; 0 does not clip.", lo=0.0, hi=1e6)
-    steps_min: int = knob(5, "Shortest training trajectory.", unit="steps", lo=1, hi=100)
-    steps_max: int = knob(5, "Longest training trajectory.", unit="steps", lo=1, hi=100)
-    loss: Literal["trajectory", "final"] = knob(
+    warmup: int = setting(20, "Updates over which a cosine schedule rises.", lo=0, hi=100_000)
+    weight_decay: float = setting(0.0, "Pull of every weight towards zero at each update.", lo=0.0, hi=1.0)
+    clip: float = setting(1.0, "Largest gradient norm; 0 does not clip.", lo=0.0, hi=1e6)
+    steps_min: int = setting(5, "Shortest training trajectory.", unit="steps", lo=1, hi=100)
+    steps_max: int = setting(5, "Longest training trajectory.", unit="steps", lo=1, hi=100)
+    loss: Literal["trajectory", "final"] = setting(
         "trajectory", "Cross-entropy averaged over the steps (E7), or of the last step only."
     )
-    loss_from: float = knob(
+    loss_from: float = setting(
         0.0, "Share of each trajectory, from its start, left out of the loss.", lo=0.0, hi=0.99, step=0.05
     )
-    flips: bool = knob(False, "Flip and turn the training images at random.")
-    eval_every: int = knob(0, "Updates between two held-out scores; 0 takes none.", lo=0, hi=1_000_000)
-    patience: int = knob(
+    flips: bool = setting(False, "Flip and turn the training images at random.")
+    eval_every: int = setting(0, "Updates between two held-out scores; 0 takes none.", lo=0, hi=1_000_000)
+    patience: int = setting(
         0, "Held-out scores without a new best before stopping; 0 never stops early.", lo=0, hi=10_000
     )
-    seed: int = knob(0, "Seed of weights, examples, noise and order.", lo=0, hi=2**31 - 1)
+    seed: int = setting(0, "Seed of weights, examples, noise and order.", lo=0, hi=2**31 - 1)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -288,19 +290,19 @@ class TrainConfig(Config):
 class FewShotConfig(Config):
     """What a few-shot comparison asks for; `fbseg_core.training.fewshot` makes the two runs of it."""
 
-    examples: int = knob(
+    examples: int = setting(
         2,
         "How many images both models learn from. Try 1 or 2: with few of them luck decides much, so repeat "
         "over seeds.",
         lo=1,
         hi=32,
     )
-    protocol: Literal["paper", "matched"] = knob(
+    protocol: Literal["paper", "matched"] = setting(
         "matched",
         "paper trains the two as the paper does, with different normalisation; matched gives both the same "
         "help. Compare the gap in each.",
     )
-    steps: int = knob(
+    steps: int = setting(
         5,
         "Steps that the loop runs for in training; its test runs on to twice as many. More cost more time, "
         "and let the mask spread farther.",
@@ -308,7 +310,7 @@ class FewShotConfig(Config):
         lo=1,
         hi=50,
     )
-    tau: float | None = knob(
+    tau: float | None = setting(
         None,
         "Time constant of the decay in training: small, only the first steps count; large, all do. The "
         "protocol's own if not given.",
@@ -316,21 +318,21 @@ class FewShotConfig(Config):
         lo=0.05,
         hi=1000.0,
     )
-    softmax: bool = knob(
+    softmax: bool = setting(
         True,
         "Train the feedback model with v projected onto the simplex (E2). Off, it learns to do without: see "
         "whether its F1 needs it.",
     )
-    decay: bool = knob(
+    decay: bool = setting(
         True,
         "Train the feedback model with updates damped over time (E4). Off, every step counts in full: "
         "compare F1 at T and at 2T.",
     )
-    updates: int = knob(
+    updates: int = setting(
         0,
         "How often the weights of each model are changed; 0 is the protocol's own number. More of them help "
         "where a model has not yet learned.",
         lo=0,
         hi=100_000,
     )
-    seed: int = knob(0, "Seed of weights, examples, noise and order.", lo=0, hi=2**31 - 1)
+    seed: int = setting(0, "Seed of weights, examples, noise and order.", lo=0, hi=2**31 - 1)

@@ -1,4 +1,4 @@
-"""Knobs: how a setting is declared, read back, and refused in one sentence.
+"""Settings: how a setting is declared, read back, and refused in one sentence.
 
 `config.py` declares the project's settings with these; unknown keys, values out of range and values
 that are not finite raise a `ConfigError` that names the key and what is allowed.
@@ -20,8 +20,8 @@ class ConfigError(ValueError):
     """A setting was refused. The message is one sentence fit to be shown to a visitor."""
 
 
-def knob(default: Any, help: str, *, unit: str = "", lo=None, hi=None, step=None) -> Any:
-    """Declare one knob: a pydantic field with range [lo, hi], unit, slider step and a line of help."""
+def setting(default: Any, help: str, *, unit: str = "", lo=None, hi=None, step=None) -> Any:
+    """Declare one setting: a pydantic field with range [lo, hi], unit, slider step and a line of help."""
     span = f"{lo:g} to {hi:g}" if lo is not None and hi is not None else ""
     allowed = " ".join(part for part in (span, unit) if part)
     return Field(
@@ -47,7 +47,7 @@ class Config(BaseModel):
             raise ConfigError(_sentence(type(self), error)) from None
 
     def replace(self, **changes: Any) -> Self:
-        """A copy with some knobs changed, validated again. Raises ConfigError."""
+        """A copy with some settings changed, validated again. Raises ConfigError."""
         return type(self)(**{**self.model_dump(), **changes})
 
     @classmethod
@@ -58,13 +58,13 @@ class Config(BaseModel):
         return cls(**values)
 
     def changed(self) -> dict[str, Any]:
-        """Only the knobs that differ from their defaults, for links and cards."""
+        """Only the settings that differ from their defaults, for links and cards."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 @dataclass(frozen=True)
-class Knob:
-    """A knob as menus and parsers see it."""
+class Setting:
+    """A setting as menus and parsers see it."""
 
     name: str
     kind: Literal["bool", "int", "float", "choice", "text", "tuple"]
@@ -78,24 +78,26 @@ class Knob:
     optional: bool = False
 
 
-def knobs(config: type[Config]) -> dict[str, Knob]:
-    """Every knob of a config class by name, in the order they are declared."""
-    return dict(_knobs(config))
+def settings_of(config: type[Config]) -> dict[str, Setting]:
+    """Every setting of a config class by name, in the order they are declared."""
+    return dict(_settings_of(config))
 
 
 @functools.cache
-def _knobs(config: type[Config]) -> dict[str, Knob]:
+def _settings_of(config: type[Config]) -> dict[str, Setting]:
     schema = config.model_json_schema(by_alias=False)["properties"]
-    return {name: _as_knob(name, field.default, schema[name]) for name, field in config.model_fields.items()}
+    return {
+        name: _as_setting(name, field.default, schema[name]) for name, field in config.model_fields.items()
+    }
 
 
-def _as_knob(name: str, default: Any, schema: dict[str, Any]) -> Knob:
-    """A knob from what pydantic's JSON schema says of its field; a tuple's range is that of its items."""
+def _as_setting(name: str, default: Any, schema: dict[str, Any]) -> Setting:
+    """A setting from what pydantic's JSON schema says of its field; a tuple's range is that of its items."""
     allowed = schema.get("anyOf", [schema])
     value = next(one for one in allowed if one.get("type") != "null")
     choices = tuple(value["enum"]) if "enum" in value else (value["const"],) if "const" in value else ()
     ranged = value.get("items") or value.get("prefixItems", [value])[0]
-    return Knob(
+    return Setting(
         name=name,
         kind="choice" if choices else KINDS.get(value.get("type"), "text"),
         default=default,
@@ -118,7 +120,7 @@ def _sentence(config: type[Config], error: ValidationError) -> str:
     if fault["type"] == "extra_forbidden":
         known = ", ".join(config.model_fields)
         return f"{config.__name__}: unknown key {path[0]!r}; the keys are {known}."
-    allowed = _allowed(knobs(config)[path[0]]) if path[0] in config.model_fields else fault["msg"]
+    allowed = _allowed(settings_of(config)[path[0]]) if path[0] in config.model_fields else fault["msg"]
     return f"{config.__name__}: {path[0]} = {_shown(fault['input'])} is refused; allowed: {allowed}."
 
 
@@ -129,7 +131,7 @@ def _shown(value: object) -> str:
         return "a huge number"
 
 
-def _allowed(item: Knob) -> str:
+def _allowed(item: Setting) -> str:
     if item.choices:
         return ", ".join(map(str, item.choices))
     kind = {"bool": "true or false", "int": "a whole number", "float": "a finite number"}.get(

@@ -21,7 +21,7 @@ from torch import Tensor
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import State, Trajectory, join, rollout
-from fbseg_core.settings import Config, ConfigError, knob
+from fbseg_core.settings import Config, ConfigError, setting
 from fbseg_core.tasks import Batch, draw, task_of
 
 LARGEST_MASK = 2**18  # pixels a packed mask may unfold to: 512 × 512
@@ -31,38 +31,38 @@ LONGEST_NAME = 60  # of a class, in letters
 class Intervention(Config):
     """What all interventions share: the step t at whose state they act."""
 
-    t: int = knob(0, "Step at which it acts.", unit="step", lo=0, hi=1000)
+    t: int = setting(0, "Step at which it acts.", unit="step", lo=0, hi=1000)
 
 
 class Flip(Intervention):
     """From step t on, cut or close the loop, or switch the softmax or the decay off or on."""
 
     kind: Literal["flip"] = "flip"
-    switch: Literal["loop", "softmax", "decay"] = knob("loop", "Which mechanism.")
-    on: bool = knob(False, "On or off from here.")
+    switch: Literal["loop", "softmax", "decay"] = setting("loop", "Which mechanism.")
+    on: bool = setting(False, "On or off from here.")
 
 
 class Freeze(Intervention):
     """Hold the decay's clock at t from step t on, or let it run again."""
 
     kind: Literal["freeze"] = "freeze"
-    on: bool = knob(True, "Frozen, or running again.")
+    on: bool = setting(True, "Frozen, or running again.")
 
 
 class Swap(Intervention):
     """From step t on the model sees another image; the state stays as it is."""
 
     kind: Literal["swap"] = "swap"
-    seed: int = knob(1, "Seed of the new image.", lo=0, hi=2**31 - 1)
-    noise: int = knob(0, "Seed of its noise.", lo=0, hi=2**31 - 1)
+    seed: int = setting(1, "Seed of the new image.", lo=0, hi=2**31 - 1)
+    noise: int = setting(0, "Seed of its noise.", lo=0, hi=2**31 - 1)
 
 
 class Kick(Intervention):
     """Add independent normal noise of deviation `size` to every neuron of h(t)."""
 
     kind: Literal["kick"] = "kick"
-    size: float = knob(1.0, "Standard deviation at each neuron.", lo=0.0, hi=100.0, step=0.1)
-    seed: int = knob(0, "Seed of the kick.", lo=0, hi=2**31 - 1)
+    size: float = setting(1.0, "Standard deviation at each neuron.", lo=0.0, hi=100.0, step=0.1)
+    seed: int = setting(0, "Seed of the kick.", lo=0, hi=2**31 - 1)
 
 
 class Paint(Intervention):
@@ -74,8 +74,8 @@ class Paint(Intervention):
     """
 
     kind: Literal["paint"] = "paint"
-    target: Literal["v", "h"] = knob("v", "The feedback neurons alone, or the whole state.")
-    like: str | int = knob(
+    target: Literal["v", "h"] = setting("v", "The feedback neurons alone, or the whole state.")
+    like: str | int = setting(
         "shape",
         "Where the paint is taken from: shape (any class but the background), background, or one class by "
         "its name or number.",

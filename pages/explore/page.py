@@ -6,7 +6,7 @@ import streamlit as st
 
 from fbseg_core import Card, CheckpointError, ConfigError
 from fbseg_core.models.registry import traits_of
-from fbseg_core.settings import knobs
+from fbseg_core.settings import settings_of
 from fbseg_core.tasks import task_of
 from pages.explore import computed, costs, exports, halt
 from pages.explore.lessons import LESSONS
@@ -24,7 +24,7 @@ SCREEN = screen.Screen(
     lambda view: scene_of(view, models.cards()),
 )
 LOOK = ("t", "layer", "channel", "of_class", "against", "plane", "points", "chart", "curve", "scale")
-SIGMA = knobs(ExploreState)["sigma"]
+SIGMA = settings_of(ExploreState)["sigma"]
 SIDEBAR = {"models", "image", "noise", "numbers", "switches"}  # parts whose controls stand in the sidebar
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fbseg_core.rollout.halting import AUTO
 from fbseg_core.rollout.interventions import AnyIntervention, parse_intervention
-from fbseg_core.settings import knob
+from fbseg_core.settings import setting
 from pages.ui import ranges
 from pages.ui.link import LARGEST_SEED, Linked
 
@@ -39,52 +39,54 @@ class ExploreState(Linked):
     task: str = Field("shapes", max_length=40)
     model: str = Field("", max_length=80)
     beside: str = Field("", max_length=80)
-    sigma: float | None = knob(
+    sigma: float | None = setting(
         None,
         "How noisy the image is: a shape has grey level 1 on 0. Raise it past what the model was trained at, "
         "and compare the two models.",
         **ranges.SIGMA,
     )
-    image: int = knob(0, "Draws another image. Try several: one may be an exception.", lo=0, hi=LARGEST_SEED)
-    noise: int = knob(
+    image: int = setting(
+        0, "Draws another image. Try several: one may be an exception.", lo=0, hi=LARGEST_SEED
+    )
+    noise: int = setting(
         0, "Draws other noise on the same image: see how much of the mask was luck.", lo=0, hi=LARGEST_SEED
     )
-    T: int | None = knob(
+    T: int | None = setting(
         None,
         "How long the loop runs. Go past its training length to see whether the mask holds.",
         **ranges.STEPS,
     )
-    auto: bool = knob(
+    auto: bool = setting(
         False, f"Stops where {AUTO.reason}, after T steps at the latest. Later steps can still be looked at."
     )
-    loop: bool = knob(
+    loop: bool = setting(
         True,
         "Feeds v back into F. Off, v̂ := 0 and F sees the image alone: watch what the mask loses, on "
         "grouping above all.",
     )
-    softmax: bool = knob(
+    softmax: bool = setting(
         True,
         "Puts each pixel's v̂ on the simplex before it is fed back (E2). Off, v is only normalised: see "
         "whether the mask stays steady.",
     )
-    decay: bool = knob(
+    decay: bool = setting(
         True,
         "Damps every update more than the one before (E4). Off, all count in full: watch ‖h‖ grow while the "
         "mask may stay.",
     )
-    tau: float | None = knob(
+    tau: float | None = setting(
         None,
         "After so many steps an update counts 1/e as much. Make it small and the answer freezes early; "
         "large, and late steps still correct it.",
         **ranges.TAU,
     )
-    eigenvalue: float | None = knob(
+    eigenvalue: float | None = setting(
         None,
         "Negative damps every update, 0 leaves it whole, positive makes each larger than the last. Pull it "
         "above 0 to see the state run away.",
         **ranges.EIGENVALUE,
     )
-    clock: int | None = knob(
+    clock: int | None = setting(
         None,
         "Every update gets the gain of this step: 1 at 0, next to nothing late. Try 0, and see whether the "
         "mask comes to rest undamped.",
@@ -92,7 +94,7 @@ class ExploreState(Linked):
         lo=0,
         hi=60,
     )
-    kernel: Literal["", "none", "fractional"] = knob(
+    kernel: Literal["", "none", "fractional"] = setting(
         "",
         "fractional weighs the updates once more as the authors' code does, by a factor that falls to 0 at "
         "step T. Compare F1 at the end.",
@@ -100,21 +102,21 @@ class ExploreState(Linked):
     drawing: str = Field("", max_length=3000)
     cue: tuple[Annotated[int, Field(ge=0, le=511)], Annotated[int, Field(ge=0, le=511)]] | None = None
     do: tuple[AnyIntervention, ...] = Field((), max_length=MOST_INTERVENTIONS)
-    t: int | None = knob(None, "Step on show; by default the run plays to its end.", lo=0, hi=60)
-    layer: Layer = knob("probability", "What is painted.")
-    channel: int = knob(0, "Which feedback channel, for the layer v̂.", lo=0, hi=63)
-    of_class: int = knob(
+    t: int | None = setting(None, "Step on show; by default the run plays to its end.", lo=0, hi=60)
+    layer: Layer = setting("probability", "What is painted.")
+    channel: int = setting(0, "Which feedback channel, for the layer v̂.", lo=0, hi=63)
+    of_class: int = setting(
         0, "Whose probability is painted: a class by its number; 0 is any but the background.", lo=0, hi=31
     )
-    against: int = knob(0, "Step that the difference is taken from.", lo=0, hi=60)
-    plane: Literal["h", "u", "v", "logits"] = knob("h", "What the plane is fitted to.")
-    points: Literal["image", "regions"] = knob(
+    against: int = setting(0, "Step that the difference is taken from.", lo=0, hi=60)
+    plane: Literal["h", "u", "v", "logits"] = setting("h", "What the plane is fitted to.")
+    points: Literal["image", "regions"] = setting(
         "image", "Whole state, or means over the pixels of each class."
     )
-    chart: Literal["plane", "time"] = knob("plane", "PC1 against PC2, or PC1 over t.")
-    curve: Literal["f1", "iou", "update", "entropy", "norms"] = knob("f1", "Curve over time.")
-    scale: Literal["log", "linear"] = knob("log", "Axis of the norms and of the relative update.")
-    draws: bool = knob(
+    chart: Literal["plane", "time"] = setting("plane", "PC1 against PC2, or PC1 over t.")
+    curve: Literal["f1", "iou", "update", "entropy", "norms"] = setting("f1", "Curve over time.")
+    scale: Literal["log", "linear"] = setting("log", "Axis of the norms and of the relative update.")
+    draws: bool = setting(
         False,
         "Runs the same image under 16 other noises, with no intervention: a cloud in the plane, bands on the "
         "curves. A difference inside the band may be luck.",

@@ -11,7 +11,7 @@ from fbseg_core import TASKS, CheckpointError, ConfigError
 from fbseg_core.tasks import task_of
 from pages.few_shot import comparisons, computed, gallery, results, training, uploads
 from pages.few_shot.followed_runs import Followed, Follower
-from pages.few_shot.state import FewShotState, can_draw, check, examples, job_of, setting
+from pages.few_shot.state import FewShotState, can_draw, check, examples, job_of, runs_of
 from pages.jobs import Estimate, JobError, NoSuchJob, Spec
 from pages.ui import controls, pictures, screen, visitor
 
@@ -63,7 +63,7 @@ def take_upload() -> None:
     image, mask = SCREEN.chosen("image"), SCREEN.chosen("mask")
     if image is None or mask is None:
         raise ConfigError("Give both an image and its mask.")
-    content = uploads.example(setting(SCREEN.view)[0], image.getvalue(), mask.getvalue())
+    content = uploads.example(runs_of(SCREEN.view)[0], image.getvalue(), mask.getvalue())
     digest = hashlib.sha256(content.clean.numpy().tobytes() + content.labels.numpy().tobytes()).hexdigest()
     computed.keep_upload(digest[:32], content)
     SCREEN.show(SCREEN.view.with_own(SCREEN.chosen("row") - 1, f"u.{digest[:32]}"))
@@ -84,8 +84,8 @@ def show_job() -> None:
 
 
 def choose(view: FewShotState) -> None:
-    """The knobs of the next run."""
-    task, feedback, _ = setting(view)
+    """The settings of the next run."""
+    task, feedback, _ = runs_of(view)
     st.selectbox(
         "Task", list(TASKS), key=SCREEN.bind("task", view.task), on_change=take_task,
         help="What both models learn to find. A shape shows at a glance; in grouping the mask must "
@@ -97,12 +97,12 @@ def choose(view: FewShotState) -> None:
     controls.slider(SCREEN, "sigma", "Noise σ", task.sigma, built)
     st.caption(f"Paper σ {task.paper_sigma:.3g}, the same evidence at 512 px.")
     controls.slider(SCREEN, "steps", "Steps T in training", view.steps)
-    own_tau = setting(view.replace(tau=None))[1].model.tau
+    own_tau = runs_of(view.replace(tau=None))[1].model.tau
     controls.slider(SCREEN, "tau", "τ", feedback.model.tau, own_tau, disabled=not view.decay)
     controls.toggle(SCREEN, "softmax", "Softmax in training", view.softmax)
     controls.toggle(SCREEN, "decay", "Decay in training", view.decay)
     controls.seed(SCREEN, "seed", "Seed", "seed")
-    usual = setting(view.replace(updates=0))[1].train.total
+    usual = runs_of(view.replace(updates=0))[1].train.total
     controls.slider(SCREEN, "updates", f"Updates (0: the usual {usual})", view.updates)
     most = computed.pool().limits.seconds
     controls.slider(SCREEN, "seconds", f"Seconds at most (0: {most:.0f})", view.seconds)
@@ -111,7 +111,7 @@ def choose(view: FewShotState) -> None:
 
 def show_examples(view: FewShotState, busy: bool) -> None:
     """The training examples, to be redrawn, drawn or uploaded."""
-    task, run, _ = setting(view)
+    task, run, _ = runs_of(view)
     kind, content = task_of(task), examples(view, computed.uploads())
     seen = kind.observe(task, content, kind.noise(task, len(content.labels), run.train.seed))
     named = {

@@ -14,7 +14,7 @@ from fbseg_core.config import FewShotConfig, TaskConfig
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.models.registry import traits_of
 from fbseg_core.rollout.interventions import unpack_mask
-from fbseg_core.settings import knob, knobs
+from fbseg_core.settings import setting, settings_of
 from fbseg_core.tasks import Content, parse_task, task_of
 from fbseg_core.training.examples import training_examples
 from fbseg_core.training.fewshot import Run, climb, few_shot, replace_example, seeds
@@ -26,7 +26,7 @@ REDRAWS = 1000  # of one example, before they start over
 FIRST_REDRAW = 1_000_000  # seeds of redrawn examples, apart from those of every held-out image
 LONGEST_OWN = 6000  # characters of all examples of one's own: what the link still takes
 JOB = r"^[0-9a-f]{0,32}$"
-HELP = {name: item.help for name, item in knobs(FewShotConfig).items()}
+HELP = {name: item.help for name, item in settings_of(FewShotConfig).items()}
 
 _OWN = re.compile(
     r"([0-9]{1,2})\.(?:r\.([0-9]{1,3})|d\.([A-Za-z0-9_-]{1,3000})(?:\.([0-9]{1,3})-([0-9]{1,3}))?"
@@ -54,25 +54,25 @@ class FewShotState(Linked, FewShotConfig):
     """
 
     task: str = Field("shapes", max_length=40)
-    sigma: float | None = knob(
+    sigma: float | None = setting(
         None,
         "How noisy the training and test images are. Raise it until both models fail, and see which fails "
         "first.",
         **ranges.SIGMA,
     )
     # narrower than the core's, so that a slider can be set by hand and Explore can show the result
-    steps: int = knob(5, HELP["steps"], unit="steps", lo=1, hi=30)
-    tau: float | None = knob(
+    steps: int = setting(5, HELP["steps"], unit="steps", lo=1, hi=30)
+    tau: float | None = setting(
         None, HELP["tau"], **ranges.TAU)  # fmt: skip
-    updates: int = knob(0, HELP["updates"], lo=0, hi=2000, step=10)
-    seed: int = knob(
+    updates: int = setting(0, HELP["updates"], lo=0, hi=2000, step=10)
+    seed: int = setting(
         0,
         "Draws other weights, examples, noise and order for both models. Try several before you "
         "believe a gap.",
         lo=0,
         hi=LARGEST_SEED,
     )
-    seconds: int = knob(
+    seconds: int = setting(
         0,
         "Ends the run after so long and keeps what was learned. 0 lets it take the longest allowed.",
         unit="s",
@@ -80,7 +80,7 @@ class FewShotState(Linked, FewShotConfig):
         hi=600,
         step=5,
     )
-    k: int = knob(
+    k: int = setting(
         5,
         "How often both models are trained anew. The more, the narrower the interval of their difference, "
         "and the longer it takes.",
@@ -122,7 +122,7 @@ class FewShotState(Linked, FewShotConfig):
         return self.replace(own=(*kept, f"{row}.{text}") if text else kept)
 
 
-def setting(view: FewShotState) -> tuple[TaskConfig, Run, Run]:
+def runs_of(view: FewShotState) -> tuple[TaskConfig, Run, Run]:
     """The task, the feedback run and the feedforward run. Raises ConfigError for an unknown task."""
     task = parse_task({"name": view.task})
     return few_shot(task if view.sigma is None else task.replace(sigma=view.sigma), view.setup())
@@ -130,13 +130,13 @@ def setting(view: FewShotState) -> tuple[TaskConfig, Run, Run]:
 
 def subjects(view: FewShotState, cards: Mapping[str, Card]) -> Iterator[Subject]:
     """The two models that a view trains."""
-    task, *runs = setting(view)
+    task, *runs = runs_of(view)
     yield from (of_run(task, run) for run in runs)
 
 
 def examples(view: FewShotState, uploads: Mapping[str, Content]) -> Content:
     """The clean examples of the view. Raises ConfigError, also for an upload that is not there."""
-    task, run, _ = setting(view)
+    task, run, _ = runs_of(view)
     found = training_examples(task, run.train)
     for row, own in view.own_by_row().items():
         found = replace_example(found, row, _own_content(view, task, row, own, uploads))
@@ -176,7 +176,7 @@ def _own_content(
 
 def job_of(view: FewShotState, uploads: Mapping[str, Content]) -> Spec:
     """Both models side by side."""
-    task, *runs = setting(view)
+    task, *runs = runs_of(view)
     return _job(view, task, runs, uploads)
 
 

@@ -13,7 +13,7 @@ from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.models.registry import traits_of
-from fbseg_core.settings import knob
+from fbseg_core.settings import setting
 from pages.ui import own_models, ranges
 from pages.ui.link import LARGEST_SEED, Linked
 
@@ -26,7 +26,7 @@ MODES = {"inference": "switched off at inference", "trained": "trained without"}
 class StabilityState(Linked):
     """The whole state of the screen. None and "" stand for 'as the checkpoint was made'."""
 
-    mode: Literal["inference", "trained"] = knob(
+    mode: Literal["inference", "trained"] = setting(
         "inference",
         "Switched off: one model, which never learned to do without. Trained without: four models, each "
         "run as it was trained. The two need not agree.",
@@ -39,22 +39,22 @@ class StabilityState(Linked):
             "without a mechanism."
         },
     )
-    sigma: float | None = knob(
+    sigma: float | None = setting(
         None,
         "How noisy the image is: a shape has grey level 1 on 0. Raise it, and see which variant loses the "
         "mask first.",
         **ranges.SIGMA,
     )
-    image: int = knob(
+    image: int = setting(
         7,
         "Draws another image for all four. A verdict may hold on one and not on the next.",
         lo=0,
         hi=LARGEST_SEED,
     )
-    noise: int = knob(
+    noise: int = setting(
         0, "Draws other noise on the same image: see which verdicts stay.", lo=0, hi=LARGEST_SEED
     )
-    T: int = knob(
+    T: int = setting(
         60,
         "How long all four run; the later half is judged. Go far past the training length to tell rest from "
         "slow drift.",
@@ -62,54 +62,54 @@ class StabilityState(Linked):
         lo=8,
         hi=120,
     )
-    tau: float | None = knob(
+    tau: float | None = setting(
         None,
         "After so many steps an update counts 1/e as much. Make it large, and the clock stops hiding what "
         "still moves.",
         **ranges.TAU,
     )
-    eigenvalue: float | None = knob(
+    eigenvalue: float | None = setting(
         None,
         "Negative damps every update, 0 leaves the gain at 1, positive makes it grow. Pull it above 0: the "
         "proof is withdrawn, and the state diverges.",
         **ranges.EIGENVALUE,
     )
-    eigenvalue_v: float | None = knob(
+    eigenvalue_v: float | None = setting(
         None,
         "Gives what is fed back a gain of its own. Leave the other negative and set this to 0: the answer is "
         "damped, the feedback is not.",
         **ranges.EIGENVALUE,
     )
-    focus: Literal["softmax, decay", "softmax only", "decay only", "neither"] = knob(
+    focus: Literal["softmax, decay", "softmax only", "decay only", "neither"] = setting(
         NAMES[0],
         "Clock, certificate, local stability and kick are about this one variant. Compare “softmax, decay” "
         "with “neither”.",
     )
-    t: int | None = knob(
+    t: int | None = setting(
         None, "Masks, paths and F1 are shown at this step. Pull it back to watch the four part.", lo=0, hi=128
     )
-    log: bool = knob(
+    log: bool = setting(
         True,
         "Powers of ten for all curves but F1: what decays exponentially becomes a straight line. Off, see "
         "how little the late steps add.",
     )
-    plane: Literal["all", "first"] = knob(
+    plane: Literal["all", "first"] = setting(
         "all",
         "All four share one plane that shows where they part; that of “softmax, decay” alone shows its own "
         "path best. Fitted with the clock running.",
     )
-    frozen: bool = knob(
+    frozen: bool = setting(
         False,
         "Table, masks, curves and paths then show the runs that keep the gain of one step. Turn it on to "
         "see which masks still move once nothing damps them.",
     )
-    clock: int = knob(
+    clock: int = setting(
         0,
         "The held runs keep this step's gain from there on, and all verdicts judge what follows it. At 0 "
         "nothing is damped; try a late step, where too little gets through to tell.",
         unit="step", lo=0, hi=100,
     )  # fmt: skip
-    at: int = knob(
+    at: int = setting(
         5,
         "Examines and kicks the state that the run, clock running, has at this step. Try an early and a late "
         "one: late updates are too small to undo a kick.",
@@ -119,7 +119,7 @@ class StabilityState(Linked):
     )
     local: bool = False
     kick: bool = False
-    size: float = knob(
+    size: float = setting(
         0.1,
         "How far the state is pushed. Start small, where the eigenvalues hold, then raise it until the mask "
         "changes.",
@@ -128,7 +128,7 @@ class StabilityState(Linked):
         hi=2.0,
         step=0.01,
     )
-    direction: Literal["random", "leading eigenvector"] = knob(
+    direction: Literal["random", "leading eigenvector"] = setting(
         "random",
         "Which way the state is pushed: any way, or along the change that grows most while the clock is "
         "held. Compare how much of each is left.",

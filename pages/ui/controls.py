@@ -1,4 +1,4 @@
-"""Widgets of a screen's state, each drawn from the one declaration of its knob there."""
+"""Widgets of a screen's state, each drawn from the one declaration of its setting there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from fbseg_core.settings import Knob, knobs
+from fbseg_core.settings import Setting, settings_of
 from pages.ui.screen import Screen
 
 
@@ -15,15 +15,15 @@ def slider(
     screen: Screen, field: str, label: str, value: float, built: float | None = None, **more: Any
 ) -> None:
     """A slider for a number of the view. `built` is what None stands for: back there, the view holds None."""
-    knob = _knob(screen, field)
-    kind = int if knob.kind == "int" else float
+    setting = _setting(screen, field)
+    kind = int if setting.kind == "int" else float
     st.slider(
-        f"{label} ({knob.unit})" if knob.unit else label,
-        kind(knob.lo),
-        kind(knob.hi),
-        step=kind(knob.step or 1),
-        key=screen.bind(field, kind(value), among=knob),
-        help=knob.help,
+        f"{label} ({setting.unit})" if setting.unit else label,
+        kind(setting.lo),
+        kind(setting.hi),
+        step=kind(setting.step or 1),
+        key=screen.bind(field, kind(value), among=setting),
+        help=setting.help,
         on_change=screen.take,
         args=(field, built),
         **more,
@@ -53,7 +53,7 @@ def seed(
 def toggle(screen: Screen, field: str, label: str, value: bool, note: str = "", **more: Any) -> None:
     """A toggle for a switch of the view. `note` follows its line of help."""
     key = screen.bind(field, value, among=bool)
-    told = f"{_knob(screen, field).help} {note}".strip()
+    told = f"{_setting(screen, field).help} {note}".strip()
     st.toggle(label, key=key, help=told, on_change=screen.take, args=(field,), **more)
 
 
@@ -79,9 +79,9 @@ def choice(
 
 
 def help_of(screen: Screen, field: str) -> str:
-    """The help of a knob of the view, for a widget of another kind."""
-    return _knob(screen, field).help
+    """The help of a setting of the view, for a widget of another kind."""
+    return _setting(screen, field).help
 
 
-def _knob(screen: Screen, field: str) -> Knob:
-    return knobs(screen.kind)[field]
+def _setting(screen: Screen, field: str) -> Setting:
+    return settings_of(screen.kind)[field]

@@ -13,7 +13,7 @@ from typing import Any, Self
 from pydantic import Field
 
 from fbseg_core import ConfigError
-from fbseg_core.settings import Config, knobs
+from fbseg_core.settings import Config, settings_of
 
 VERSION = "1"
 LONGEST = 8000  # characters of a link's values: what servers and chat programs pass on whole
@@ -61,7 +61,7 @@ class Linked(Config):
             raise ConfigError(f"There is no lesson {lesson!r:.40}.")
         texts = {key: text for key, text in parameters.items() if key != "v"}
         for key in texts:
-            if key not in knobs(cls):
+            if key not in settings_of(cls):
                 raise ConfigError(f"The link holds {key!r:.40}, which this screen does not know.")
         return lessons.get(lesson, cls()).replace(
             **{key: cls.decode(key, text) for key, text in texts.items()}

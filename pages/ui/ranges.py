@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fbseg_core import Card
-from fbseg_core.settings import Config, knob
+from fbseg_core.settings import Config, setting
 
 Range = dict[str, Any]
 TAU: Range = {"unit": "steps", "lo": 0.05, "hi": 40.0, "step": 0.05}
@@ -15,10 +15,10 @@ STEPS: Range = {"unit": "steps", "lo": 1, "hi": 60}
 
 
 class _Shown(Config):
-    T: int = knob(1, "", **STEPS)
-    tau: float = knob(1.0, "", **TAU)
-    eigenvalue: float = knob(0.0, "", **EIGENVALUE)
-    sigma: float = knob(0.0, "", **SIGMA)
+    T: int = setting(1, "", **STEPS)
+    tau: float = setting(1.0, "", **TAU)
+    eigenvalue: float = setting(0.0, "", **EIGENVALUE)
+    sigma: float = setting(0.0, "", **SIGMA)
 
 
 def check(card: Card) -> None:

@@ -85,7 +85,7 @@ def test_help_lists_every_command_with_a_line(capsys):
         assert ended.value.code == 0 and f"fbseg_core {name}" in capsys.readouterr().out
 
 
-def test_help_tells_every_knob_with_its_range(capsys):
+def test_help_tells_every_setting_with_its_range(capsys):
     with pytest.raises(SystemExit):
         main(["train", "shapes-paper", "--help"])
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())

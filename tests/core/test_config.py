@@ -11,7 +11,7 @@ from fbseg_core.config import (
     paper_sigma,
     pixel_sigma,
 )
-from fbseg_core.settings import ConfigError, knobs
+from fbseg_core.settings import ConfigError, settings_of
 
 ALL = [Switches, ModelConfig, ShapesConfig, GroupingConfig, TrainConfig]
 
@@ -23,27 +23,29 @@ def test_unknown_keys_are_refused_by_name(config):
 
 
 @pytest.mark.parametrize("config", ALL)
-def test_every_bounded_knob_refuses_what_lies_outside(config):
+def test_every_bounded_setting_refuses_what_lies_outside(config):
     bounded = [
-        knob for knob in knobs(config).values() if knob.lo is not None and knob.kind in ("int", "float")
+        setting
+        for setting in settings_of(config).values()
+        if setting.lo is not None and setting.kind in ("int", "float")
     ]
     assert bounded
-    for knob in bounded:
-        for bad in (knob.lo - 1, knob.hi + 1, math.nan, math.inf, "much", [1]):
+    for setting in bounded:
+        for bad in (setting.lo - 1, setting.hi + 1, math.nan, math.inf, "much", [1]):
             with pytest.raises(ConfigError) as refusal:
-                config(**{knob.name: bad})
-            assert knob.name in str(refusal.value)
-            assert f"{knob.lo:g} to {knob.hi:g}" in str(refusal.value)
+                config(**{setting.name: bad})
+            assert setting.name in str(refusal.value)
+            assert f"{setting.lo:g} to {setting.hi:g}" in str(refusal.value)
             assert "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("config", ALL)
-def test_every_knob_has_help_and_a_default_in_range(config):
-    for knob in knobs(config).values():
-        assert knob.help or knob.name == "name"
-        if knob.lo is not None and knob.default is not None:
-            values = knob.default if knob.kind == "tuple" else (knob.default,)
-            assert all(knob.lo <= value <= knob.hi for value in values)
+def test_every_setting_has_help_and_a_default_in_range(config):
+    for setting in settings_of(config).values():
+        assert setting.help or setting.name == "name"
+        if setting.lo is not None and setting.default is not None:
+            values = setting.default if setting.kind == "tuple" else (setting.default,)
+            assert all(setting.lo <= value <= setting.hi for value in values)
 
 
 def test_replace_validates_again():
@@ -96,20 +98,20 @@ def test_paper_sigma_is_the_512_px_equivalent():
 
 
 @pytest.mark.parametrize("config", ALL)
-def test_knobs_list_every_field_in_order(config):
-    assert list(knobs(config)) == list(config.model_fields) == list(config().model_dump())
+def test_settings_list_every_field_in_order(config):
+    assert list(settings_of(config)) == list(config.model_fields) == list(config().model_dump())
 
 
 @pytest.mark.parametrize("config", ALL)
 def test_choices_and_flags_refuse_other_values_and_name_what_is_allowed(config):
-    for knob in knobs(config).values():
-        if knob.kind not in ("choice", "bool"):
+    for setting in settings_of(config).values():
+        if setting.kind not in ("choice", "bool"):
             continue
         for bad in ("perhaps", [1], {"a": 1}):
             with pytest.raises(ConfigError) as refusal:
-                config(**{knob.name: bad})
-            allowed = ", ".join(map(str, knob.choices)) if knob.choices else "true or false"
-            assert f"{knob.name} = " in str(refusal.value) and allowed in str(refusal.value)
+                config(**{setting.name: bad})
+            allowed = ", ".join(map(str, setting.choices)) if setting.choices else "true or false"
+            assert f"{setting.name} = " in str(refusal.value) and allowed in str(refusal.value)
 
 
 @pytest.mark.parametrize("config", ALL)
@@ -119,18 +121,18 @@ def test_every_default_is_accepted_when_given(config):
 
 @pytest.mark.parametrize("config", ALL)
 def test_bounds_themselves_are_allowed(config):
-    for knob in knobs(config).values():
-        if knob.kind not in ("int", "float") or knob.name in (
+    for setting in settings_of(config).values():
+        if setting.kind not in ("int", "float") or setting.name in (
             "radius_min",
             "steps_min",
             "epochs",
             "patience",
         ):
             continue
-        values = [knob.lo, knob.hi]
-        if knob.name in ("radius_max", "steps_max"):  # may not fall below their partner
-            values = [knob.hi]
-        assert [getattr(config(**{knob.name: value}), knob.name) for value in values] == values
+        values = [setting.lo, setting.hi]
+        if setting.name in ("radius_max", "steps_max"):  # may not fall below their partner
+            values = [setting.hi]
+        assert [getattr(config(**{setting.name: value}), setting.name) for value in values] == values
 
 
 @pytest.mark.parametrize("config", ALL)
@@ -166,7 +168,7 @@ def test_spectra_of_any_sequence_are_kept_as_hashable_tuples(values):
         (Switches(), {"tauu": 2}, "tauu"),
     ],
 )
-def test_replacing_one_of_two_related_knobs_is_checked_against_the_other(config, changes, key):
+def test_replacing_one_of_two_related_settings_is_checked_against_the_other(config, changes, key):
     with pytest.raises(ConfigError, match=key):
         config.replace(**changes)
 

@@ -7,7 +7,7 @@ import driven
 import pytest
 
 from fbseg_core.config import FewShotConfig, GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
-from fbseg_core.settings import knobs
+from fbseg_core.settings import settings_of
 from pages.explore import player
 from pages.explore.state import ExploreState
 from pages.few_shot.state import FewShotState
@@ -29,16 +29,16 @@ def tells(text, label):
 
 @pytest.mark.parametrize("config", SETTINGS)
 def test_no_setting_s_help_is_its_name_over_again(config):
-    for knob in knobs(config).values():
-        assert knob.name == "name" or words(knob.help) - words(knob.name), knob
+    for setting in settings_of(config).values():
+        assert setting.name == "name" or words(setting.help) - words(setting.name), setting
 
 
 @pytest.mark.parametrize("screen", [ExploreState, StabilityState, FewShotState])
 def test_every_number_and_switch_of_a_screen_has_a_sentence_of_help(screen):
     drawn = {"layer", "channel", "against", "plane", "points", "chart", "curve", "t"}  # by the player
-    for knob in knobs(screen).values():
-        if knob.help and not (screen is ExploreState and knob.name in drawn):
-            assert tells(knob.help, knob.name), (knob.name, knob.help)
+    for setting in settings_of(screen).values():
+        if setting.help and not (screen is ExploreState and setting.name in drawn):
+            assert tells(setting.help, setting.name), (setting.name, setting.help)
 
 
 @pytest.mark.parametrize("file", PAGES)

@@ -17,7 +17,7 @@ from PIL import ImageColor
 from pydantic import model_validator
 
 from fbseg_core.config import TaskConfig
-from fbseg_core.settings import Config, knob
+from fbseg_core.settings import Config, setting
 from fbseg_core.tasks import Batch, Content, task_of
 from pages.ui.images import VOID_COLOUR
 from pages.ui.web import asked, component
@@ -35,17 +35,17 @@ _mount = component(
 class Drawing(Config):
     """An example drawn by hand. mask: as `pack_mask` writes it; cue: (row, column), if the task has one."""
 
-    row: int = knob(..., "The example's number, from 0.", lo=0)
-    mask: str = knob(..., "A packed mask.")
-    cue: tuple[int, int] | None = knob(..., "Where the cue stands, or nothing.")
+    row: int = setting(..., "The example's number, from 0.", lo=0)
+    mask: str = setting(..., "A packed mask.")
+    cue: tuple[int, int] | None = setting(..., "Where the cue stands, or nothing.")
 
 
 class Wish(Config):
     """What the gallery asks for: one of the three. redraw, back: the example's number, from 0."""
 
-    redraw: int | None = knob(None, "The example's number, from 0.", lo=0)
-    back: int | None = knob(None, "The example's number, from 0.", lo=0)
-    draw: Drawing | None = knob(None, "A row, its mask and its cue.")
+    redraw: int | None = setting(None, "The example's number, from 0.", lo=0)
+    back: int | None = setting(None, "The example's number, from 0.", lo=0)
+    draw: Drawing | None = setting(None, "A row, its mask and its cue.")
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:

@@ -14,7 +14,7 @@ from fbseg_core import ConfigError, checkpoint
 from fbseg_core.experiments.halting import saved
 from fbseg_core.experiments.records import path_of, read
 from fbseg_core.rollout.halting import AUTO
-from fbseg_core.settings import knobs
+from fbseg_core.settings import settings_of
 from pages.explore import computed
 from pages.explore.run import scene_of
 from pages.explore.state import ExploreState
@@ -72,7 +72,7 @@ def test_every_switch_changes_the_run_says_so_and_is_in_the_link(task):
         assert header(at)["run"] == before and key not in link(at)
 
 
-def test_new_noise_and_new_image_draw_again_and_sliders_follow_their_knobs():
+def test_new_noise_and_new_image_draw_again_and_sliders_follow_their_settings():
     at = app()
     seen = {header(at)["run"]}
     for key in ("next-image", "next-noise"):
@@ -80,8 +80,8 @@ def test_new_noise_and_new_image_draw_again_and_sliders_follow_their_knobs():
         sound(at)
         seen.add(header(at)["run"])
     assert len(seen) == 3
-    slider, knob = at.slider(key="explore-tau"), knobs(ExploreState)["tau"]
-    assert (slider.min, slider.max, slider.proto.help) == (knob.lo, knob.hi, knob.help)
+    slider, setting = at.slider(key="explore-tau"), settings_of(ExploreState)["tau"]
+    assert (slider.min, slider.max, slider.proto.help) == (setting.lo, setting.hi, setting.help)
 
 
 def test_a_new_image_takes_off_the_drawing():

@@ -11,7 +11,7 @@ import torch
 from fbseg_core import pca
 from fbseg_core.analysis.ensemble import ensemble, redraw
 from fbseg_core.rollout.interventions import Flip, Freeze, Kick
-from fbseg_core.settings import knobs
+from fbseg_core.settings import settings_of
 from pages.explore import exports
 from pages.explore.player.payload import pack
 from pages.explore.run import choices, compute, ended_early, scene_of, tasks
@@ -20,7 +20,7 @@ from pages.ui import models
 
 MODELS = [(task, name) for task in tasks(models.cards()) for name in choices(models.cards(), task)[0]]
 ENDS = {
-    key: (knobs(ExploreState)[key].lo, knobs(ExploreState)[key].hi)
+    key: (settings_of(ExploreState)[key].lo, settings_of(ExploreState)[key].hi)
     for key in ("tau", "eigenvalue", "sigma", "clock")
 }
 STEPS = 6  # at τ 0.05 and eigenvalue 2 a float32 ends at step 3, at τ 0.1 at step 5

@@ -8,7 +8,7 @@ from few_shot_lab import STRANGER, app, gallery, sound, until, view
 
 from fbseg_core.rollout.interventions import pack_mask
 from pages.few_shot import computed
-from pages.few_shot.state import FewShotState, job_of, setting
+from pages.few_shot.state import FewShotState, job_of, runs_of
 from pages.ui import screen
 
 # one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
@@ -39,7 +39,7 @@ def test_every_control_reaches_the_run(field, value, read):
     at = app()
     widget = at.toggle if isinstance(value, bool) else at.slider
     widget(key=f"few_shot-{field}").set_value(value).run()
-    task, run, _ = setting(view(sound(at)))
+    task, run, _ = runs_of(view(sound(at)))
     assert read(task, run) == value
     assert FewShotState.from_link(view(at).link({}), {}) == view(at)
 

@@ -13,7 +13,7 @@ from fbseg_core.config import GroupingConfig
 from fbseg_core.rollout.interventions import pack_mask
 from fbseg_core.training.examples import training_examples
 from pages.few_shot import computed, uploads
-from pages.few_shot.state import FewShotState, examples, job_of, setting
+from pages.few_shot.state import FewShotState, examples, job_of, runs_of
 
 # one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
@@ -26,7 +26,7 @@ def png(values, mode=None):
 
 
 def test_redrawn_and_own_examples_stand_in_their_rows_and_travel_in_the_link():
-    task, run, _ = setting(FewShotState(examples=3))
+    task, run, _ = runs_of(FewShotState(examples=3))
     disc = np.hypot(*(np.mgrid[:64, :64] - 30)) < 9
     plain = FewShotState(examples=3)
     new = plain.with_own(0, "r.1").with_own(2, f"d.{pack_mask(disc)}")
