@@ -3,8 +3,21 @@
 import pytest
 import torch
 
-# Small tensors gain nothing from more threads, and the numbers then repeat exactly.
-torch.set_num_threads(1)
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread_for_fixtures():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small tensors gain nothing from more threads, and the numbers then repeat exactly.
+
+    For each test anew: a command that is run within a test sets its own number, for the whole process.
+    """
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist chooses for itself

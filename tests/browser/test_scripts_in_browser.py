@@ -5,20 +5,20 @@ import pytest
 from served import ROOT
 
 from fbseg_core.rollout.interventions import unpack_mask
+from pages.explore.player import layers
+from pages.ui.web import script
 from pages.ui.web.wire import Blocks
 
 pytestmark = pytest.mark.browser
-SCRIPTS = [
-    *(ROOT / "pages/ui/web" / f"{name}.js" for name in ("decode", "charts", "tools")),
-    ROOT / "pages/explore/player/paint.js",
-]
+PLAYER = ROOT / "pages/explore/player"
+SCRIPTS = ("decode", "charts", "tools", PLAYER / "paint.js", PLAYER / "panels.js")
 
 
 @pytest.fixture(scope="module")
 def ask(chromium):
     """Evaluate a function of one argument on an empty page with the scripts, joined as in a component."""
     page = chromium.new_page()
-    page.add_script_tag(content="\n".join(script.read_text(encoding="utf-8") for script in SCRIPTS))
+    page.add_script_tag(content=script(SCRIPTS, {"RUN": layers.constants()}))
     yield page.evaluate
     page.close()
 
