@@ -262,7 +262,8 @@ def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
     experiment = EXPERIMENTS[head["experiment"]]
     if not experiment.exact:
         pytest.skip("it measures times")
-    alike = [row for row in rows if row.made.get("rounding") == fingerprint()]
+    here = fingerprint()
+    alike = [row for row in rows if row.made.get("rounding") == here]
     if not alike:
         pytest.skip("measured on a machine that rounds otherwise")
     cheapest = sorted(alike, key=lambda row: row.seconds)[:3]
