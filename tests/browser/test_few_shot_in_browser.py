@@ -99,6 +99,7 @@ def test_a_run_outlives_its_server_is_scored_and_opened_in_explore(new_context, 
         press(page, "Score on 200 fresh images")
         way = page.get_by_role("link", name="Open feedback in Explore")
         way.wait_for(timeout=1000 * WORKERS)  # the score is worked out before
+        at_rest(page)  # until then it may still move away from under the pointer
         with browser.expect_page() as popup:
             way.click()
         explore = popup.value
