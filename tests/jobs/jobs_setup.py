@@ -37,6 +37,12 @@ def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
+def finish(pool, job, owner="me"):
+    """The job once it is no longer active."""
+    wait_for(lambda: not pool.poll(job, owner).active)
+    return pool.poll(job, owner)
+
+
 def wait_for(what):
     """Wait until what() is true, and return it; fail after LONG seconds."""
     deadline = time.monotonic() + LONG

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from jobs_setup import FOREVER, LONG, TRAIN, spec, wait_for
+from jobs_setup import FOREVER, LONG, TRAIN, finish, spec, wait_for
 
 from pages.jobs import Curves, JobError, Limits, NoSuchJob, Pool, scheduler
 from pages.jobs import folder as files
@@ -32,16 +32,6 @@ def pool(tmp_path_factory):
     pool.close()
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left_running(request):
-    yield
-    if "pool" in request.fixturenames:
-        pool = request.getfixturevalue("pool")
-        for view in pool.jobs("me"):
-            if view.active:
-                pool.stop(view.job, "me")
-
-
 def worker(pool, ready=True):
     """The one worker, once it is there, and ready or not yet."""
 
@@ -49,11 +39,6 @@ def worker(pool, ready=True):
         return next((p for p in list(pool._scheduler.processes) if p.ready or not ready), None)
 
     return wait_for(found)
-
-
-def finish(pool, job):
-    wait_for(lambda: not pool.poll(job, "me").active)
-    return pool.poll(job, "me")
 
 
 def under_way(pool, job):

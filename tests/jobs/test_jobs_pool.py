@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from jobs_setup import FOREVER, LONG, SMALL, TASK, TRAIN, same, spec, straight, wait_for
+from jobs_setup import FOREVER, LONG, SMALL, TASK, TRAIN, finish, same, spec, straight, wait_for
 
 from fbseg_core.config import GroupingConfig
 from fbseg_core.models.registry import build
@@ -28,23 +28,8 @@ def pool(tmp_path_factory):
     pool.close()
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left_running(request):
-    yield
-    if "pool" in request.fixturenames:
-        pool = request.getfixturevalue("pool")
-        for jobs in pool._scheduler.active():
-            for job in jobs:
-                pool.stop(job, pool._folder(job).about()["owner"])
-
-
 def updates(pool, job, owner="me"):
     return Curves(pool.poll(job, owner).records).updates.get(0, {})
-
-
-def finish(pool, job, owner="me"):
-    wait_for(lambda: not pool.poll(job, owner).active)
-    return pool.poll(job, owner)
 
 
 def under_way(pool, job, owner="me"):
