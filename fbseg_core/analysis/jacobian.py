@@ -109,13 +109,15 @@ def leading_eigenvalues(
     seed: int = 0,
     tolerance: float = 1e-3,
     most: int = 120,
+    verify: bool = True,
     report: Report | None = None,
 ) -> Spectrum:
     """The k leading eigenvalues of the frozen-clock map at `state`, by ARPACK (implicitly restarted Arnoldi).
 
     x (1, C, H, W), state.h (1, U+V, H, W). The clock stands at `clock`, or at state.t if None. `seed` draws
-    the start vector; `tolerance` is ARPACK's; at most about `most` products are taken. Raises ConfigError
-    for a feedforward model or more than one image.
+    the start vector; `tolerance` is ARPACK's; at most about `most` products are taken. verify: look from
+    other starts for larger ones that were missed; else they are the leading ones of what one start saw.
+    Raises ConfigError for a feedforward model or more than one image.
     """
     h, held = _one_image(model, x, state), switches.replace(clock=state.t if clock is None else clock)
     fed = model.feedback_channels
@@ -147,7 +149,7 @@ def leading_eigenvalues(
         return push(w.real) + 1j * push(w.imag) if w.imag.any() else push(w.real).astype(complex)
 
     try:
-        values, vectors, stopped = _solve(lambda w: push(w)[is_fed], n, k, seed, tolerance, most)
+        values, vectors, stopped = _solve(lambda w: push(w)[is_fed], n, k, seed, tolerance, most, verify)
         residuals = np.zeros(len(values))
         for i, (value, w) in enumerate(zip(values, vectors.T)):
             if i and value.imag and np.isclose(value, values[i - 1].conj()):
@@ -228,23 +230,77 @@ def _one_image(model: Model, x: Tensor, state: State) -> Tensor:
 
 
 def _solve(
+    product: Callable[[np.ndarray], np.ndarray],
+    n: int,
+    k: int,
+    seed: int,
+    tolerance: float,
+    most: int,
+    verify: bool,
+) -> tuple[np.ndarray, np.ndarray, str | None]:
+    """Leading eigenvalues (k,), eigenvectors (n, k), and why they are fewer or not surely the leading ones.
+
+    Iterations from one start vector see one direction of each eigenspace, so that one of several equal or
+    close eigenvalues can be missed while all others converge. What is found is therefore taken out of the
+    map, and what is left is asked for its largest eigenvalue from another start, until that is smaller.
+    """
+    if n <= max(64, k + 2):
+        return *_leading(*np.linalg.eig(np.stack([product(row) for row in np.eye(n)], 1)), k), None
+    spent = 0
+
+    def counted(w: np.ndarray) -> np.ndarray:
+        nonlocal spent
+        spent += 1
+        return product(w)
+
+    values, vectors, stopped = _arnoldi(counted, n, k, seed, tolerance, most)
+    while verify and stopped is None:
+        basis = _span(vectors)
+
+        def left(w: np.ndarray, basis: np.ndarray = basis) -> np.ndarray:
+            moved = counted(w - basis @ (basis.T @ w))
+            return moved - basis @ (basis.T @ moved)
+
+        seed += 1
+        more, found, failed = _arnoldi(left, n, 1, seed, CONVERGED, most - spent)
+        if failed:
+            stopped = f"{k} eigenvalues converged, but within {most} products no larger one was ruled out"
+        elif abs(more[0]) <= (1 + CONVERGED) * abs(values[-1]):
+            break
+        else:  # it was missed: the eigenvectors of the map within the span of all of them
+            basis = _span(np.concatenate([basis, found], 1))
+            within = np.stack([counted(column) for column in basis.T], 1)
+            ritz, mixed = np.linalg.eig(basis.T @ within)
+            values, vectors = _leading(ritz, basis @ mixed, k)
+    return values, vectors, stopped
+
+
+def _arnoldi(
     product: Callable[[np.ndarray], np.ndarray], n: int, k: int, seed: int, tolerance: float, most: int
 ) -> tuple[np.ndarray, np.ndarray, str | None]:
-    """Leading eigenvalues (k,), eigenvectors (n, k), and why there are fewer, if there are."""
+    """What `_solve` gives, as iterations from one start vector find it."""
     from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs  # slow to import
 
+    columns = min(n, max(2 * k + 4, 16))
+    start = np.random.default_rng(seed).standard_normal(n)
+    rounds = max(1, 1 + (most - columns) // max(columns - k, 1))
+    operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
     stopped = None
-    if n <= max(64, k + 2):
-        values, vectors = np.linalg.eig(np.stack([product(row) for row in np.eye(n)], 1))
-    else:
-        columns = min(n, max(2 * k + 4, 16))
-        start = np.random.default_rng(seed).standard_normal(n)
-        rounds = max(1, 1 + (most - columns) // max(columns - k, 1))
-        operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
-        try:
-            values, vectors = eigs(operator, k, v0=start, ncv=columns, maxiter=rounds, tol=tolerance)
-        except ArpackNoConvergence as error:
-            values, vectors = error.eigenvalues, error.eigenvectors
-            stopped = f"{len(values)} of {k} eigenvalues converged within {most} products"
+    try:
+        values, vectors = eigs(operator, k, v0=start, ncv=columns, maxiter=rounds, tol=tolerance)
+    except ArpackNoConvergence as error:
+        values, vectors = error.eigenvalues, error.eigenvectors
+        stopped = f"{len(values)} of {k} eigenvalues converged within {most} products"
+    return *_leading(values, vectors, k), stopped
+
+
+def _span(vectors: np.ndarray) -> np.ndarray:
+    """A real orthonormal basis (n, r) of what complex vectors (n, k) and their conjugates span."""
+    left, sizes, _ = np.linalg.svd(np.concatenate([vectors.real, vectors.imag], 1), full_matrices=False)
+    return left[:, sizes > 1e-6 * sizes[0]]
+
+
+def _leading(values: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The k of largest size, in a fixed order where sizes are equal."""
     order = np.lexsort((-values.imag, -np.abs(values).round(9)))[:k]
-    return values[order].astype(complex), vectors[:, order], stopped
+    return values[order].astype(complex), vectors[:, order]

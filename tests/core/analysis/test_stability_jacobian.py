@@ -101,6 +101,41 @@ def test_what_did_not_converge_says_so(stand_in):
     assert not found.converged and "converged within 30 products" in found.stopped
 
 
+def test_of_close_and_equal_eigenvalues_none_is_missed(stand_in):
+    """One start vector holds one direction of an eigenspace: it alone would give 1.4, 1.35, 1.3 and 0.9."""
+    blocks = [torch.tensor([[value]]) for value in (1.4, 1.4, 1.35, 1.35)]
+    for seed in range(3):
+        model = stand_in(known(256, blocks=blocks), 1)
+        found = leading_eigenvalues(model, *at(16), k=4, seed=seed, tolerance=1e-8, most=1000)
+        assert found.converged and np.abs(found.eigenvalues - [1.4, 1.4, 1.35, 1.35]).max() < 1e-3
+        assert found.residuals.max() < 1e-3
+
+
+def test_without_products_left_to_rule_out_a_larger_one_it_is_not_called_converged(stand_in):
+    rotation = torch.linalg.qr(torch.randn(254, 254, generator=torch.Generator().manual_seed(3)).double())[0]
+    matrix = torch.block_diag(torch.tensor([[1.5]]), torch.tensor([[1.4]]), 0.99 * rotation)
+    found = leading_eigenvalues(stand_in(matrix.double(), 1), *at(16), k=2, tolerance=1e-2, most=60)
+    assert np.abs(found.eigenvalues - [1.5, 1.4]).max() < 1e-2  # all that is left is on one circle
+    assert not found.converged and "no larger one was ruled out" in found.stopped
+
+
+@pytest.mark.slow
+def test_the_leading_ones_of_a_trained_model_are_those_of_its_dense_jacobian():
+    model, card = load("grouping-feedback")
+    model = model.double()
+    x = make_batch(card.task, 1, 7).x[..., 16:28, 16:28].double()
+    state, fed = rollout(model, x, 3).state(3), model.feedback_channels
+    with torch.no_grad():
+        whole = jacfwd(lambda v: model.step(x, torch.cat([state.h[:, : fed.start], v], 1), 3).h_next[:, fed])(
+            state.h[:, fed]
+        )
+    n = state.h[:, fed].numel()
+    values = np.linalg.eigvals(whole.reshape(n, n).numpy())
+    largest = np.sort(np.abs(values))[::-1][:4]
+    found = leading_eigenvalues(model, x, state, k=4, most=2000)
+    assert found.converged and np.abs(np.abs(found.eigenvalues) - largest).max() < 1e-3
+
+
 def test_progress_is_told_and_can_stop_the_work(stand_in):
     told = []
     found = leading_eigenvalues(stand_in(known(256), 1), *at(16), report=lambda n: told.append(n) or n < 10)
