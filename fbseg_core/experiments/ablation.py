@@ -189,21 +189,32 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     stopped = sum(row.result["stopped"] is not None for row in rows)
     by_way = (f"{how.capitalize()}: {'; '.join(told(how, name) for name in ABLATIONS)}. " for how in HOW)
     because = (
+        f"Of {k} seeds the state settles in {count(plain, BOTH)} when trained with both, in "
+        f"{count(plain, NO_SOFTMAX)} without softmax and in {count(plain, NO_DECAY)} without decay. "
+        f"{blown} of {4 * len(HOW) * k} runs grow exponentially."
+    )
+    details = (
         f"Required to settle: {' and '.join(needed) or 'neither'}. Seeds of {k} whose state and whose mask "
         f"settle, growth of ‖h‖ from t = {early} to {steps}, F1 at both. {''.join(by_way)}"
         f"In that order, medians of models {plain}: largest gradient norm {median(lambda name: 'gradient')}; "
-        f"undamped spectral radius at the end {median(lambda name: _of(name, 'undamped'))}. "
-        f"{stopped} of {len(rows)} trainings overflow, {blown} of {4 * len(HOW) * k} runs grow exponentially."
+        f"undamped spectral radius at the end, as found from one start vector on one image, "
+        f"{median(lambda name: _of(name, 'undamped'))}. "
+        f"{stopped} of {len(rows)} trainings overflow."
     )
-    brief = (
-        f"settle trained with both {count(plain, BOTH)} of {k}, without softmax {count(plain, NO_SOFTMAX)}, "
-        f"without decay {count(plain, NO_DECAY)}; {blown} runs grow exponentially"
-    )
-    if 2 * count(plain, BOTH) <= k or not (needed or required(free)):
-        return Finding("not reproduced", because, brief)
+    if 2 * count(plain, BOTH) <= k:
+        brief = "The state does not come to rest even with both."
+        return Finding("not reproduced", because, brief, details=details)
+    if not (needed or required(free)):
+        brief = "The state comes to rest with either taken away."
+        return Finding("not reproduced", because, brief, details=details)
     if not needed:
-        return Finding("explained by", because, brief, "the normalisation of δ")
-    return Finding("reproduced" if len(needed) == 2 else "partly", because, brief)
+        brief = "The state needs one of them only where its correction is not normalised."
+        return Finding("explained by", because, brief, "the normalisation of δ", details)
+    if len(needed) == 1:
+        (other,) = {"softmax", "decay"} - set(needed)
+        brief = f"To come to rest the state needs the {needed[0]}, not the {other}."
+        return Finding("partly", because, brief, details=details)
+    return Finding("reproduced", because, "To come to rest the state needs both.", details=details)
 
 
 EXPERIMENT = Experiment(

@@ -178,24 +178,28 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         )
 
     running, frozen = settled("running", "settled_pc1"), settled("frozen", "settled_pc1")
+    cut, mask = settled("running", "settled_pc1", "loop cut"), settled("frozen", "settled_mask")
     explained = mean(rows, "explained", model="feedback", tau=PAPER_TAU).mean
     because = (
+        f"At the paper's τ = {PAPER_TAU:g} the state's PC1 settles in {running} of {k} seeds. With the clock "
+        f"held it settles in {frozen}, and with the loop cut and the clock running in {cut}. The mask alone "
+        f"stays put with the clock held in {mask}."
+    )
+    details = (
         f"PC1 holds {explained:.1%} of the variance. Of {k} seeds, with F1 at t = {steps}: "
         f"{' '.join(told(*each) for each in MODELS[:-1])} "
         "The feedforward model is a single pass, static by construction."
     )
-    cut = settled("running", "settled_pc1", "loop cut")
-    brief = (
-        f"PC1 settles in {running} of {k} seeds, with the clock frozen in {frozen}, with the loop cut in "
-        f"{cut}"
-    )
     if 2 * running <= k:
-        return Finding("not reproduced", because, brief)
+        return Finding("not reproduced", because, "The state does not come to rest.", details=details)
     if 2 * frozen > k:
-        return Finding("reproduced", because, brief)
+        brief = "The state comes to rest, with its clock held too."
+        return Finding("reproduced", because, brief, details=details)
     if 2 * cut > k:
-        return Finding("explained by", because, brief, "the decay")
-    return Finding("partly", because, brief)
+        brief = "The state stops since its clock runs out, and it does so without a loop as well."
+        return Finding("explained by", because, brief, "the decay", details)
+    brief = "The state stops only while its clock runs, and only with the loop."
+    return Finding("partly", because, brief, details=details)
 
 
 def _step(row: Row, never: int) -> int:

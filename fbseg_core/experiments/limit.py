@@ -132,18 +132,21 @@ def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
 def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """What can be had at paper sigma 4, 8, 16 and the strongest, and what the models make of it."""
     sigmas, line = _sigmas(rows), limit_line(rows)
-    because = [f"The models were trained at paper sigma {TRAINED:g}."]
-    for sigma in sigmas:
-        if sigma in (4.0, 8.0, 16.0, sigmas[-1]):
-            feedback, plain = (words(share(rows, name, sigma)) for name in MODELS)
-            because.append(
-                f"Paper sigma {sigma:g}: the limit is {words(line[sigma])}, of which the feedback model "
-                f"reaches {feedback} and the feedforward model {plain}."
-            )
     own = min(sigmas, key=lambda sigma: abs(sigma - TRAINED))
-    shares = ", ".join(f"{name} reaches {words(share(rows, name, own))}" for name in MODELS)
+
+    def told(sigma: float) -> str:
+        feedback, feedforward = (words(share(rows, name, sigma)) for name in MODELS)
+        return (
+            f"Paper sigma {sigma:g}: the limit is {words(line[sigma])}, of which the feedback model "
+            f"reaches {feedback} and the feedforward model {feedforward}."
+        )
+
+    shares = " and ".join(f"{name} {share(rows, name, own).mean:.0%}" for name in MODELS)
     return Finding(
-        "measured", " ".join(because), f"paper sigma {own:g}: {words(line[own])}, of which {shares}"
+        "measured",
+        f"The models were trained at paper sigma {TRAINED:g}. {told(own)}",
+        f"An ideal observer scores {line[own].mean:.2f} at the training noise; of that, {shares}.",
+        details=" ".join(told(sigma) for sigma in sigmas if sigma in (4.0, 16.0, sigmas[-1])),
     )
 
 

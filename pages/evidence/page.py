@@ -21,27 +21,26 @@ def take_chart(name: str) -> None:
 
 
 def overview(found: dict[str, Measured | None]) -> None:
-    """All claims and verdicts, to be read without scrolling."""
+    """All claims, with the verdict and the answer in one line, to be read without scrolling."""
     rows = []
     for name, measured in found.items():
         experiment = EXPERIMENTS[name]
         seeds = f"{measured.seeds} {experiment.over}" if measured else "not run yet"
+        brief = html.escape(measured.finding.brief if measured else "")
         cells = (
             f'<a href="#{name}">{html.escape(experiment.title)}</a>',
+            brief,
             figures.badge(measured.finding if measured else None),
-            html.escape(measured.finding.brief if measured else ""),
             html.escape(seeds),
         )
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    heads = "".join(
-        f"<th>{head}</th>" for head in ("claim", "verdict", "the numbers, F1 unless named", "over")
-    )
+    heads = "".join(f"<th>{head}</th>" for head in ("claim", "what we found", "verdict on the claim", "over"))
     body = f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody>"
     st.html(f'<table class="verdicts evidence">{body}</table>')
 
 
 def card(name: str, measured: Measured | None) -> None:
-    """One claim: the sentence, the verdict and its numbers, a chart, the way to repeat it."""
+    """One claim: the sentence, the verdict and what it rests on, a chart; folded away, all else."""
     experiment = EXPERIMENTS[name]
     with st.container(border=True):
         st.subheader(experiment.title, anchor=name)
@@ -55,10 +54,14 @@ def card(name: str, measured: Measured | None) -> None:
                 wrap_lines=True,
             )
             return
-        st.markdown(measured.finding.because)
+        st.markdown(f"**{measured.finding.brief}** {measured.finding.because}")
         chart(name, experiment, measured)
         ways(name)
-        repeat(name, measured)
+        if measured.finding.details:
+            with st.expander("The other numbers"):
+                st.markdown(measured.finding.details)
+        with st.expander("How to repeat it, and the raw numbers"):
+            repeat(name, measured)
 
 
 def chart(name: str, experiment: Experiment, measured: Measured) -> None:
