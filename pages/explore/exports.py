@@ -141,7 +141,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
     """
     used = sorted(
         {type(item).__name__ for item in scene.do}
-        | {"perturb"}
+        | {"intervene"}
         | ({"unpack_mask"} if scene.drawing else set())
     )
     lines = [
@@ -168,7 +168,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
         f"batch = kind.observe(task, content, kind.noise(task, 1, seed={scene.noise}))",
         f"switches = Switches({_arguments(scene.switches.changed())})",
         f"interventions = [{', '.join(_item(item) for item in scene.do)}]",
-        f"run = perturb(model, task, batch, {scene.steps}, interventions, switches)",
+        f"run = intervene(model, task, batch, {scene.steps}, interventions, switches)",
         *[f'print("stopped by itself at t =", int(RULES[{AUTO.name!r}].stop(run.trajectory)[0]))'] * auto,
         "f1, iou = score_by_step(run.trajectory.logits.argmax(2), run.labels, card.model.classes)",
         'print("F1 at t = 0, 1, …:", [round(value, 3) for value in f1[:, 0].tolist()])',

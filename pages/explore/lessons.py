@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbseg_core.rollout.interventions import Flip, Kick, Paint, Swap, pack_mask
+from fbseg_core.rollout.interventions import Flip, Paint, Perturb, Swap, pack_mask
 from pages.explore.state import ExploreState
 
 
@@ -107,7 +107,7 @@ LESSONS: dict[str, Lesson] = {
             "The state is kicked with noise at step 10, and F1 falls to 0.85. Later updates are too small "
             "to undo it: 0.89 at step 30, against 1.00 of the untouched run, though in the last five steps "
             "at most 2 pixels change at a time.",
-            ExploreState(lesson="late-kick", T=30, do=(Kick(t=10, size=3.0),), **_GROUPING),
+            ExploreState(lesson="late-kick", T=30, do=(Perturb(t=10, size=3.0),), **_GROUPING),
         ),
         Lesson(
             "Erase half early, and it grows back",

@@ -14,7 +14,7 @@ from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.models.base import Model, Traits
 from fbseg_core.models.registry import traits_of
-from fbseg_core.rollout.interventions import Swap, perturb, unpack_mask
+from fbseg_core.rollout.interventions import Swap, intervene, unpack_mask
 from fbseg_core.tasks import Batch, Content, draw, task_of
 from pages.explore.state import ExploreState
 from pages.ui import own_models
@@ -173,7 +173,7 @@ def compute(scene: Scene, net: Model, other: Model) -> Run:
         content = task.drawn(scene.task, mask, scene.cue or cue)
     noise = task.noise(scene.task, 1, scene.noise)
     batch = task.observe(scene.task, content, noise)
-    result = perturb(net, scene.task, batch, scene.steps, scene.do, scene.switches)
+    result = intervene(net, scene.task, batch, scene.steps, scene.do, scene.switches)
     beside, beside_stopped = _beside(other, scene, batch, len(result.x))
     return Run(
         scene=scene,
@@ -240,7 +240,7 @@ def _beside(other: Model, scene: Scene, batch: Batch, frames: int) -> tuple[Tens
     """
     swaps = [item for item in scene.do if isinstance(item, Swap)]
     if other.traits.takes_steps:
-        trajectory = perturb(other, scene.task, batch, scene.steps, swaps).trajectory
+        trajectory = intervene(other, scene.task, batch, scene.steps, swaps).trajectory
         logits = trajectory.logits
         held = logits[-1:].expand(frames, *logits.shape[1:])
         return torch.cat([logits, held])[:frames], trajectory.stopped if len(logits) < frames else None

@@ -11,7 +11,7 @@ from fbseg_core.analysis.paired import paired_difference
 from fbseg_core.experiments.ladder import Rung
 from fbseg_core.experiments.report import words
 from fbseg_core.models.registry import traits_of
-from fbseg_core.training.fewshot import open_rungs
+from fbseg_core.training.fewshot import open_changes
 from pages import menu
 from pages.few_shot import computed, figures, results
 from pages.few_shot.followed_runs import IMAGES, Attempt, Followed
@@ -58,7 +58,7 @@ def show_rungs(screen: Screen, attempt: Attempt, job: Followed, rungs: list[Foll
 
     st.subheader("What closes the gap?", anchor=False)
     plain = next(run for run in job.spec.runs if not traits_of(run.model).takes_steps)
-    names = open_rungs(plain)
+    names = open_changes(plain)
     offers = [(name,) for name in names] + ([names] if len(names) > 1 else [])
     there = {one.spec.runs[0].name for one in rungs}
     st.caption(

@@ -13,7 +13,7 @@ from fbseg_core.models.registry import traits_of
 from fbseg_core.scores.evaluate import Score
 from fbseg_core.settings import Config
 from fbseg_core.tasks import task_of
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import PROTOCOLS
 from pages.few_shot.figures import RUNG_COLOURS, RUNG_DASHES, Shown
 from pages.jobs import Curves, JobView, Pool, Spec
@@ -111,13 +111,13 @@ def curves_csv(jobs: Sequence[Followed]) -> str:
     return csv_of(columns)
 
 
-def protocol_of(run: Run) -> str:
+def protocol_of(run: TrainingRun) -> str:
     """The protocol whose settings a run shares most."""
     plain = run.train.model_dump().items()
     return min(PROTOCOLS, key=lambda name: sum(getattr(PROTOCOLS[name], k) != v for k, v in plain))
 
 
-def command(spec: Spec, run: Run) -> str:
+def command(spec: Spec, run: TrainingRun) -> str:
     """The command that learns the same weights without the app, if nothing keeps it from that."""
     protocol = protocol_of(run)
     parts = ["python", "-m", "fbseg_core", "train", f"{spec.task.name}-{protocol}"]
@@ -143,7 +143,7 @@ def command_differs(job: Followed, index: int) -> str:
     return ""
 
 
-def stem(run: Run) -> str:
+def stem(run: TrainingRun) -> str:
     """A run's name as a file's."""
     words = run.name.replace("+", " ").replace(",", " ").split()
     return f"{'-'.join(words)}-{run.train.examples}-shot-seed{run.train.seed}"

@@ -17,7 +17,7 @@ from fbseg_core.rollout.interventions import unpack_mask
 from fbseg_core.settings import setting, settings_of
 from fbseg_core.tasks import Content, parse_task, task_of
 from fbseg_core.training.examples import training_examples
-from fbseg_core.training.fewshot import Run, climb, few_shot, replace_example, seeds
+from fbseg_core.training.fewshot import TrainingRun, few_shot, replace_example, seeds, with_changes
 from pages.jobs import Spec
 from pages.ui import ranges
 from pages.ui.link import LARGEST_SEED, Linked
@@ -122,7 +122,7 @@ class FewShotState(Linked, FewShotConfig):
         return self.replace(own=(*kept, f"{row}.{text}") if text else kept)
 
 
-def runs_of(view: FewShotState) -> tuple[TaskConfig, Run, Run]:
+def runs_of(view: FewShotState) -> tuple[TaskConfig, TrainingRun, TrainingRun]:
     """The task, the feedback run and the feedforward run. Raises ConfigError for an unknown task."""
     task = parse_task({"name": view.task})
     return few_shot(task if view.sigma is None else task.replace(sigma=view.sigma), view.setup())
@@ -183,7 +183,7 @@ def job_of(view: FewShotState, uploads: Mapping[str, Content]) -> Spec:
 def rung_of(base: Spec, rungs: tuple[str, ...]) -> Spec:
     """The feedforward run of a job with rungs added, on the same examples and seed."""
     plain = next(run for run in base.runs if not traits_of(run.model).takes_steps)
-    return Spec(base.task, (climb(plain, *rungs),), base.examples, base.seconds)
+    return Spec(base.task, (with_changes(plain, *rungs),), base.examples, base.seconds)
 
 
 def luck_of(base: Spec, k: int) -> Spec:
@@ -191,7 +191,9 @@ def luck_of(base: Spec, k: int) -> Spec:
     return Spec(base.task, tuple(one for run in base.runs for one in seeds(run, k)), base.examples)
 
 
-def _job(view: FewShotState, task: TaskConfig, runs: list[Run], uploads: Mapping[str, Content]) -> Spec:
+def _job(
+    view: FewShotState, task: TaskConfig, runs: list[TrainingRun], uploads: Mapping[str, Content]
+) -> Spec:
     # Examples that the seed draws are left to the runs, as on the command line; so many seeds draw many.
     given = examples(view, uploads) if view.own_by_row() else None
     return Spec(task, tuple(runs), given, float(view.seconds))

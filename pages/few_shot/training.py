@@ -11,7 +11,7 @@ import streamlit as st
 from pages.few_shot import computed, figures, live_charts
 from pages.few_shot.followed_runs import Attempt, Followed, shown
 from pages.jobs import JobError, JobView, NoSuchJob, Spec
-from pages.jobs.spec import SHOWN, WATCHED
+from pages.jobs.spec import SHOWN, VALIDATED
 from pages.ui import pictures, visitor
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
@@ -105,7 +105,7 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
     st.html(figures.legend(lines))
     drawn = (
         figures.loss_figure(lines),
-        figures.f1_figure(lines, chance, WATCHED),
+        figures.f1_figure(lines, chance, VALIDATED),
         figures.gradient_figure(lines),
     )
     if any(job.view.active for job in jobs):

@@ -172,7 +172,7 @@ class Pool:
         """Updates done, and the masks at t = 1 … T of the images on show, (T, SHOWN, H, W) uint8.
 
         Of two classes they are P(not background)·255, of more class numbers. None before the first. The
-        images are the first SHOWN of `watched(task)`.
+        images are the first SHOWN of `validation_images(task)`.
         """
         return self._mine(job, owner)[0].load_live(run)
 

@@ -12,7 +12,7 @@ import streamlit as st
 
 from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.pca import Projection
-from fbseg_core.analysis.probes import Kick
+from fbseg_core.analysis.probes import Response
 from fbseg_core.config import Switches
 from pages.stability.probes import GROWTH_STEPS, Local
 from pages.stability.state import StabilityState, Variant
@@ -57,7 +57,7 @@ def local_table(found: Local, start: int) -> str:
     return _table(rows)
 
 
-def kick_table(kick: Kick, start: int) -> str:
+def kick_table(kick: Response, start: int) -> str:
     """The distances to the unkicked runs as CSV, a row a step."""
     columns = {
         key: getattr(kick, key)[:, 0].numpy() for key in ("clocked", "frozen", "clocked_mask", "frozen_mask")
@@ -105,7 +105,7 @@ def snippet(view: StabilityState, variants: Mapping[str, Variant], title: str = 
         *["from fbseg_core.analysis.jacobian import leading_eigenvalues, lyapunov"]
         * (view.local or _leads(view)),
         f"from fbseg_core.analysis.lockstep import {'state_at, ' * probes}walk",
-        *["from fbseg_core.analysis.probes import kick"] * view.kick,
+        *["from fbseg_core.analysis.probes import response"] * view.kick,
         "from fbseg_core.tasks import draw",
         "",
         *[f"# The file: {title}"] * bool(title),
@@ -141,8 +141,8 @@ def snippet(view: StabilityState, variants: Mapping[str, Variant], title: str = 
         direction = ", direction=spectrum.direction" * _leads(view)
         lines += [
             f"size = {view.size!r} * float(state.h.norm())",
-            f"kicked = kick(model, batch.x, state, size, {chosen.steps}, switches{direction})",
-            "print(float(kicked.clocked[-1, 0]), float(kicked.frozen[-1, 0]))",
+            f"found = response(model, batch.x, state, size, {chosen.steps}, switches{direction})",
+            "print(float(found.clocked[-1, 0]), float(found.frozen[-1, 0]))",
         ]
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from fbseg_core.analysis.jacobian import Growth, Spectrum
 from fbseg_core.analysis.lockstep import Leg, Walk
 from fbseg_core.analysis.pca import Projection
-from fbseg_core.analysis.probes import Kick
+from fbseg_core.analysis.probes import Response
 from pages.stability.state import NAMES
 from pages.ui.plotly_style import NEUTRAL, lay_out
 
@@ -162,7 +162,7 @@ def growth_figure(name: str, growth: Growth, start: int) -> go.Figure:
     return _style(figure, 380, legend=True)
 
 
-def kick_figure(name: str, kick: Kick, start: int) -> go.Figure:
+def kick_figure(name: str, kick: Response, start: int) -> go.Figure:
     """Distance between kicked and unkicked run, of the state and of the mask."""
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.12,

@@ -12,7 +12,7 @@ import streamlit as st
 from fbseg_core import ConfigError
 from fbseg_core.analysis.certificate import certify
 from fbseg_core.analysis.lockstep import Walk
-from fbseg_core.analysis.probes import Kick
+from fbseg_core.analysis.probes import Response
 from pages.stability import figures, probes
 from pages.stability.probes import Local, Tell
 from pages.stability.state import StabilityState, Variant
@@ -144,7 +144,7 @@ def local_stability(screen: Screen[StabilityState], variant: Variant) -> tuple[F
     return [("Leading eigenvalues", circle), ("Growth of small changes", rates)], found
 
 
-def kick_test(screen: Screen[StabilityState], variant: Variant) -> tuple[Figures, Kick | None]:
+def kick_test(screen: Screen[StabilityState], variant: Variant) -> tuple[Figures, Response | None]:
     """Push the state, and see whether it comes back."""
     view = screen.view
     st.subheader("Kick test", anchor=False)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fbseg_core.rollout.interventions import AnyIntervention, Flip, Freeze, Kick, Swap
+from fbseg_core.rollout.interventions import AnyIntervention, Flip, Freeze, Perturb, Swap
 
 COLOUR = "#e6007e"
 THUMB = "#0072b2"
@@ -23,7 +23,7 @@ def name_of(item: AnyIntervention) -> str:
         return "freeze the clock" if item.on else "run the clock"
     if isinstance(item, Swap):
         return f"image {item.seed}"
-    if isinstance(item, Kick):
+    if isinstance(item, Perturb):
         return f"kick {item.size:g}"
     return "paint v" if item.target == "v" else "erase"
 

@@ -16,7 +16,7 @@ from explorer import (
 from served import eventually
 
 from fbseg_core import load, make_batch, rollout
-from fbseg_core.rollout.interventions import Flip, Freeze, Kick, Swap
+from fbseg_core.rollout.interventions import Flip, Freeze, Perturb, Swap
 from fbseg_core.scores.metrics import f1_over_time
 from fbseg_core.tasks import draw
 
@@ -31,7 +31,7 @@ ACTS = {
     "Hold the decay's clock": Freeze(t=3),
     "Decay off": Flip(t=3, switch="decay"),
     "Show the model another image": Swap(t=3, seed=3),
-    "Add noise to every neuron": Kick(t=3),
+    "Add noise to every neuron": Perturb(t=3),
     "Cut the loop": Flip(t=3),
 }
 

@@ -12,7 +12,7 @@ from explorer import CONTRAST, another_run, go, near, pixels, place, run_id, set
 from PIL import ImageColor
 from served import start_app, watched
 
-from fbseg_core.rollout.interventions import Kick
+from fbseg_core.rollout.interventions import Perturb
 from fbseg_core.scores.metrics import entropy
 from fbseg_core.tasks.base import PALETTE
 from pages.explore import computed
@@ -84,7 +84,7 @@ READ = """text => {
 
 @pytest.mark.parametrize("task", ["shapes", "grouping", "mosaic"])
 def test_every_layer_arrives_as_sent(new_context, link, monkeypatch, task):
-    view = ExploreState(**(link() if task == "mosaic" else {"task": task}), do=(Kick(t=3, size=2.0),))
+    view = ExploreState(**(link() if task == "mosaic" else {"task": task}), do=(Perturb(t=3, size=2.0),))
     run, plain = computed.runs(scene_of(view, models.cards()))
     laid, lay = {}, wire.Blocks.lay
 

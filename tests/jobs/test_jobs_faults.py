@@ -21,7 +21,7 @@ from pages.jobs.folder import Folder
 from pages.jobs.timings import Timings
 
 # on a busy machine a worker is slow to obey, which is not what is tested here: it gets all the time it needs
-LIMITS = Limits(workers=1, snapshot=0.0, watch=0.05, nice=0, grace=LONG)
+LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0, grace=LONG)
 ROOT = Path(__file__).resolve().parents[2]
 
 

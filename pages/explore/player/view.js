@@ -54,7 +54,7 @@ function captionOf(S, entity) {
 }
 
 function summary(S) {
-  const changed = at(S, "run", "flips");
+  const changed = at(S, "run", "label_flips");
   return (
     `Step ${S.t} of ${S.header.steps}: F1 ${at(S, "run", "f1").toFixed(2)} ${S.header.names[0]}, ` +
     `${at(S, "beside", "f1").toFixed(2)} ${S.header.names[1]}; ` +

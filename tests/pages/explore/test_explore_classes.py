@@ -13,7 +13,7 @@ from driven import app, sound
 from PIL import Image, ImageColor
 
 from fbseg_core import ConfigError
-from fbseg_core.rollout.interventions import Flip, Kick, Paint, Swap, pack_mask
+from fbseg_core.rollout.interventions import Flip, Paint, Perturb, Swap, pack_mask
 from fbseg_core.tasks.base import PALETTE
 from pages.explore import computed, exports
 from pages.explore.player.layers import BLOCKS, LAYERS
@@ -87,7 +87,7 @@ def test_a_pixel_is_read_off_in_every_class(link):
 
 
 def test_all_that_is_sent_is_declared_and_menus_are_what_links_know(link):
-    run, plain = runs(link, do=(Kick(t=2, size=3.0),))
+    run, plain = runs(link, do=(Perturb(t=2, size=3.0),))
     _, blocks = unpacked(pack(run, plain, None, None, fed=True, state=True, header={}, of_class=2))
     used = {next(part for part in name.split(".") if part in BLOCKS) for name in blocks}
     assert used == set(BLOCKS)
@@ -165,7 +165,7 @@ def test_a_model_of_other_classes_cannot_stand_beside(link):
         scene_of(ExploreState(**link() | {"beside": "odd"}), cards)
 
 
-DO = (Flip(t=1, switch="loop"), Swap(t=3, seed=4), Kick(t=4, size=2.0))
+DO = (Flip(t=1, switch="loop"), Swap(t=3, seed=4), Perturb(t=4, size=2.0))
 
 
 @pytest.mark.parametrize("task", ["mosaic", "sketched"])

@@ -17,7 +17,7 @@ from fbseg_core.experiments.grouping import DEEPER
 from fbseg_core.experiments.records import path_of, read
 from fbseg_core.experiments.report import gap, mean
 from fbseg_core.rollout.halting import AUTO, stops
-from fbseg_core.rollout.interventions import Paint, pack_mask, perturb
+from fbseg_core.rollout.interventions import Paint, intervene, pack_mask
 from fbseg_core.scores.metrics import f1_over_time
 from fbseg_core.tasks import draw
 from pages.explore.lessons import LESSONS
@@ -128,7 +128,11 @@ def test_switched_off_not_settled():
         "At step 12 the damping",
         f"to F1 {run['f1'][20]:.2f} at step 20 and {run['f1'][24]:.2f} at step {view.T}",
     )
-    assert run["flips"][4] > 0 and run["flips"][5:13].sum() == 0 and run["flips"][13:].min() > 0
+    assert (
+        run["label_flips"][4] > 0
+        and run["label_flips"][5:13].sum() == 0
+        and run["label_flips"][13:].min() > 0
+    )
     assert np.ptp(run["delta"][1:]) < 0.001 * run["delta"][1] and run["applied"][12] < 1e-4 * run["delta"][12]
 
 
@@ -142,7 +146,7 @@ def test_no_decay():
         "changes after step 13",
     )
     assert growth.max() / growth.min() < 1.02 and view.scale == "linear"  # even growth is a straight line
-    assert run["flips"][13] > 0 and run["flips"][14:].sum() == 0
+    assert run["label_flips"][13] > 0 and run["label_flips"][14:].sum() == 0
 
 
 def test_over_damped():
@@ -155,7 +159,7 @@ def test_over_damped():
         f"F1 {run['f1'][10]:.2f}. Set τ to {card.model.tau:g} in the sidebar, "
         f"and F1 is {usual[10]:.2f} at step 10",
     )
-    assert run["flips"][6] > 0 and run["flips"][7:].sum() == 0
+    assert run["label_flips"][6] > 0 and run["label_flips"][7:].sum() == 0
     missed = (blocks["truth"][0] > 0) & (blocks["run.mask"][10] == 0)
     assert missed[24:].sum() > 0.95 * missed.sum() and missed[24:].mean() > 0.2
 
@@ -224,14 +228,14 @@ def test_swap():
 
 def test_late_kick():
     run, ghost, view = curves("late-kick"), curves("late-kick", "ghost"), LESSONS["late-kick"].view
-    most = run["flips"][-5:].max()
+    most = run["label_flips"][-5:].max()
     says(
         "late-kick",
         f"kicked with noise at step {view.do[0].t}, and F1 falls to {run['f1'][10]:.2f}",
         f"{run['f1'][30]:.2f} at step {view.T}, against {ghost['f1'][30]:.2f} of the untouched run",
         f"most {most:.0f} pixels change",
     )
-    assert ghost["flips"][-5:].max() <= most
+    assert ghost["label_flips"][-5:].max() <= most
 
 
 def test_erase():
@@ -261,7 +265,7 @@ def ends_of_halves_wiped_at(t):
             if (cue & half).any() or not 0.35 < float((truth & half).sum() / truth.sum()) < 0.65:
                 continue
             wipe = Paint(t=t, target="h", like="background", mask=pack_mask(half.numpy()))
-            end = perturb(model, card.task, batch, 20, [wipe]).trajectory.logits[-1:]
+            end = intervene(model, card.task, batch, 20, [wipe]).trajectory.logits[-1:]
             found.append(float(f1_over_time(end, batch.labels)[-1, 0]))
     return found
 

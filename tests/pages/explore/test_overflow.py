@@ -10,7 +10,7 @@ import torch
 
 from fbseg_core import pca
 from fbseg_core.analysis.ensemble import ensemble, redraw
-from fbseg_core.rollout.interventions import Flip, Freeze, Kick
+from fbseg_core.rollout.interventions import Flip, Freeze, Perturb
 from fbseg_core.settings import settings_of
 from pages.explore import exports
 from pages.explore.player.payload import pack
@@ -84,7 +84,7 @@ HUGE = {"tau": 0.1, "eigenvalue": 2.0}
         ("h", {}),
         ("logits", {"clock": 60}),  # nothing but the start is reached
         ("h", {"clock": 4}),  # huge, and finite throughout
-        ("logits", {"do": (Kick(t=4), Flip(t=4, switch="softmax"))}),
+        ("logits", {"do": (Perturb(t=4), Flip(t=4, switch="softmax"))}),
         ("v", {"do": (Flip(t=2, switch="decay"),)}),  # only the untouched run overflows
         ("h", {"clock": 0, "do": (Freeze(t=2, on=False),)}),  # only the run does
     ],

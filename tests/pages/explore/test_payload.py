@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from fbseg_core.rollout.interventions import Flip, Kick, Swap, pack_mask
+from fbseg_core.rollout.interventions import Flip, Perturb, Swap, pack_mask
 from pages.explore import computed, exports
 from pages.explore.lessons import LESSONS
 from pages.explore.player.payload import pack
@@ -103,7 +103,7 @@ def test_curves_as_csv_are_those_of_the_screen():
 def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     from PIL import Image, ImageColor
 
-    do = (Flip(t=2, switch="loop"), Swap(t=4, seed=9), Kick(t=4, size=3.0), Kick(t=99))
+    do = (Flip(t=2, switch="loop"), Swap(t=4, seed=9), Perturb(t=4, size=3.0), Perturb(t=99))
     scene = scene_of(ExploreState(task="grouping", cue=(5, 5), T=6, do=do), models.cards())
     run, plain = computed.run(scene), computed.run(scene.untouched())
     sent = marks.header(do)

@@ -1,7 +1,7 @@
 import pytest
 
 from fbseg_core import ConfigError
-from fbseg_core.rollout.interventions import Flip, Freeze, Kick, Paint, Swap
+from fbseg_core.rollout.interventions import Flip, Freeze, Paint, Perturb, Swap
 from pages.explore.lessons import LESSONS
 from pages.explore.state import PARTS, ExploreState
 from pages.ui.link import LONGEST
@@ -19,7 +19,7 @@ FULL = ExploreState(
     drawing="0123",  # looks like a number
     cue=(3, 4),
     do=(
-        Kick(t=3, size=0.5, seed=2),
+        Perturb(t=3, size=0.5, seed=2),
         Flip(t=5, switch="decay"),
         Freeze(t=1),
         Swap(t=2),
