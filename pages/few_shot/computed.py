@@ -42,14 +42,14 @@ def keep_upload(digest: str, content: Content) -> None:
         held.popitem(last=False)
 
 
-def held_out(task: TaskConfig) -> tuple[Batch, float]:
-    """The images that are scored while a job trains, and chance on them."""
+def validation(task: TaskConfig) -> tuple[Batch, float]:
+    """The validation images, which are scored while a job trains, and chance on them."""
 
     def make() -> tuple[Batch, float]:
         batch = validation_images(task)
         return batch, chance(batch.labels, len(task_of(task).class_names(task)))
 
-    return server.kept("rest", ("held out", task), make)
+    return server.kept("rest", ("validation", task), make)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ def attempt(act: Callable[..., Any], *arguments: Any, box: str = "") -> None:
 def take_task() -> None:
     """Callback: another task starts from its own defaults; the runs on show stay."""
     view = SCREEN.view
-    kept = {key: getattr(view, key) for key in ("job", "rungs", "luck", "examples", "protocol", "seed")}
+    kept = {
+        key: getattr(view, key) for key in ("job", "ablations", "repeats", "examples", "protocol", "seed")
+    }
     SCREEN.show_afresh(FewShotState(task=SCREEN.chosen("task"), **kept))
 
 
@@ -72,12 +74,12 @@ def take_upload() -> None:
 def start(token: str) -> None:
     """Callback: train. The button's own token makes a double click one job."""
     spec = job_of(SCREEN.view, computed.uploads())
-    SCREEN.change(job=computed.pool().start(spec, visitor.owner(), token), rungs=(), luck="")
+    SCREEN.change(job=computed.pool().start(spec, visitor.owner(), token), ablations=(), repeats="")
 
 
 def show_job() -> None:
     """Callback of the menu of runs."""
-    SCREEN.change(job=SCREEN.chosen("job"), rungs=(), luck="")
+    SCREEN.change(job=SCREEN.chosen("job"), ablations=(), repeats="")
 
 
 # ---- set up -------------------------------------------------------------------------------------------
@@ -212,11 +214,13 @@ def take_up() -> tuple[Followed, list[Followed], Followed | None] | None:
     if not view.job:
         return None
     try:
-        jobs = [follower.poll(pool, name, owner) for name in (view.job, *view.rungs)]
-        return jobs[0], jobs[1:], follower.poll(pool, view.luck, owner) if view.luck else None
+        jobs = [follower.poll(pool, name, owner) for name in (view.job, *view.ablations)]
+        return jobs[0], jobs[1:], follower.poll(pool, view.repeats, owner) if view.repeats else None
     except NoSuchJob:
-        SCREEN.remember("dropped", ({key: getattr(view, key) for key in ("job", "rungs", "luck")}, owner))
-        SCREEN.change(job="", rungs=(), luck="")
+        SCREEN.remember(
+            "dropped", ({key: getattr(view, key) for key in ("job", "ablations", "repeats")}, owner)
+        )
+        SCREEN.change(job="", ablations=(), repeats="")
         SCREEN.note("The run that this link names is not this browser's or was deleted; its set-up is shown.")
     except JobError as error:  # its folder cannot be read just now; the link goes on naming it
         SCREEN.note(str(error))
@@ -265,9 +269,9 @@ def page() -> None:
     show_examples(view, busy)
     show_start(view, busy)
     if taken:
-        job, rungs, luck = taken
-        training.show(SCREEN, attempt, job, rungs)
-        comparisons.show(SCREEN, attempt, job, rungs, luck)
+        job, ablations, repeats = taken
+        training.show(SCREEN, attempt, job, ablations)
+        comparisons.show(SCREEN, attempt, job, ablations, repeats)
     comparisons.say_what_was_found()
     results.bring_one(SCREEN, attempt)
     visitor.remember_owner()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -23,7 +23,7 @@ from pages.ui import ranges
 from pages.ui.link import LARGEST_SEED, Linked
 
 REDRAWS = 1000  # of one example, before they start over
-FIRST_REDRAW = 1_000_000  # seeds of redrawn examples, apart from those of every held-out image
+FIRST_REDRAW = 1_000_000  # seeds of redrawn examples, apart from those of all validation and test images
 LONGEST_OWN = 6000  # characters of all examples of one's own: what the link still takes
 JOB = r"^[0-9a-f]{0,32}$"
 HELP = {name: item.help for name, item in settings_of(FewShotConfig).items()}
@@ -50,8 +50,11 @@ class Own(NamedTuple):
 class FewShotState(Linked, FewShotConfig):
     """The whole state of the screen. None and 0 stand for 'as the protocol has it'.
 
-    own: "row.r.k", "row.d.drawing" or "row.u.digest". job, rungs, luck: ids of the jobs on show.
+    own: "row.r.k", "row.d.drawing" or "row.u.digest". job, ablations, repeats: ids of the jobs on show;
+    of ablation steps, and of the same over several seeds.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"rungs": "ablations", "luck": "repeats"}
 
     task: str = Field("shapes", max_length=40)
     sigma: float | None = setting(
@@ -90,8 +93,8 @@ class FewShotState(Linked, FewShotConfig):
     )
     own: tuple[Annotated[str, Field(max_length=3020)], ...] = Field((), max_length=32)
     job: str = Field("", pattern=JOB)
-    rungs: tuple[Annotated[str, Field(pattern=JOB)], ...] = Field((), max_length=4)
-    luck: str = Field("", pattern=JOB)
+    ablations: tuple[Annotated[str, Field(pattern=JOB)], ...] = Field((), max_length=4)
+    repeats: str = Field("", pattern=JOB)
 
     @model_validator(mode="after")
     def _own_is_readable(self) -> Self:
@@ -180,13 +183,13 @@ def job_of(view: FewShotState, uploads: Mapping[str, Content]) -> Spec:
     return _job(view, task, runs, uploads)
 
 
-def rung_of(base: Spec, rungs: tuple[str, ...]) -> Spec:
-    """The feedforward run of a job with rungs added, on the same examples and seed."""
-    plain = next(run for run in base.runs if not traits_of(run.model).takes_steps)
-    return Spec(base.task, (with_changes(plain, *rungs),), base.examples, base.seconds)
+def ablation_of(base: Spec, changes: tuple[str, ...]) -> Spec:
+    """The feedforward run of a job with `changes` made, on the same examples and seed."""
+    baseline = next(run for run in base.runs if not traits_of(run.model).takes_steps)
+    return Spec(base.task, (with_changes(baseline, *changes),), base.examples, base.seconds)
 
 
-def luck_of(base: Spec, k: int) -> Spec:
+def repeats_of(base: Spec, k: int) -> Spec:
     """A job over k seeds: the feedback runs, then the feedforward runs."""
     return Spec(base.task, tuple(one for run in base.runs for one in seeds(run, k)), base.examples)
 

@@ -100,7 +100,7 @@ def test_both_models_learn_and_their_masks_are_drawn_by_class(trained, task):
         assert update == 6 and masks.shape == (steps, 3, *SIZE) and masks.max() < len(NAMES)
     strip = picture_of(trained.get("image")[0].proto.imgs[0].url)
     height, tile, gap, line = 77, figures.TILE, figures.GAP, figures.LINE
-    truth = computed.held_out(task)[0].labels[0]
+    truth = computed.validation(task)[0].labels[0]
     left, top = tile + gap, 2 * line + gap
     seen = strip[top : top + height, left : left + tile]
     palette = (*task_of(task).palette(task), *[VOID_COLOUR] * (VOID - 4))
@@ -199,11 +199,11 @@ def test_the_box_for_an_image_of_one_s_own_names_the_numbers_and_the_size(task):
 @pytest.fixture(scope="module")
 def files():
     """What is given to Streamlit's download buttons, by its file's name."""
-    given, plain = {}, DeltaGenerator.download_button
+    given, original = {}, DeltaGenerator.download_button
 
     def button(self, label, data, name, *more, **options):
         given[name] = data
-        return plain(self, label, data, name, *more, **options)
+        return original(self, label, data, name, *more, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DeltaGenerator, "download_button", button)

@@ -1,0 +1,20 @@
+"""Links from before a field, a lesson or an intervention was renamed: they open the same view."""
+
+import pytest
+
+from pages.few_shot.state import FewShotState
+
+JOB, OTHER = "a" * 32, "b" * 32
+
+
+@pytest.mark.parametrize(
+    "kind, lessons, old, new",
+    [
+        (FewShotState, {}, {"rungs": f'["{JOB}"]'}, {"ablations": f'["{JOB}"]'}),
+        (FewShotState, {}, {"job": OTHER, "luck": JOB}, {"job": OTHER, "repeats": JOB}),
+    ],
+)
+def test_an_old_link_opens_what_the_new_one_does(kind, lessons, old, new):
+    view = kind.from_link({"v": "1", **old}, lessons)
+    assert view == kind.from_link(new, lessons) != kind()
+    assert view.link(lessons) == {"v": "1", **new}
