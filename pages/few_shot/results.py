@@ -60,7 +60,7 @@ def show_scores(
     for (one, i), result in zip(rested, results):
         run = one.spec.runs[i]
         if result in recurrent:
-            pair = {"model": result.name} | ({"beside": baseline[0].name} if baseline else {})
+            pair = {"model": result.name} | ({"comparison": baseline[0].name} if baseline else {})
         else:
             pair = ({"model": recurrent[0].name} if recurrent else {}) | {"beside": result.name}
         row = st.container(horizontal=True)
@@ -157,5 +157,5 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
         if brought := screen.recalled("brought"):
             name, card = brought
             st.markdown(describe_card(card))
-            field = "model" if traits_of(card.model).takes_steps else "beside"
+            field = "model" if traits_of(card.model).takes_steps else "comparison"
             st.link_button("Open it in Explore", menu.link("explore", task=card.task.name, **{field: name}))

@@ -24,7 +24,7 @@ def name_of(item: AnyIntervention) -> str:
     if isinstance(item, Swap):
         return f"image {item.seed}"
     if isinstance(item, Perturb):
-        return f"kick {item.size:g}"
+        return f"perturb by {item.size:g}"
     return "paint v" if item.target == "v" else "erase"
 
 

@@ -41,7 +41,7 @@ def explore(draw: random.Random) -> ExploreState:
     steps = draw.choice((10, 20, 30, 60))
     acts = [
         {"kind": "swap", "t": draw.randrange(1, steps), "seed": draw.randrange(1000)},
-        {"kind": "kick", "t": draw.randrange(1, steps)},
+        {"kind": "perturb", "t": draw.randrange(1, steps)},
     ]
     do = [parse_intervention(act) for act in draw.sample(acts, draw.choice((0, 0, 1, 2)))]
     return ExploreState(

@@ -2,14 +2,20 @@
 
 import pytest
 
+from pages.explore.lessons import LESSONS
+from pages.explore.state import ExploreState
 from pages.few_shot.state import FewShotState
 
+VIEWS = {key: lesson.view for key, lesson in LESSONS.items()}
 JOB, OTHER = "a" * 32, "b" * 32
 
 
 @pytest.mark.parametrize(
     "kind, lessons, old, new",
     [
+        (ExploreState, VIEWS, {"beside": "a-model"}, {"comparison": "a-model"}),
+        (ExploreState, VIEWS, {"lesson": "late-kick", "t": "3"}, {"lesson": "late-perturbation", "t": "3"}),
+        (ExploreState, VIEWS, {"do": "kick,t:3~flip,t:5"}, {"do": "perturb,t:3~flip,t:5"}),
         (FewShotState, {}, {"rungs": f'["{JOB}"]'}, {"ablations": f'["{JOB}"]'}),
         (FewShotState, {}, {"job": OTHER, "luck": JOB}, {"job": OTHER, "repeats": JOB}),
     ],

@@ -20,7 +20,7 @@ function diverging(value) {
   return from.map((c) => Math.round(232 + (c - 232) * Math.min(to, 1)));
 }
 
-// RGBA of one entity ("run", "ghost", "beside") at step t.
+// RGBA of one entity ("run", "ghost", "comparison") at step t.
 function colours(S, entity, t) {
   const { blocks, lut, header } = S;
   const layer = layerOf(S, entity);

@@ -74,7 +74,7 @@ def test_both_open_in_explore_by_one_click(scored):
     assert len(links) == 2
     results = [computed.result(followed(scored), index, ME) for index in (0, 1)]
     assert all(result.name.replace(":", "%3A") in link for link in links for result in results)
-    query = {"model": results[0].name, "beside": results[1].name}
+    query = {"model": results[0].name, "comparison": results[1].name}
     at = sound(app("pages/explore/page.py", **query))
     assert at.selectbox(key="explore-model").value == results[0].name
     assert any(results[0].card.protocol in caption.value for caption in at.caption)
