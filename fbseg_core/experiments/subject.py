@@ -28,7 +28,7 @@ TOLD: dict[str, Callable[[Any], str]] = {  # how a value is told where "name val
         "images "
         + {"minmax": "scaled to [0, 1]", "standard": "standardised", "none": "not normalised"}[value]
     ),
-    "delta_norm": lambda value: "normalised output" if value else "plain output",
+    "delta_norm": lambda value: "normalised output" if value else "output not normalised",
     "norm": lambda value: f"{value} norm",
     "tau": lambda value: f"τ = {value:g}",
     "flips": lambda value: "flips and turns" if value else "no flips and turns",

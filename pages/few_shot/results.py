@@ -62,7 +62,7 @@ def show_scores(
         if result in recurrent:
             pair = {"model": result.name} | ({"comparison": baseline[0].name} if baseline else {})
         else:
-            pair = ({"model": recurrent[0].name} if recurrent else {}) | {"beside": result.name}
+            pair = ({"model": recurrent[0].name} if recurrent else {}) | {"comparison": result.name}
         row = st.container(horizontal=True)
         row.link_button(f"Open {run.name} in Explore", menu.link("explore", task=one.spec.task.name, **pair))
         if traits_of(run.model).has_loop:
