@@ -121,7 +121,7 @@ def chance(labels: Tensor, classes: int = 2) -> float:
 
 
 def chance_of(counts: Counts) -> float:
-    """`chance` on the images of any count on them: how often each class is true is all that it takes."""
+    """`chance` from any counts on the same images: only how often each class is true matters."""
     true = (counts.tp + counts.fn).sum(0)
     same = torch.eye(len(true), dtype=true.dtype, device=true.device)  # answer, class
     constants = Counts(

@@ -48,7 +48,7 @@ def table(run: Run, untouched: Run) -> str:
     answers = answer_curves(run.comparison, run.labels)
     columns |= {f"comparison_{key}": values for key, values in answers.items()}
     rows = range(len(run.labels))
-    # no infinity: a reader of the file would have to know the word
+    # no infinity: not every reader of CSV knows the word
     columns = {name: np.where(np.isfinite(column), column, np.nan) for name, column in columns.items()}
     if run.scene.do:
         columns["interventions"] = [

@@ -233,13 +233,13 @@ def page() -> None:
         key = SCREEN.bind("lesson", view.lesson if view.lesson in titles else "")
         menu.selectbox("Lesson", list(titles), format_func=titles.get, key=key, on_change=SCREEN.take_lesson)
     cards = models.cards()
-    bare = set(view.hide) >= SIDEBAR  # then the way back stands on the page: one button makes no sidebar
+    bare = set(view.hide) >= SIDEBAR  # then the reset button is on the page: one button makes no sidebar
     with st.sidebar:
         if "models" not in view.hide:
             choose_models(view)
         choose_image(view)
         if "numbers" not in view.hide:
-            # here and not in the player: only what stands outside a fragment can stop one that is at work
+            # not in the player: only what is outside a fragment can stop one that is running
             controls.toggle(SCREEN, "draws", f"{computed.DRAWS} noise draws", view.draws)
         if "switches" not in view.hide:
             choose_switches(view, cards[scene_for(view).models[0]])

@@ -176,7 +176,7 @@ def show_cost(spec: Spec, asking: bool) -> None:
 
 
 def show_start(view: FewShotState, busy: bool) -> None:
-    """The button, beside what it costs."""
+    """The button, and what the run would cost."""
     push, cost = st.columns([1, 3], vertical_alignment="center")
     try:
         spec, reason = job_of(view, computed.uploads()), ""
@@ -208,7 +208,7 @@ def take_up() -> tuple[Followed, list[Followed], Followed | None] | None:
         if not SCREEN.view.job and (active := [job for job in pool.jobs(owner) if job.active]):
             SCREEN.change(job=active[0].job)  # come back after the tab was closed
     dropped, whose = SCREEN.recalled("dropped", ({}, owner))
-    if whose != owner and not SCREEN.view.job:  # the cookie came late: the browser has told since who it is
+    if whose != owner and not SCREEN.view.job:  # the cookie, which says whose browser it is, came late
         SCREEN.change(**dropped)
     follower, view = SCREEN.recalled("follower"), SCREEN.view
     if not view.job:
@@ -263,7 +263,7 @@ def page() -> None:
     with st.sidebar:
         choose(view)
         choose_run(taken[0] if taken else None)
-    top = st.empty()  # there without a note too: a box that moved down would close
+    top = st.empty()  # always there: an open box that moved down would close
     if SCREEN.noted:
         top.warning(SCREEN.noted)
     show_examples(view, busy)

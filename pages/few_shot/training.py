@@ -47,7 +47,7 @@ def _sign(job: Followed) -> tuple[str, bool]:
 
 
 def steer(screen: Screen, attempt: Attempt, job: Followed) -> None:
-    """The buttons of the run on show. They stand outside of what is drawn anew, so that none slips away."""
+    """The buttons of the run on show, outside of what is redrawn, so that none moves under the pointer."""
     view, pool, owner = job.view, computed.pool(), visitor.owner()
 
     def restart(token: str) -> None:

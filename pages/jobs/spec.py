@@ -41,7 +41,7 @@ class Limits:
     workers: int = 0  # processes; 0 is one for each core but one, four at most
     per_owner: int = 2  # jobs of one visitor that run or wait
     waiting: int = 32  # jobs of all visitors that wait
-    lease: float = 90.0  # a job nobody asks after is stopped; hidden tabs may ask but once a minute
+    lease: float = 90.0  # a job nobody asks after is stopped; hidden tabs ask only once a minute
     grace: float = 0.7  # a worker that does not stop within is killed
     snapshot: float = 0.7  # between two snapshots: what a crash may cost
     validation: float = 0.7  # between two validation scores of a run, at least
@@ -54,7 +54,7 @@ class Limits:
     nice: int = 19  # how far workers give way to the server and the visitor's browser, 19 the most
 
     def processes(self) -> int:
-        """Workers at most: the cores left beside the server's own, at least one."""
+        """Workers at most: all cores but the server's own, at least one."""
         return self.workers or max(1, min(4, _cores() - 1))
 
 

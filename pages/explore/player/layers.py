@@ -62,7 +62,7 @@ LAYERS: dict[str, Layer] = {
         "commit time",
         "commit",
         history=True,
-        note=" step of the last flip; hatched: flipped in this very step",
+        note=" step of the last label flip; hatched: in this very step",
     ),
     "difference": Layer("difference of two steps", history=True),
 }

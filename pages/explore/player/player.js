@@ -151,7 +151,7 @@ function flush(S) {
   S.$(".busy").hidden = false;
 }
 
-// Tell Python what is looked at, for the link, once the hand has come to rest.
+// Tell Python what is looked at, for the link, once it no longer changes.
 function report(S) {
   clearTimeout(S.reporting);
   S.reporting = setTimeout(() => {
