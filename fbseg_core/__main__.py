@@ -54,7 +54,7 @@ class Train:
     """
 
     out: Path
-    """Checkpoint to write (.safetensors). Beside it stands .training while the run is unfinished."""
+    """Checkpoint to write (.safetensors), with a .training file next to it while the run is unfinished."""
     task: Any
     train: TrainConfig
     model: ModelConfig

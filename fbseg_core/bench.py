@@ -52,8 +52,8 @@ def bench(
 ) -> Iterator[Measurement]:
     """Measure one after the other; each figure is yielded as soon as it is known.
 
-    scored_width: of the model that scores 64 images of 512 px. Time goes with it; what is measured is what
-    scoring takes beside one step of the model. Memory is the host's, wherever the model is.
+    scored_width: of the model that scores 64 images of 512 px. Its time grows with the width; what is
+    measured is the memory of scoring against that of one step. Memory is the host's, wherever the model is.
     """
     feedback, feedforward = (model.to(device) for model in _models(width))
     one, batch = _batch(side, 1, device), _batch(side, BATCH, device)

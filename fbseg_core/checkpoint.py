@@ -91,7 +91,7 @@ def save(model: Model, card: Card, path: str | Path) -> Card:
 
 
 def versions(device: torch.device | None = None) -> dict[str, str]:
-    """What made a checkpoint: of what version, and on which device where it was not the CPU."""
+    """Versions of what made a checkpoint, and its device where that was not the CPU."""
     made = {"python": platform.python_version(), "torch": torch.__version__.split("+")[0]}
     return made if device is None or device.type == "cpu" else made | {"device": title(device)}
 

@@ -92,7 +92,7 @@ class Switches(Config):
 class ModelConfig(Config):
     """The network and its loop (equations E1-E6)."""
 
-    kind: str = setting("feedback", "The loop closed; the same network with v̂ := 0; or one plain pass.")
+    kind: str = setting("feedback", "The loop closed; the same network with v̂ := 0; or one pass, no loop.")
     in_channels: int = setting(
         3, "Channels C that an image must have; in training, those of the task.", lo=1, hi=16
     )
@@ -264,10 +264,10 @@ class TrainConfig(Config):
     loss_from: float = setting(
         0.0, "Share of each trajectory, from its start, left out of the loss.", lo=0.0, hi=0.99, step=0.05
     )
-    flips: bool = setting(False, "Flip and turn the training images at random.")
-    eval_every: int = setting(0, "Updates between two held-out scores; 0 takes none.", lo=0, hi=1_000_000)
+    flips: bool = setting(False, "Augment: flip and turn the training images at random.")
+    eval_every: int = setting(0, "Updates between two validation scores; 0 takes none.", lo=0, hi=1_000_000)
     patience: int = setting(
-        0, "Held-out scores without a new best before stopping; 0 never stops early.", lo=0, hi=10_000
+        0, "Validation scores without a new best before stopping; 0 never stops early.", lo=0, hi=10_000
     )
     seed: int = setting(0, "Seed of weights, examples, noise and order.", lo=0, hi=2**31 - 1)
 
@@ -278,7 +278,7 @@ class TrainConfig(Config):
         if self.epochs and not self.examples:
             raise ValueError("epochs: needs a fixed number of examples (examples of at least 1)")
         if self.patience and not self.eval_every:
-            raise ValueError("patience: needs held-out scores (eval_every of at least 1)")
+            raise ValueError("patience: needs validation scores (eval_every of at least 1)")
         return self
 
     @property
@@ -292,7 +292,7 @@ class FewShotConfig(Config):
 
     examples: int = setting(
         2,
-        "How many images both models learn from. Try 1 or 2: with few of them luck decides much, so repeat "
+        "How many images both models learn from. Try 1 or 2: with so few the seed decides much, so repeat "
         "over seeds.",
         lo=1,
         hi=32,

@@ -48,6 +48,6 @@ def of_new_models() -> torch.device:
 
 
 def wait(device: torch.device) -> None:
-    """Until the device has done what it was told; time is read after that."""
+    """Wait until the device has done its work, so that time can be read."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -26,7 +26,7 @@ UNREADABLE = (SafetensorError, ValueError, KeyError, RuntimeError, AttributeErro
 class CheckpointError(ValueError):
     """A file is not a checkpoint that this version can read, or save: one line of at most 200 characters.
 
-    file: the one that is spoken of. The message is fit for a visitor.
+    file: the one meant. The message is fit for a visitor.
     """
 
     def __init__(self, message: str, file: Path | None = None) -> None:

@@ -13,9 +13,9 @@ from torch.utils._pytree import tree_iter
 def peak_bytes(work: Callable[[], object]) -> int:
     """Most bytes of tensors made by `work` and alive at once, on this thread and its backward passes.
 
-    Counted from every operator's results until their storage is freed, so a count and no measurement: it
-    is the same on every run and machine. What was there before is not in it, nor is the scratch memory
-    that operators take and give back within themselves; the process holds more.
+    A count and not a measurement, from every operator's results until their storage is freed: it is the same
+    on every run and machine. What was there before is not in it, nor is the scratch memory that operators
+    take and give back within themselves; the process holds more.
     """
     with _Alive() as alive:
         work()

@@ -32,7 +32,7 @@ PROVES = (
 )
 DOES_NOT_PROVE = (
     "That the end is right, or that the network is satisfied with it: the clock stops the state, not a "
-    "restoring force. A kick is not undone, and a late one is never forgotten."
+    "restoring force. A perturbation is not undone, and a late one is never forgotten."
 )
 
 

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from fbseg_core.rollout.trajectory import Trajectory
-from fbseg_core.scores.metrics import entropy, flips, mask_of, score_by_step
+from fbseg_core.scores.metrics import entropy, label_flips, mask_of, score_by_step
 
 
 def answer_curves(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
-    """f1, iou, entropy (mean bits a pixel) and flips (pixels that changed in this step), each (T+1,).
+    """f1, iou, entropy (mean bits a pixel) and label_flips (pixels that changed class in this step), (T+1,).
 
     logits (T+1, 1, K, H, W), or one answer (1, 1, K, H, W) that holds at every step; labels (T+1, 1, H, W)
     are the truth at each step.
@@ -24,7 +24,7 @@ def answer_curves(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
         "f1": f1[:, 0].cpu().numpy(),
         "iou": iou[:, 0].cpu().numpy(),
         "entropy": bits.expand(steps).cpu().numpy(),
-        "flips": flips(masks)[:, 0].expand(steps).cpu().numpy(),
+        "label_flips": label_flips(masks)[:, 0].expand(steps).cpu().numpy(),
     }
 
 

@@ -36,7 +36,7 @@ class Verdict:
     where the gain is too small to divide by). gain: of the last step. let_through: sum of the judged
     steps' gains, the number of whole corrections that were let in. growth: rate at which step sizes grow,
     per step, negative where they shrink (NaN where some step is zero). period: in steps, None without one;
-    beside "drifting", of the motion about the drift. reason: why the run ended early, or None.
+    for "drifting", of the motion about the drift. reason: why the run ended early, or None.
     """
 
     name: Name
@@ -88,7 +88,7 @@ class Conclusion:
 
     @property
     def name(self) -> Name:
-        """What moves with the clock running is called by that run; what stands still must do so held, too."""
+        """A run that moves with the clock running names it; one that stands still must do so held, too."""
         if not self.running.quiet:
             return self.running.name
         return "switched off" if not self.held.quiet or self.elsewhere else self.held.name

@@ -33,7 +33,7 @@ from fbseg_core.tasks import make_batch
 
 BLOCK = 8  # images filtered together
 NEGLIGIBLE = 1e-7  # posterior mass that is not worth a second pass of filters
-SIGMA_MIN = 1e-3  # noise assumed where there is less, lest evidence be infinite
+SIGMA_MIN = 1e-3  # the least noise assumed, so that evidence is finite
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 Both by Jacobian-vector products; no matrix is formed. ∂h(t+1)/∂h(t) = I + G ∂δ/∂v, since a step's change
 depends on h through v alone, the channels that are fed back. So each of the U·H·W directions in u has
-eigenvalue 1 exactly (a kick to u is kept for ever, not undone), and all others are those of the map's v
-block, v ↦ v(t+1), which is what is iterated here. Of a model that feeds back all of h, v is all of it.
+eigenvalue 1 exactly (a perturbation of u is never undone), and all others are those of the map's v block,
+v ↦ v(t+1), which is what is iterated here. Of a model that feeds back all of h, v is all of it.
 """
 
 from __future__ import annotations

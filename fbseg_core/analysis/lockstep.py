@@ -107,7 +107,7 @@ def walk(model: Model, batch: Batch, steps: int = 60, clock: int = 0, switches: 
 
 @torch.no_grad()
 def state_at(model: Model, batch: Batch, at: int, switches: Switches = AS_BUILT) -> State:
-    """The state of the first image's clocked run after `at` steps, to be pushed or taken apart.
+    """The state of the first image's clocked run after `at` steps, to be perturbed or examined.
 
     Raises ConfigError where the run overflows by then or within two steps of it.
     """

@@ -1,4 +1,4 @@
-"""Is it luck? The mean difference of two models over training seeds, with an interval over the seeds."""
+"""Seed variance: the mean difference of two models over training seeds, with an interval over the seeds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from fbseg_core.settings import ConfigError
 
-FEWEST = 5  # with fewer seeds no resampling can tell a difference from luck
+FEWEST = 5  # with fewer seeds no resampling can tell a difference from seed variance
 RESAMPLES = 10_000
 
 
@@ -18,7 +18,7 @@ RESAMPLES = 10_000
 class Difference:
     """mean of a − b with the bounds of its 95 % interval over k paired seeds, in the unit of the scores.
 
-    Below FEWEST seeds the bounds are infinite: that few cannot be told from luck.
+    Below FEWEST seeds the bounds are infinite: that few cannot be told from seed variance.
     """
 
     mean: float
@@ -40,7 +40,7 @@ def mean_over_seeds(a: Sequence[float]) -> Difference:
 def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Difference:
     """The difference of scores a and b (k,), where a[i] and b[i] come from the same training seed.
 
-    An expanded percentile bootstrap (Hesterberg 2015, arXiv 1411.5279): the plain percentile interval of few
+    An expanded percentile bootstrap (Hesterberg 2015, arXiv 1411.5279): the usual percentile interval of few
     values is too short and calls a difference where there is none in 15 % of cases at k = 5 and 12 % at
     k = 8; this one in 9 % and 6 % (normal differences; skewed ones do worse, 12 % at k = 5). `seed` draws
     the resamples. Raises ConfigError unless a and b pair up and are finite.

@@ -1,4 +1,4 @@
-"""What a run does when it is pushed, or when its stability mechanisms are taken away one by one."""
+"""How a run responds to a perturbation, and to the removal of its stability mechanisms one by one."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ABLATIONS: dict[str, dict[str, bool]] = {
 
 
 @dataclass(frozen=True)
-class Kick:
-    """Distance between a kicked and an unkicked run, step by step from the kick on, with the clock
-    running and with it frozen at the kick.
+class Response:
+    """Distance between a perturbed run and the same run unperturbed, step by step from the perturbation on,
+    with the clock running and with it frozen at that step.
 
-    clocked, frozen (S+1, B): ‖h_kicked − h‖, the kick's own size first. clocked_mask, frozen_mask (S+1, B):
-    share of pixels whose class differs. Shorter than asked where a run overflowed.
+    clocked, frozen (S+1, B): ‖h_perturbed − h‖, first the perturbation's own size. clocked_mask, frozen_mask
+    (S+1, B): share of pixels whose class differs. Shorter than asked where a run overflowed.
     """
 
     clocked: Tensor
@@ -37,7 +37,7 @@ class Kick:
     frozen_mask: Tensor
 
 
-def kick(
+def response(
     model: Model,
     x: Tensor,
     state: State,
@@ -47,25 +47,25 @@ def kick(
     *,
     direction: Tensor | None = None,
     seed: int = 0,
-) -> Kick:
+) -> Response:
     """Add a change of Euclidean length `size` to each image's h at `state`, and follow both runs.
 
     x (B, C, H, W). direction (U+V, H, W) or (B, U+V, H, W), of any length; random by `seed` if None. size is
-    in the units of h: multiply a share by ‖h‖ for a relative kick. Raises ConfigError for a direction of
-    length zero, as the leading eigenvector of a cut loop is.
+    in the units of h: multiply a share by ‖h‖ for a relative perturbation. Raises ConfigError for a
+    direction of length zero, as the leading eigenvector of a cut loop is.
     """
     if direction is None:
         direction = torch.randn(state.h.shape[1:], generator=torch.Generator().manual_seed(seed))
     direction = direction.to(state.h).expand_as(state.h)
     lengths = direction.flatten(1).norm(dim=1).view(-1, 1, 1, 1)
     if not (lengths > 0).all():
-        raise ConfigError("direction: a kick needs a direction, and this one is zero.")
-    kicked = replace(state, h=state.h + size * direction / lengths)
+        raise ConfigError("direction: a perturbation needs a direction, and this one is zero.")
+    perturbed = replace(state, h=state.h + size * direction / lengths)
     runs = []
     for clock in (None, state.t):
         how = switches.replace(clock=clock)
-        runs += _apart(rollout(model, x, steps, state, how), rollout(model, x, steps, kicked, how))
-    return Kick(runs[0], runs[2], runs[1], runs[3])
+        runs += _apart(rollout(model, x, steps, state, how), rollout(model, x, steps, perturbed, how))
+    return Response(runs[0], runs[2], runs[1], runs[3])
 
 
 def ablate(

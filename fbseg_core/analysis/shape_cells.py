@@ -23,7 +23,7 @@ from fbseg_core.tasks.shapes import cover
 
 AT_ONCE = 4096  # cells whose rows are held in memory together
 HELD = 2**19  # numbers in one stack of filtered images, 4 MB
-EDGE = 1e-6  # px by which the range of the centre is widened, lest it be empty where 2·radius = side
+EDGE = 1e-6  # px added to the range of the centre, which is else empty where 2·radius = side
 
 
 @dataclass(frozen=True)

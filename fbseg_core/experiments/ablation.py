@@ -20,7 +20,7 @@ from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Pa
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.tasks import make_batch
-from fbseg_core.training.fewshot import Run, few_shot
+from fbseg_core.training.fewshot import TrainingRun, few_shot
 
 BOTH, NO_DECAY, NO_SOFTMAX, _ = ABLATIONS
 LIMIT = 1.0  # the gradient norm at which the matched protocol clips; the paper's does not
@@ -55,13 +55,13 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
     """The task and the run of a cell."""
     side = settings["side"]
     task = ShapesConfig(side=side, sigma=pixel_sigma(settings["paper_sigma"], side))
     setup = setup_of(settings, "paper").replace(**ABLATIONS[settings["trained"]])
     task, run, _ = few_shot(task, setup)
-    return task, Run(run.name, run.model.replace(delta_norm=settings["delta_norm"]), run.train)
+    return task, TrainingRun(run.name, run.model.replace(delta_norm=settings["delta_norm"]), run.train)
 
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:

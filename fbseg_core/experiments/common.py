@@ -22,7 +22,7 @@ from fbseg_core.scores import metrics
 from fbseg_core.scores.evaluate import f1_by_step
 from fbseg_core.scores.metrics import chance, confusion, mask_of
 from fbseg_core.tasks import Batch, make_batch
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import fit
 
 
@@ -32,19 +32,19 @@ def setup_of(settings: Mapping[str, Any], protocol: str) -> FewShotConfig:
     return FewShotConfig(protocol=protocol, **{name: settings[name] for name in names})
 
 
-def train_and_score(task: TaskConfig, run: Run, images: int) -> dict[str, Any]:
+def train_and_score(task: TaskConfig, run: TrainingRun, images: int) -> dict[str, Any]:
     """Train a run from scratch; its scores as in `score_at`, and how training ended as in `trained`."""
     model, last = trained(task, run)
     return score_at(model, task, images) | last
 
 
-def trained(task: TaskConfig, run: Run) -> tuple[Model, dict[str, Any]]:
+def trained(task: TaskConfig, run: TrainingRun) -> tuple[Model, dict[str, Any]]:
     """A trained model in evaluation mode; and of its last update: loss, number, and what stopped it."""
     model, ended, _ = watched(task, run)
     return model, ended
 
 
-def watched(task: TaskConfig, run: Run) -> tuple[Model, dict[str, Any], list[float]]:
+def watched(task: TaskConfig, run: TrainingRun) -> tuple[Model, dict[str, Any], list[float]]:
     """What `trained` gives, and the gradient norm of every update before clipping.
 
     The last norm, and the loss, need not be finite: such a run is stopped, and its loss None.

@@ -25,9 +25,9 @@ from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, word
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import rollout
-from fbseg_core.scores.metrics import flips, mask_of
+from fbseg_core.scores.metrics import label_flips, mask_of
 from fbseg_core.tasks import make_batch
-from fbseg_core.training.fewshot import PAPER_TAU, Run, few_shot
+from fbseg_core.training.fewshot import PAPER_TAU, TrainingRun, few_shot
 
 FLOOR = 1e-8  # of ‖h‖: below the rounding of the state's numbers
 CLOCKS = {"running": AS_BUILT, "frozen": Switches(clock=0)}
@@ -53,13 +53,13 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
     """The task and the run of a cell."""
     side = settings["side"]
     task = ShapesConfig(side=side, sigma=pixel_sigma(settings["paper_sigma"], side))
     setup = setup_of(settings, "paper").replace(tau=settings["tau"])
     task, feedback, plain = few_shot(task, setup)
-    cut = Run("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
+    cut = TrainingRun("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
     (run,) = (run for run in (feedback, cut, plain) if run.name == settings["model"])
     return task, run
 
@@ -91,7 +91,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     for clock, (logits, update) in runs.items():
         shape, background = sign * plane.place(_side_by_side(logits))[..., 0]
         pixels = batch.labels.numel()
-        changed = (flips(mask_of(logits)).sum(1) / pixels).cpu().numpy()
+        changed = (label_flips(mask_of(logits)).sum(1) / pixels).cpu().numpy()
         found[clock] = {
             "pc1_shape": rounded_all(shape),
             "pc1_background": rounded_all(background),

@@ -11,7 +11,7 @@ from fbseg_core.experiments.limit import limit_series
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.training.fewshot import Run, few_shot
+from fbseg_core.training.fewshot import TrainingRun, few_shot
 
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (1, 2), "seeds": 2, "side": 16, "images": 8, "updates": 3},
@@ -35,7 +35,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
     """The task and the run of a cell."""
     task = ShapesConfig(side=settings["side"], sigma=settings["sigma"])
     task, *runs = few_shot(task, setup_of(settings, settings["protocol"]))

@@ -20,7 +20,7 @@ from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Pa
 from fbseg_core.experiments.report import gap, mean, words
 from fbseg_core.experiments.rungs import RUNGS
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.training.fewshot import BACKBONES, Run, climb
+from fbseg_core.training.fewshot import BACKBONES, TrainingRun, with_changes
 from fbseg_core.training.fit import PROTOCOLS
 
 DEEP = 3  # levels; the grouping backbone has 1
@@ -46,7 +46,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def rung_of(settings: Mapping[str, Any]) -> Run:
+def rung_of(settings: Mapping[str, Any]) -> TrainingRun:
     """The run of one rung: the settling protocol with trajectories of one length and a loss at every step."""
     steps = settings["steps"]
     train = PROTOCOLS["settling"].replace(
@@ -59,11 +59,11 @@ def rung_of(settings: Mapping[str, Any]) -> Run:
         "loop cut": feedback.replace(kind="loop_cut"),
         DEEPER: plain.replace(depth=DEEP),
     }
-    rung, base = settings["rung"], Run("feedforward", plain, train)
+    rung, base = settings["rung"], TrainingRun("feedforward", plain, train)
     if rung in models:
-        return Run(rung, models[rung], train)
+        return TrainingRun(rung, models[rung], train)
     path = (rung,) if rung == "+ more updates" else CLIMB[1 : CLIMB.index(rung) + 1]
-    return climb(base, *(name.removeprefix("+ ") for name in path))
+    return with_changes(base, *(name.removeprefix("+ ") for name in path))
 
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:

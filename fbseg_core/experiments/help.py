@@ -10,7 +10,7 @@ from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.training.fewshot import Run, few_shot
+from fbseg_core.training.fewshot import TrainingRun, few_shot
 
 # name -> what it changes of the matched protocol with every help taken off.
 HELPS: dict[str, dict[str, Any]] = {
@@ -42,14 +42,14 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
     """The task and the run of a cell: one help, or none."""
     setup = setup_of(settings, "matched")
     task, feedback, plain = few_shot(ShapesConfig(side=settings["side"], sigma=settings["sigma"]), setup)
-    cut = Run("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
+    cut = TrainingRun("loop cut", feedback.model.replace(kind="loop_cut"), feedback.train)
     run = {"feedback": feedback, "loop cut": cut, "feedforward": plain}[settings["model"]]
     bare = run.train.replace(flips=False, weight_decay=0.0)
-    return task, Run(run.name, run.model, bare.replace(**HELPS[settings["help"]]))
+    return task, TrainingRun(run.name, run.model, bare.replace(**HELPS[settings["help"]]))
 
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:

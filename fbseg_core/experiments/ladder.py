@@ -12,7 +12,7 @@ from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Pa
 from fbseg_core.experiments.report import words
 from fbseg_core.experiments.rungs import RUNGS, Rung
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.training.fewshot import Run, climb, few_shot
+from fbseg_core.training.fewshot import TrainingRun, few_shot, with_changes
 
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (2,), "seeds": 2, "side": 16, "images": 8, "updates": 2},
@@ -35,15 +35,15 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def rung_of(task: TaskConfig, setup: FewShotConfig, rung: str) -> tuple[TaskConfig, Run]:
+def rung_of(task: TaskConfig, setup: FewShotConfig, rung: str) -> tuple[TaskConfig, TrainingRun]:
     """The task and the run of one rung."""
     task, feedback, plain = few_shot(task, setup)
     if rung == "feedback":
         return task, feedback
     if rung == "loop cut":
-        return task, Run(rung, feedback.model.replace(kind="loop_cut"), feedback.train)
+        return task, TrainingRun(rung, feedback.model.replace(kind="loop_cut"), feedback.train)
     added = [name.removeprefix("+ ") for name in RUNGS[1 : RUNGS.index(rung) + 1]]
-    return task, climb(plain, *added)
+    return task, with_changes(plain, *added)
 
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
     return (of_run(*_run_of(settings)),)
 
 
-def _run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+def _run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
     task = ShapesConfig(side=settings["side"], sigma=settings["sigma"])
     return rung_of(task, setup_of(settings, "paper"), settings["rung"])
 

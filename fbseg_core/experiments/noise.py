@@ -12,7 +12,7 @@ from fbseg_core.experiments.limit import limit_at, limit_series
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
-from fbseg_core.training.fewshot import Run, few_shot
+from fbseg_core.training.fewshot import TrainingRun, few_shot
 
 ONE = 4.0  # paper sigma of the models that are tested at all others
 GRIDS: dict[Profile, dict[str, Any]] = {
@@ -40,7 +40,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, Run]:
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
     """The task, at the noise of training, and the run of a cell."""
     task = ShapesConfig(side=settings["side"], sigma=_sigma(settings, settings["paper_sigma"]))
     task, *runs = few_shot(task, setup_of(settings, settings["protocol"]))

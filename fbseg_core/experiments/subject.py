@@ -13,7 +13,7 @@ from fbseg_core.checkpoint import Card
 from fbseg_core.config import ModelConfig, ShapesConfig, Switches, TaskConfig, TrainConfig
 from fbseg_core.models.base import AS_BUILT
 from fbseg_core.models.registry import traits_of
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import PROTOCOLS
 
 ON, TRAINED, SWITCHED = "on", "trained without", "switched off at inference"
@@ -28,7 +28,7 @@ TOLD: dict[str, Callable[[Any], str]] = {  # how a value is told where "name val
         "images "
         + {"minmax": "scaled to [0, 1]", "standard": "standardised", "none": "not normalised"}[value]
     ),
-    "delta_norm": lambda value: "normalised output" if value else "plain output",
+    "delta_norm": lambda value: "normalised output" if value else "output not normalised",
     "norm": lambda value: f"{value} norm",
     "tau": lambda value: f"τ = {value:g}",
     "flips": lambda value: "flips and turns" if value else "no flips and turns",
@@ -54,7 +54,7 @@ class Subject:
     switches: Switches = AS_BUILT
 
 
-def of_run(task: TaskConfig, run: Run, steps: int = 0, switches: Switches = AS_BUILT) -> Subject:
+def of_run(task: TaskConfig, run: TrainingRun, steps: int = 0, switches: Switches = AS_BUILT) -> Subject:
     """A model that is trained and tested on one task; with 0, for the steps that it was made for."""
     return Subject(task, run.model, steps or _steps(run.model), task, run.train, switches)
 

@@ -94,7 +94,7 @@ class Model(nn.Module, ABC):
     def has_loop(self, switches: Switches = AS_BUILT) -> bool:
         """Whether a step's change depends on the state. No switch closes a loop that was never trained.
 
-        A model that feeds its state back by other ways than F, as a leak does, answers for those, too.
+        Ways other than F, such as a leak, count too.
         """
         return self.traits.has_loop and switches.loop is not False
 

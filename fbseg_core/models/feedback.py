@@ -128,7 +128,7 @@ class FeedbackUNet(Model):
 
     def damp(self, delta: Tensor, t: int, switches: Switches = AS_BUILT) -> Tensor:
         """δ̃(t) = e^{(t/τ)A} δ(t), both (B, U+V, H, W). (E4)"""
-        gain = self.gain(t, switches)  # looked at on the host, where no device must be waited for
+        gain = self.gain(t, switches)  # read on the host, so that no device is waited for
         alike = bool((gain == gain[0]).all()) or not gain.isfinite().all()
         gain = gain.to(delta.device)
         if alike:

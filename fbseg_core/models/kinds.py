@@ -1,4 +1,4 @@
-"""The kinds of model by name. A new kind is a file beside this one, and a line here."""
+"""The kinds of model by name. A new kind is a file in this folder, and a line here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be done to a run on its way: flip a switch, swap the image, kick or paint the state.
+"""What can be done to a run on its way: flip a switch, swap the image, perturb or paint the state.
 
 An intervention takes effect at the state h(t): what it edits is h(t) itself, what it flips holds from the
 step t → t+1 on. Everything still steps through `rollout`, part by part.
@@ -26,6 +26,7 @@ from fbseg_core.tasks import Batch, draw, task_of
 
 LARGEST_MASK = 2**18  # pixels a packed mask may unfold to: 512 × 512
 LONGEST_NAME = 60  # of a class, in letters
+RENAMED = {"kick": "perturb"}  # kinds as earlier links name them
 
 
 class Intervention(Config):
@@ -57,12 +58,12 @@ class Swap(Intervention):
     noise: int = setting(0, "Seed of its noise.", lo=0, hi=2**31 - 1)
 
 
-class Kick(Intervention):
+class Perturb(Intervention):
     """Add independent normal noise of deviation `size` to every neuron of h(t)."""
 
-    kind: Literal["kick"] = "kick"
+    kind: Literal["perturb"] = "perturb"
     size: float = setting(1.0, "Standard deviation at each neuron.", lo=0.0, hi=100.0, step=0.1)
-    seed: int = setting(0, "Seed of the kick.", lo=0, hi=2**31 - 1)
+    seed: int = setting(0, "Seed of the noise.", lo=0, hi=2**31 - 1)
 
 
 class Paint(Intervention):
@@ -90,14 +91,17 @@ class Paint(Intervention):
         return self
 
 
-AnyIntervention = Annotated[Flip | Freeze | Swap | Kick | Paint, Field(discriminator="kind")]
+AnyIntervention = Annotated[Flip | Freeze | Swap | Perturb | Paint, Field(discriminator="kind")]
 _ADAPTER = TypeAdapter(AnyIntervention)
 
 
 def parse_intervention(values: object) -> AnyIntervention:
     """An intervention from outside input; its key `kind` says which. Raises ConfigError."""
-    kinds = {kind.model_fields["kind"].default: kind for kind in (Flip, Freeze, Swap, Kick, Paint)}
+    kinds = {kind.model_fields["kind"].default: kind for kind in (Flip, Freeze, Swap, Perturb, Paint)}
     kind = values.get("kind") if isinstance(values, dict) else None
+    if isinstance(kind, str) and kind in RENAMED:
+        kind = RENAMED[kind]
+        values = values | {"kind": kind}
     if not isinstance(kind, str) or kind not in kinds:
         raise ConfigError(f"kind: there is no intervention {kind!r:.60}; choose from {', '.join(kinds)}.")
     try:
@@ -107,7 +111,7 @@ def parse_intervention(values: object) -> AnyIntervention:
 
 
 @dataclass(frozen=True)
-class Perturbed:
+class Intervened:
     """A run with interventions. x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) are what holds at each step.
 
     refused: one sentence for every intervention that could not act (nothing to paint with, another size).
@@ -120,21 +124,21 @@ class Perturbed:
 
 
 @torch.no_grad()
-def perturb(
+def intervene(
     model: Model,
     task: TaskConfig,
     batch: Batch,
     steps: int,
     interventions: Sequence[AnyIntervention],
     switches: Switches = AS_BUILT,
-) -> Perturbed:
+) -> Intervened:
     """Run a model on a batch of one image for `steps` steps, acting on it as told.
 
     Interventions of the same step act in the order given; those past the end do nothing. Without any
     that acts the trajectory equals `rollout(model, batch.x, steps, switches=switches)` bit for bit.
     """
     if len(batch) != 1:
-        raise ValueError(f"perturb takes one image, not {len(batch)}")
+        raise ValueError(f"intervene takes one image, not {len(batch)}")
     batch = batch.to(model.device)
     times = sorted({0, *(item.t for item in interventions if item.t <= steps)})
     state, x, labels = State(0, model.initial(batch.x)), batch.x, batch.labels
@@ -151,7 +155,7 @@ def perturb(
             break
         state = parts[-1].state(-1)
     xs, truths = (torch.stack(column) for column in zip(*seen, (x, labels)))
-    return Perturbed(join(parts), xs, truths, tuple(refused))
+    return Intervened(join(parts), xs, truths, tuple(refused))
 
 
 def _act(
@@ -171,7 +175,7 @@ def _act(
     if isinstance(item, Swap):
         new = draw(task, item.seed, item.noise).to(model.device)
         return state, new.x, new.labels, switches
-    if isinstance(item, Kick):
+    if isinstance(item, Perturb):
         rng = np.random.default_rng(np.random.SeedSequence([item.seed, 2]))
         noise = torch.from_numpy(rng.standard_normal(state.h.shape, dtype=np.float32))
         return State(state.t, state.h + item.size * noise.to(state.h)), x, labels, switches

@@ -109,8 +109,8 @@ def _parts(batch: Batch) -> Iterator[tuple[Tensor, Tensor]]:
 def _run(model: Model, x: Tensor, labels: Tensor, steps: int, switches: Switches) -> Tensor:
     """The tallies of one part at t = 0 … T, (T+1, B, K, K). Nothing else of a step is kept."""
     x, labels = x.to(model.device), labels.to(model.device)
-    # made before the first step: small tensors that stay between large ones that go would tear the heap,
-    # and the process would grow by a megabyte a step
+    # made before the first step: small tensors that stay among large ones that are freed fragment the heap,
+    # and the process grows by a megabyte a step
     tallies = torch.zeros(steps + 1, len(x), model.classes, model.classes, dtype=torch.int64)
     reached = 0
     for state in islice(iterate(model, x, switches=switches), steps + 1):

@@ -121,7 +121,7 @@ def chance(labels: Tensor, classes: int = 2) -> float:
 
 
 def chance_of(counts: Counts) -> float:
-    """`chance` on the images of any count on them: how often each class is true is all that it takes."""
+    """`chance` from any counts on the same images: only how often each class is true matters."""
     true = (counts.tp + counts.fn).sum(0)
     same = torch.eye(len(true), dtype=true.dtype, device=true.device)  # answer, class
     constants = Counts(
@@ -138,7 +138,7 @@ def entropy(probs: Tensor, dim: int = 2) -> Tensor:
     return torch.special.entr(probs).sum(dim) / torch.tensor(2.0).log()
 
 
-def flips(masks: Tensor) -> Tensor:
+def label_flips(masks: Tensor) -> Tensor:
     """Pixels whose label changed in step t, (T+1, B) int64, from labels masks (T+1, B, H, W); 0 at t = 0."""
     changed = (masks[1:] != masks[:-1]).flatten(2).sum(2)
     return torch.cat([changed.new_zeros(1, masks.shape[1]), changed])
@@ -147,7 +147,7 @@ def flips(masks: Tensor) -> Tensor:
 def commit_time(masks: Tensor) -> Tensor:
     """The last step, as seen from step t, at which each pixel changed its label; 0 if it never did.
 
-    masks and the result are (T+1, B, H, W) int64. A pixel whose value is t itself has just flipped.
+    masks and the result are (T+1, B, H, W) int64. A pixel whose value is t itself has just changed.
     """
     steps = torch.arange(len(masks), device=masks.device).view(-1, 1, 1, 1)
     changed = torch.zeros_like(masks)

@@ -71,7 +71,7 @@ class Task(ABC, Generic[C]):
         """Draw n clean images (n, C, H, W) and their exact labels (n, H, W). Same arguments, same tensors.
 
         A label of 255 is void: it is neither learned nor scored. split: where images come from a finite
-        source, "train" and "test" have none in common; a task that makes its images takes no notice of it.
+        source, "train" and "test" have none in common; a task that generates its images ignores it.
         """
 
     def palette(self, config: C) -> tuple[str, ...]:

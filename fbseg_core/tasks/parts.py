@@ -53,7 +53,7 @@ class Batches:
 
 
 def _up_to_date(kind: Task, lazy: str, whole: str) -> bool:
-    """Whether the task says how to draw by parts what it draws: not if it has changed the whole alone."""
+    """Whether `lazy` draws what `whole` does: not where a subclass overrides `whole` alone."""
     return next(lazy in vars(cls) for cls in type(kind).__mro__ if lazy in vars(cls) or whole in vars(cls))
 
 

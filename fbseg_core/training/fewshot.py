@@ -1,10 +1,10 @@
-"""The paper's few-shot comparison: two runs that read the same examples with the same noise, and the rungs
-that lead from the paper's feedforward baseline to one treated like the feedback model.
+"""The paper's few-shot comparison: two runs that read the same examples with the same noise, and the changes
+that turn the paper's feedforward baseline into one treated like the feedback model.
 
 Under the `paper` protocol the two differ in more than the loop, as in the authors' code: their feedforward
-U-Net has batch norm and a plain output, and their feedback model another normalisation of its own. Our
-feedback model takes group norm there. A gap under that protocol is therefore not yet a gap due to feedback:
-that is what the rungs are for.
+U-Net has batch norm and no normalisation of its output, and their feedback model has another normalisation.
+Our feedback model takes group norm there. A gap under that protocol is therefore not yet a gap due to
+feedback: each change removes one of these other differences.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BACKBONES: dict[str, ModelConfig] = {"grouping": ModelConfig(depth=1, v=8, tau=8
 
 
 @dataclass(frozen=True)
-class Run:
+class TrainingRun:
     """One model to train, under a name to show. Runs of a later turn wait for those of earlier ones."""
 
     name: str
@@ -37,8 +37,8 @@ class Run:
     turn: int = 0
 
 
-# name -> what one rung changes of a run. Any of them may be taken alone or together.
-RUNGS: dict[str, Callable[[Run], Run]] = {
+# name -> what one ablation step changes of a run. Each may be made alone, or with others.
+CHANGES: dict[str, Callable[[TrainingRun], TrainingRun]] = {
     "group norm": lambda run: _with_model(run, norm="group"),
     "normalised output": lambda run: _with_model(run, delta_norm=True),
     # The feedback model learns from T losses an example, a feedforward one from a single one.
@@ -46,7 +46,7 @@ RUNGS: dict[str, Callable[[Run], Run]] = {
 }
 
 
-def few_shot(task: TaskConfig, setup: FewShotConfig) -> tuple[TaskConfig, Run, Run]:
+def few_shot(task: TaskConfig, setup: FewShotConfig) -> tuple[TaskConfig, TrainingRun, TrainingRun]:
     """The task as the protocol shows it, the feedback run and the feedforward run.
 
     Both have one seed, batch size and schedule, so that update k of both reads the same examples, turned
@@ -71,33 +71,35 @@ def few_shot(task: TaskConfig, setup: FewShotConfig) -> tuple[TaskConfig, Run, R
         tau=own_tau if setup.tau is None else setup.tau,
         steps=2 * setup.steps,
     )
-    plain = feedback.replace(kind="feedforward")
+    baseline = feedback.replace(kind="feedforward")
     if setup.protocol == "paper":
-        plain = plain.replace(norm="batch", delta_norm=False)
-    return task, Run("feedback", feedback, train), Run("feedforward", plain, train)
+        baseline = baseline.replace(norm="batch", delta_norm=False)
+    return task, TrainingRun("feedback", feedback, train), TrainingRun("feedforward", baseline, train)
 
 
-def climb(run: Run, *rungs: str) -> Run:
-    """The run with rungs added, named after them. Raises ConfigError for a rung that is not in RUNGS."""
+def with_changes(run: TrainingRun, *names: str) -> TrainingRun:
+    """The run with these changes, named after them. Raises ConfigError for one that is not in CHANGES."""
     name = run.name
-    for rung in rungs:
-        if rung not in RUNGS:
-            raise ConfigError(f"rung: {rung!r:.60} is not one of {', '.join(RUNGS)}.")
-        run = RUNGS[rung](run)
-        name = f"{name} + {rung}"
-    return Run(name, run.model, run.train, run.turn)
+    for change in names:
+        if change not in CHANGES:
+            raise ConfigError(f"change: {change!r:.60} is not one of {', '.join(CHANGES)}.")
+        run = CHANGES[change](run)
+        name = f"{name} + {change}"
+    return TrainingRun(name, run.model, run.train, run.turn)
 
 
-def open_rungs(run: Run) -> tuple[str, ...]:
-    """The rungs that would still change the run."""
-    return tuple(name for name, change in RUNGS.items() if change(run) != run)
+def open_changes(run: TrainingRun) -> tuple[str, ...]:
+    """The names in CHANGES of those that would still alter the run."""
+    return tuple(name for name, change in CHANGES.items() if change(run) != run)
 
 
-def seeds(run: Run, k: int) -> tuple[Run, ...]:
-    """The run over k seeds from its own on, one turn after the other: "is it luck?"."""
+def seeds(run: TrainingRun, k: int) -> tuple[TrainingRun, ...]:
+    """The run over k seeds from its own on, one turn after the other, to see how much the seed decides."""
     first = run.train.seed
     return tuple(
-        Run(f"{run.name}, seed {first + i}", run.model, run.train.replace(seed=first + i), run.turn + i)
+        TrainingRun(
+            f"{run.name}, seed {first + i}", run.model, run.train.replace(seed=first + i), run.turn + i
+        )
         for i in range(k)
     )
 
@@ -138,9 +140,9 @@ def own_example(task: TaskConfig, labels: Tensor, clean: Tensor | None = None) -
     return Content(clean.float()[None].contiguous(), labels[None])
 
 
-def _with_model(run: Run, **changes) -> Run:
-    return Run(run.name, run.model.replace(**changes), run.train, run.turn)
+def _with_model(run: TrainingRun, **changes) -> TrainingRun:
+    return TrainingRun(run.name, run.model.replace(**changes), run.train, run.turn)
 
 
-def _with_train(run: Run, **changes) -> Run:
-    return Run(run.name, run.model, run.train.replace(**changes), run.turn)
+def _with_train(run: TrainingRun, **changes) -> TrainingRun:
+    return TrainingRun(run.name, run.model, run.train.replace(**changes), run.turn)

@@ -67,7 +67,7 @@ PROTOCOLS: dict[str, TrainConfig] = {
     ),
 }
 
-HELD_OUT = 32  # images of a held-out score
+VALIDATION_IMAGES = 32
 
 
 @dataclass
@@ -88,7 +88,7 @@ class TrainingState:
 @dataclass(frozen=True)
 class Progress:
     """One update. loss is the trained loss; losses (T,) the cross-entropy at each step; f1 (T+1,) the
-    held-out score from rest on, where one was taken. snapshot() copies all that is needed to resume."""
+    validation score from rest on, where one was taken. snapshot() copies all that is needed to resume."""
 
     update: int
     total: int
@@ -139,7 +139,9 @@ def fit(
             raise ConfigError("resume: the saved run is of another model or optimiser.") from None
     reader = Examples(task, train, examples)
     rate = rate or partial(learning_rate, train)
-    held_out = make_batch(task, HELD_OUT, seed_of(train.seed, 3), "test") if train.eval_every else None
+    validation = (
+        make_batch(task, VALIDATION_IMAGES, seed_of(train.seed, 3), "test") if train.eval_every else None
+    )
 
     for update in range(first, train.total):
         good = {name: value.clone() for name, value in model.state_dict().items()}
@@ -163,11 +165,11 @@ def fit(
         if fault is not None:
             model.load_state_dict(good)
         score = None
-        if fault is None and held_out is not None and (update + 1) % train.eval_every == 0:
-            score = f1_by_step(model, held_out, model.config.steps)
+        if fault is None and validation is not None and (update + 1) % train.eval_every == 0:
+            score = f1_by_step(model, validation, model.config.steps)
             best, stale = (score[-1], 0) if score[-1] > best else (best, stale + 1)
             if train.patience and stale >= train.patience:
-                fault = f"no better held-out score for {stale} evaluations"
+                fault = f"no better validation score for {stale} evaluations"
 
         def snapshot(done=update + 1, best=best, stale=stale) -> TrainingState:
             state = {name: value.clone() for name, value in model.state_dict().items()}

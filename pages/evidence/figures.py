@@ -26,7 +26,7 @@ GLYPHS = {"circle": "●", "diamond": "◆", "square": "■", "cross": "✚", "x
 LEVELS = ("chance", "limit")  # kinds that have no points of their own
 MOST_BARS = 12  # points of a line up to which each has a bar of its own; more get a band
 HEIGHT = 340
-COLOURS = {  # verdict -> its colour, which the word stands beside
+COLOURS = {  # verdict -> the colour of its badge
     "reproduced": "#2E8B57",
     "partly": "#C77F0A",
     "not reproduced": "#C0392B",

@@ -84,7 +84,10 @@ WAYS: dict[str, tuple[Way, ...]] = {
     ),
     "grouping": (
         _explore(
-            "Models that ship, with and without the loop", task="grouping", beside="grouping-loop-cut", T=6
+            "Models that ship, with and without the loop",
+            task="grouping",
+            comparison="grouping-loop-cut",
+            T=6,
         ),
     ),
     "help": (_few_shot("Train n = 2, with flips and turns alone", examples=2, protocol="matched"),),

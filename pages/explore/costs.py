@@ -11,7 +11,7 @@ from pages.ui.models import model_titles
 
 def show(scene: Scene) -> None:
     """Multiply-adds and milliseconds of both models, and a button that times them anew."""
-    # only the loop's switch changes what there is to do, and the model beside it is run as it was built
+    # only the loop's switch changes what there is to do, and the comparison is run as it was built
     asked = [
         (name, scene.task.size, Switches(loop=loop))
         for name, loop in zip(scene.models, (scene.switches.loop, None))
@@ -19,7 +19,7 @@ def show(scene: Scene) -> None:
     called = model_titles(scene.models)
     with st.expander("What it costs"):
         columns = {
-            f"{'model' if not i else 'beside it'}: {called[one[0]]}": column(
+            f"{'model' if not i else 'comparison'}: {called[one[0]]}": column(
                 computed.costs(*one), computed.timings(*one), scene.steps
             )
             for i, one in enumerate(asked)

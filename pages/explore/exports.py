@@ -35,19 +35,20 @@ NAMES = {
 }  # fmt: skip
 
 
-def table(run: Run, plain: Run) -> str:
+def table(run: Run, untouched: Run) -> str:
     """The curves as CSV, one row a step; the untouched run's too where there were interventions.
 
     Where there are any: interventions, by name in the row of their step; cue_row and cue_column.
     """
     columns: dict[str, np.ndarray] = {"t": np.arange(len(run.labels))}
-    runs = {"model": run} if plain is run else {"model": run, "untouched": plain}
+    runs = {"model": run} if untouched is run else {"model": run, "untouched": untouched}
     for name, one in runs.items():
         curves = answer_curves(one.trajectory.logits, one.labels) | state_curves(one.trajectory)
         columns |= {f"{name}_{key}": values for key, values in curves.items()}
-    columns |= {f"beside_{key}": values for key, values in answer_curves(run.beside, run.labels).items()}
+    answers = answer_curves(run.comparison, run.labels)
+    columns |= {f"comparison_{key}": values for key, values in answers.items()}
     rows = range(len(run.labels))
-    # no infinity: a reader of the file would have to know the word
+    # no infinity: not every reader of CSV knows the word
     columns = {name: np.where(np.isfinite(column), column, np.nan) for name, column in columns.items()}
     if run.scene.do:
         columns["interventions"] = [
@@ -83,7 +84,7 @@ def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
     return out.getvalue()
 
 
-def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = None) -> bytes:
+def animation(run: Run, untouched: Run, names: Sequence[str], stop: int | None = None) -> bytes:
     """The run as an animated PNG: input, model, the untouched run if there is one, the other model, truth.
 
     Models are shown by P(shape), or of more than two classes by their masks in the classes' colours, which
@@ -94,7 +95,7 @@ def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = Non
     font = ImageFont.load_default(14)
     config, shown, cue = run.scene.task, shown_of(run.scene.task), task_of(run.scene.task).cue_channel
     palette, channel = images.class_palette(config), cue(config)
-    runs = [run.trajectory] if plain is run else [run.trajectory, plain.trajectory]
+    runs = [run.trajectory] if untouched is run else [run.trajectory, untouched.trajectory]
     titles = [names[0], "untouched"]
     across, height = (round(SIDE * side / max(config.size)) for side in reversed(config.size))
     columns = len(runs) + 3
@@ -105,7 +106,7 @@ def animation(run: Run, plain: Run, names: Sequence[str], stop: int | None = Non
         panels = [("input", images.input_image(x[shown], None if channel is None else x[channel]))]
         for title, one in zip(titles, runs):
             panels.append((f"{title}, t = {t}", _answer(one.logits, t, palette)))
-        panels.append((names[1], _answer(run.beside, t, palette)))
+        panels.append((names[1], _answer(run.comparison, t, palette)))
         panels.append(("truth", images.mask_image(run.labels[t, 0], palette)))
         frame = Image.new(
             "RGB", (columns * (SIDE + 8) + 8, height + 76 + (foot.height if foot else 0)), "white"
@@ -141,7 +142,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
     """
     used = sorted(
         {type(item).__name__ for item in scene.do}
-        | {"perturb"}
+        | {"intervene"}
         | ({"unpack_mask"} if scene.drawing else set())
     )
     lines = [
@@ -168,7 +169,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
         f"batch = kind.observe(task, content, kind.noise(task, 1, seed={scene.noise}))",
         f"switches = Switches({_arguments(scene.switches.changed())})",
         f"interventions = [{', '.join(_item(item) for item in scene.do)}]",
-        f"run = perturb(model, task, batch, {scene.steps}, interventions, switches)",
+        f"run = intervene(model, task, batch, {scene.steps}, interventions, switches)",
         *[f'print("stopped by itself at t =", int(RULES[{AUTO.name!r}].stop(run.trajectory)[0]))'] * auto,
         "f1, iou = score_by_step(run.trajectory.logits.argmax(2), run.labels, card.model.classes)",
         'print("F1 at t = 0, 1, …:", [round(value, 3) for value in f1[:, 0].tolist()])',
@@ -184,7 +185,7 @@ def _arguments(values: dict) -> str:
     return ", ".join(f"{key}={tuple(v) if isinstance(v, list) else v!r}" for key, v in values.items())
 
 
-def show(screen: Screen, run: Run, plain: Run, names: Sequence[str]) -> None:
+def show(screen: Screen, run: Run, untouched: Run, names: Sequence[str]) -> None:
     """The box at the end of the screen. Files are made when they are asked for.
 
     Until then a session must not hold on to its runs, so they are fetched, or made again, by their scene.

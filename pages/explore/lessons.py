@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbseg_core.rollout.interventions import Flip, Kick, Paint, Swap, pack_mask
+from fbseg_core.rollout.interventions import Flip, Paint, Perturb, Swap, pack_mask
 from pages.explore.state import ExploreState
 
 
@@ -39,7 +39,7 @@ LESSONS: dict[str, Lesson] = {
             "network trained with its loop cut, beside it, ends at F1 0.44. The loop is one way to do this, "
             "not the only one: in the Evidence a deeper network without a loop, of many more weights, "
             "scores nearly as well.",
-            ExploreState(lesson="loop-everything", beside="grouping-loop-cut", **_GROUPING),
+            ExploreState(lesson="loop-everything", comparison="grouping-loop-cut", **_GROUPING),
         ),
         Lesson(
             "A single shape: one step is nearly enough",
@@ -103,11 +103,11 @@ LESSONS: dict[str, Lesson] = {
             ExploreState(lesson="swap", T=20, do=(Swap(t=8, seed=3),), **_GROUPING),
         ),
         Lesson(
-            "A late kick is not forgotten",
-            "The state is kicked with noise at step 10, and F1 falls to 0.85. Later updates are too small "
+            "A late perturbation is not forgotten",
+            "Noise is added to the state at step 10, and F1 falls to 0.85. Later updates are too small "
             "to undo it: 0.89 at step 30, against 1.00 of the untouched run, though in the last five steps "
             "at most 2 pixels change at a time.",
-            ExploreState(lesson="late-kick", T=30, do=(Kick(t=10, size=3.0),), **_GROUPING),
+            ExploreState(lesson="late-perturbation", T=30, do=(Perturb(t=10, size=3.0),), **_GROUPING),
         ),
         Lesson(
             "Erase half early, and it grows back",

@@ -1,4 +1,4 @@
-"""Explore: one noisy image through a feedback model and one beside it, played, drawn on and intervened in."""
+"""Explore: one noisy image through a feedback model and a comparison, played, drawn on, intervened in."""
 
 import base64
 
@@ -75,7 +75,7 @@ def choose_models(view: ExploreState) -> None:
         help="A shape shows at a glance; in grouping the mask must spread from a cue. Compare what the loop "
         "does in each.",
     )  # fmt: skip
-    lists = choices(models.cards(), view.task, view.model, view.beside)
+    lists = choices(models.cards(), view.task, view.model, view.comparison)
     called = model_titles({name for names in lists for name in names})
     menus = (
         (
@@ -83,7 +83,11 @@ def choose_models(view: ExploreState) -> None:
             "Model",
             "The checkpoint that switches and interventions act on. Try one trained another way.",
         ),
-        ("beside", "Beside it", "Runs on the same image and noise. Try the loop cut, or one plain pass."),
+        (
+            "comparison",
+            "Comparison",
+            "Runs on the same image and noise. Try the loop cut, or a feedforward model.",
+        ),
     )
     for (field, label, told), names in zip(menus, lists):
         chosen = getattr(view, field) or names[0]
@@ -173,26 +177,27 @@ def show() -> None:
         st.warning(SCREEN.noted)
     if view.lesson in LESSONS:
         st.info(f"**{LESSONS[view.lesson].title}.** {LESSONS[view.lesson].look}")
-    run, plain = computed.runs(scene)
+    run, untouched = computed.runs(scene)
     planes = server.warm_up()
-    plane = computed.plane(plain, view.plane, view.points) if planes.is_set() else None
+    plane = computed.plane(untouched, view.plane, view.points) if planes.is_set() else None
     place, bar = st.container(), st.empty()
     drawable = task_of(scene.task).drawable
     draws = None
     if view.draws and plane is not None:
-        wanted = (
-            None if requests.hurried() else lambda share: bar.progress(share, f"{computed.DRAWS} noise draws")
-        )
-        draws = computed.draws(plain, plane, wanted)
+
+        def tell(share: float) -> None:
+            bar.progress(share, f"{computed.DRAWS} noise draws")
+
+        draws = computed.draws(untouched, plane, None if requests.dragging() else tell)
         bar.empty()
     with place:
-        parts = {"fed": view.layer == "v_hat", "state": requests.wants_state() and not requests.hurried()}
+        parts = {"fed": view.layer == "v_hat", "state": requests.wants_state() and not requests.dragging()}
         if view.layer in ("probability", "difference"):
             parts["of_class"] = view.of_class
         told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide and drawable)}
         told["auto"] = halt.header(run) if view.auto else None
-        player(pack(run, plain, plane, draws, header=told, **parts), take_wish)
-    for sentence in (*ended_early(run, plain), *run.refused):
+        player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)
+    for sentence in (*ended_early(run, untouched), *run.refused):
         st.warning(sentence)
     flipped = scene.switches.changed()
     if flipped:
@@ -202,14 +207,14 @@ def show() -> None:
         costs.show(scene)
     if "export" not in view.hide:
         exports.show(
-            SCREEN, run, plain, [traits_of(models.cards()[name].model).title for name in scene.models]
+            SCREEN, run, untouched, [traits_of(models.cards()[name].model).title for name in scene.models]
         )
-    if not requests.hurried():
+    if not requests.dragging():
         SCREEN.write_link()
     if plane is None:  # a new server's first page: the masks came first, the plane follows
         planes.wait(20)
         st.rerun()
-    requests.calm()
+    requests.drag_shown()
 
 
 def reset(width: str = "stretch") -> None:
@@ -228,13 +233,13 @@ def page() -> None:
         key = SCREEN.bind("lesson", view.lesson if view.lesson in titles else "")
         menu.selectbox("Lesson", list(titles), format_func=titles.get, key=key, on_change=SCREEN.take_lesson)
     cards = models.cards()
-    bare = set(view.hide) >= SIDEBAR  # then the way back stands on the page: one button makes no sidebar
+    bare = set(view.hide) >= SIDEBAR  # then the reset button is on the page: one button makes no sidebar
     with st.sidebar:
         if "models" not in view.hide:
             choose_models(view)
         choose_image(view)
         if "numbers" not in view.hide:
-            # here and not in the player: only what stands outside a fragment can stop one that is at work
+            # not in the player: only what is outside a fragment can stop one that is running
             controls.toggle(SCREEN, "draws", f"{computed.DRAWS} noise draws", view.draws)
         if "switches" not in view.hide:
             choose_switches(view, cards[scene_for(view).models[0]])

@@ -14,7 +14,7 @@ from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.models.base import Model, Traits
 from fbseg_core.models.registry import traits_of
-from fbseg_core.rollout.interventions import Swap, perturb, unpack_mask
+from fbseg_core.rollout.interventions import Swap, intervene, unpack_mask
 from fbseg_core.tasks import Batch, Content, draw, task_of
 from pages.explore.state import ExploreState
 from pages.ui import own_models
@@ -51,11 +51,11 @@ class Region(NamedTuple):
 
 @dataclass(frozen=True)
 class Run:
-    """One image through the model of a scene, and through the one beside it.
+    """One image through the model of a scene, and through its comparison.
 
     trajectory: with the scene's interventions; x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) what holds at
-    each step. beside: the other model's logits for the image in force, (T+1, 1, K, H, W), or (1, 1, K, H, W)
-    where one answer holds throughout. beside_stopped: why the other model's run ended early, or None.
+    each step. comparison: the other model's logits for the image in force, (T+1, 1, K, H, W), or
+    (1, 1, K, H, W) where one answer holds throughout. comparison_stopped: why its run ended early, or None.
     """
 
     scene: Scene
@@ -66,12 +66,12 @@ class Run:
     x: Tensor
     labels: Tensor
     refused: tuple[str, ...]
-    beside: Tensor
-    beside_stopped: str | None
+    comparison: Tensor
+    comparison_stopped: str | None
 
 
 def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str], list[str]]:
-    """A task's checkpoints that may be the model, and those that may stand beside it; best first.
+    """A task's checkpoints that may be the model, and those that it may be compared with; best first.
 
     named: checkpoints that a view names; a visitor's own are among the choices where they are. Raises
     CheckpointError where there are none, ConfigError for a task without checkpoints.
@@ -94,7 +94,7 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     names = sorted(kinds, key=lambda name: (not kinds[name].has_loop, not _plainly(name, task, kinds), name))
     first = [name for name in names if kinds[name].takes_steps]
     second = [name for name in names if not kinds[name].takes_steps] + first[::-1]
-    if first:  # beside the model stands what takes the same images and answers in the same classes
+    if first:  # compared with what takes the same images and answers in the same classes
         chosen = named[0] if named and named[0] in first else first[0]
         second = [name for name in second if name != first[0] and _alike(cards[name], cards[chosen])]
     if not first or not second:
@@ -111,15 +111,15 @@ def _alike(one: Card, other: Card) -> bool:
 
 
 def tasks(cards: Mapping[str, Card], *more: str) -> list[str]:
-    """The tasks that have checkpoints, and those named besides; shapes, the paper's, comes first."""
+    """The tasks that have checkpoints, and those named; shapes, the paper's, comes first."""
     names = {card.task.name for card in cards.values()} | set(more)
     return sorted(names, key=lambda name: (name != "shapes", name))
 
 
 def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
     """Fill in what a view leaves to its checkpoints. Raises ConfigError for what does not fit together."""
-    first, second = choices(cards, view.task, view.model, view.beside)
-    names = view.model or first[0], view.beside or second[0]
+    first, second = choices(cards, view.task, view.model, view.comparison)
+    names = view.model or first[0], view.comparison or second[0]
     for name, known in zip(names, (first, second)):
         if name not in known:
             raise ConfigError(own_models.missing(name, known))
@@ -157,13 +157,13 @@ def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
 def subjects(view: ExploreState, cards: Mapping[str, Card]) -> Iterator[Subject]:
     """The two models that a view shows, as they are run."""
     scene = scene_of(view, cards)
-    model, beside = (cards[name] for name in scene.models)
+    model, other = (cards[name] for name in scene.models)
     yield of_card(model, scene.task, scene.steps, scene.switches)
-    yield of_card(beside, scene.task, scene.steps if traits_of(beside.model).takes_steps else 1)
+    yield of_card(other, scene.task, scene.steps if traits_of(other.model).takes_steps else 1)
 
 
 def compute(scene: Scene, net: Model, other: Model) -> Run:
-    """Run a scene: the model with its interventions, and the one beside it."""
+    """Run a scene: the model with its interventions, and its comparison."""
     task = task_of(scene.task)
     content = task.content(scene.task, 1, scene.image, "test")
     if scene.drawing or scene.cue is not None:
@@ -173,8 +173,8 @@ def compute(scene: Scene, net: Model, other: Model) -> Run:
         content = task.drawn(scene.task, mask, scene.cue or cue)
     noise = task.noise(scene.task, 1, scene.noise)
     batch = task.observe(scene.task, content, noise)
-    result = perturb(net, scene.task, batch, scene.steps, scene.do, scene.switches)
-    beside, beside_stopped = _beside(other, scene, batch, len(result.x))
+    result = intervene(net, scene.task, batch, scene.steps, scene.do, scene.switches)
+    comparison, comparison_stopped = _comparison(other, scene, batch, len(result.x))
     return Run(
         scene=scene,
         content=content,
@@ -184,8 +184,8 @@ def compute(scene: Scene, net: Model, other: Model) -> Run:
         x=result.x,
         labels=result.labels,
         refused=result.refused,
-        beside=beside,
-        beside_stopped=beside_stopped,
+        comparison=comparison,
+        comparison_stopped=comparison_stopped,
     )
 
 
@@ -224,23 +224,23 @@ def cue_note(run: Run, drawable: bool) -> str:
     return f"{told}{remedy}."
 
 
-def ended_early(run: Run, plain: Run) -> list[str]:
-    """One sentence for each run on show that has fewer steps than asked for; plain: the untouched run."""
+def ended_early(run: Run, untouched: Run) -> list[str]:
+    """One sentence for each run on show that has fewer steps than asked for."""
     ended = [("The run", run.trajectory.stopped)]
-    if plain is not run:
-        ended.append(("The untouched run", plain.trajectory.stopped))
-    ended.append((f"The run of {run.scene.models[1]}", run.beside_stopped))
+    if untouched is not run:
+        ended.append(("The untouched run", untouched.trajectory.stopped))
+    ended.append((f"The run of {run.scene.models[1]}", run.comparison_stopped))
     return [f"{what} ended early: {why}. What was reached is shown." for what, why in ended if why]
 
 
-def _beside(other: Model, scene: Scene, batch: Batch, frames: int) -> tuple[Tensor, str | None]:
+def _comparison(other: Model, scene: Scene, batch: Batch, frames: int) -> tuple[Tensor, str | None]:
     """The other model's logits at each step, and why they end early, if so.
 
     It meets the same images and is otherwise left alone.
     """
     swaps = [item for item in scene.do if isinstance(item, Swap)]
     if other.traits.takes_steps:
-        trajectory = perturb(other, scene.task, batch, scene.steps, swaps).trajectory
+        trajectory = intervene(other, scene.task, batch, scene.steps, swaps).trajectory
         logits = trajectory.logits
         held = logits[-1:].expand(frames, *logits.shape[1:])
         return torch.cat([logits, held])[:frames], trajectory.stopped if len(logits) < frames else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -36,9 +37,12 @@ Part = Literal[
 class ExploreState(Linked):
     """The whole state of the screen. None and "" stand for 'as the checkpoint was made'."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"beside": "comparison"}
+    renamed_lessons: ClassVar[Mapping[str, str]] = {"late-kick": "late-perturbation"}
+
     task: str = Field("shapes", max_length=40)
     model: str = Field("", max_length=80)
-    beside: str = Field("", max_length=80)
+    comparison: str = Field("", max_length=80)
     sigma: float | None = setting(
         None,
         "How noisy the image is: a shape has grey level 1 on 0. Raise it past what the model was trained at, "
@@ -49,7 +53,10 @@ class ExploreState(Linked):
         0, "Draws another image. Try several: one may be an exception.", lo=0, hi=LARGEST_SEED
     )
     noise: int = setting(
-        0, "Draws other noise on the same image: see how much of the mask was luck.", lo=0, hi=LARGEST_SEED
+        0,
+        "Draws other noise on the same image: see how far the mask depends on it.",
+        lo=0,
+        hi=LARGEST_SEED,
     )
     T: int | None = setting(
         None,
@@ -119,7 +126,7 @@ class ExploreState(Linked):
     draws: bool = setting(
         False,
         "Runs the same image under 16 other noises, with no intervention: a cloud in the plane, bands on the "
-        "curves. A difference inside the band may be luck.",
+        "curves. A difference inside the band may come from the noise draw.",
     )
     hide: tuple[Part, ...] = Field((), max_length=20)
 

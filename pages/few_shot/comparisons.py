@@ -1,4 +1,4 @@
-"""What the Few-shot lab offers once something was learned: its worth, rungs, and whether it was luck."""
+"""What the Few-shot lab offers after a run: scores, ablation steps, and the same over several seeds."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ from fbseg_core.analysis.paired import paired_difference
 from fbseg_core.experiments.ladder import Rung
 from fbseg_core.experiments.report import words
 from fbseg_core.models.registry import traits_of
-from fbseg_core.training.fewshot import open_rungs
+from fbseg_core.training.fewshot import open_changes
 from pages import menu
 from pages.few_shot import computed, figures, results
 from pages.few_shot.followed_runs import IMAGES, Attempt, Followed
-from pages.few_shot.state import luck_of, rung_of
+from pages.few_shot.state import ablation_of, repeats_of
 from pages.ui import controls, shipped, visitor
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
 
 POLL = 1.5
-MOST_RUNGS = 4
+MOST_ABLATIONS = 4
 
 
 def show(
-    screen: Screen, attempt: Attempt, job: Followed, rungs: list[Followed], luck: Followed | None
+    screen: Screen, attempt: Attempt, job: Followed, ablations: list[Followed], repeats: Followed | None
 ) -> None:
     """All that follows from a run, from top to bottom."""
-    rested = [(one, i) for one in (job, *rungs) if not one.view.active for i in range(len(one.spec.runs))]
+    rested = [(one, i) for one in (job, *ablations) if not one.view.active for i in range(len(one.spec.runs))]
     rested = [(one, i) for one, i in rested if one.done(i)]
     if rested:
         st.subheader("What it is worth", anchor=False)
         asked = screen.recalled("scored", frozenset())
         if job.job in asked:
-            results.show_scores(screen, job, rungs, rested)
+            results.show_scores(screen, job, ablations, rested)
         else:
             st.button(
                 f"Score on {IMAGES} fresh images", type="primary", key="score",
                 on_click=lambda: screen.remember("scored", asked | {job.job}),
             )  # fmt: skip
-        results.show_files(job, rungs)
-    show_rungs(screen, attempt, job, rungs)
-    show_luck(screen, attempt, job, luck)
+        results.show_files(job, ablations)
+    show_ablations(screen, attempt, job, ablations)
+    show_repeats(screen, attempt, job, repeats)
 
 
 # ---- what closes the gap ------------------------------------------------------------------------------
 
 
-def show_rungs(screen: Screen, attempt: Attempt, job: Followed, rungs: list[Followed]) -> None:
-    """One click trains the feedforward model again, a rung nearer to how the feedback model is treated."""
+def show_ablations(screen: Screen, attempt: Attempt, job: Followed, ablations: list[Followed]) -> None:
+    """One click trains the feedforward model again, one ablation step nearer to the feedback model."""
 
-    def climb(rungs: tuple[str, ...], token: str) -> None:
+    def add(changes: tuple[str, ...], token: str) -> None:
         pool, view = computed.pool(), screen.view
-        made = pool.start(rung_of(job.spec, rungs), visitor.owner(), token)
-        screen.change(rungs=(*view.rungs, made))
+        made = pool.start(ablation_of(job.spec, changes), visitor.owner(), token)
+        screen.change(ablations=(*view.ablations, made))
 
     st.subheader("What closes the gap?", anchor=False)
-    plain = next(run for run in job.spec.runs if not traits_of(run.model).takes_steps)
-    names = open_rungs(plain)
+    baseline = next(run for run in job.spec.runs if not traits_of(run.model).takes_steps)
+    names = open_changes(baseline)
     offers = [(name,) for name in names] + ([names] if len(names) > 1 else [])
-    there = {one.spec.runs[0].name for one in rungs}
+    there = {one.spec.runs[0].name for one in ablations}
     st.caption(
         "The two models differ in more than the loop. Train the feedforward model again on the same examples "
         "and seed with one of these differences taken away; its curves join those above."
@@ -69,45 +69,45 @@ def show_rungs(screen: Screen, attempt: Attempt, job: Followed, rungs: list[Foll
     for offer in offers:
         row.button(
             "+ all of these" if offer == names and len(names) > 1 else f"+ {offer[0]}",
-            key=f"rung-{'-'.join(offer)}", on_click=attempt, args=(climb, offer, uuid.uuid4().hex),
-            disabled=len(rungs) >= MOST_RUNGS or " + ".join((plain.name, *offer)) in there,
+            key=f"ablation-{'-'.join(offer)}", on_click=attempt, args=(add, offer, uuid.uuid4().hex),
+            disabled=len(ablations) >= MOST_ABLATIONS or " + ".join((baseline.name, *offer)) in there,
         )  # fmt: skip
 
 
-# ---- is it luck? --------------------------------------------------------------------------------------
+# ---- how much does the seed decide? --------------------------------------------------------------------
 
 
-def show_luck(screen: Screen, attempt: Attempt, job: Followed, luck: Followed | None) -> None:
+def show_repeats(screen: Screen, attempt: Attempt, job: Followed, repeats: Followed | None) -> None:
     """The same comparison over k seeds, and whether the difference may be called one."""
 
     def begin(token: str) -> None:
-        made = computed.pool().start(luck_of(job.spec, screen.view.k), visitor.owner(), token)
-        screen.change(luck=made)
+        made = computed.pool().start(repeats_of(job.spec, screen.view.k), visitor.owner(), token)
+        screen.change(repeats=made)
 
     def end() -> None:
-        computed.pool().stop(luck.job, visitor.owner())
+        computed.pool().stop(repeats.job, visitor.owner())
 
-    st.subheader("Is it luck?", anchor=False)
+    st.subheader("How much does the seed decide?", anchor=False)
     what = (
         "weights and noise; your examples stay"
         if job.spec.examples is not None
         else "weights, examples, noise"
     )
-    cost = cost_of_luck(job, screen.view.k, computed.pool().limits.seconds)
+    cost = cost_of_repeats(job, screen.view.k, computed.pool().limits.seconds)
     st.caption(f"Both models again over k seeds ({what}); a pair for each seed. {cost}")
     slide, push = st.columns([2, 3], vertical_alignment="bottom")
     with slide:
         controls.slider(screen, "k", "Seeds k", screen.view.k)
-    if luck and luck.view.active:
-        push.button("Stop", on_click=attempt, args=(end,), key="stop-luck")
+    if repeats and repeats.view.active:
+        push.button("Stop", on_click=attempt, args=(end,), key="stop-repeats")
     else:
-        push.button("Repeat over k seeds", on_click=attempt, args=(begin, uuid.uuid4().hex), key="luck")
-    if luck:
-        run_every = POLL if luck.view.active else None
-        st.fragment(show_seeds, run_every=run_every)(screen, luck.job, luck.view.state)
+        push.button("Repeat over k seeds", on_click=attempt, args=(begin, uuid.uuid4().hex), key="repeats")
+    if repeats:
+        run_every = POLL if repeats.view.active else None
+        st.fragment(show_seeds, run_every=run_every)(screen, repeats.job, repeats.view.state)
 
 
-def cost_of_luck(job: Followed, k: int, most: float) -> str:
+def cost_of_repeats(job: Followed, k: int, most: float) -> str:
     """What k seeds of a job would take on this machine, by what it took itself; "" where it did not end.
 
     most: seconds a job may take.
@@ -122,33 +122,33 @@ def cost_of_luck(job: Followed, k: int, most: float) -> str:
 
 
 def show_seeds(screen: Screen, name: str, state: str) -> None:
-    """How far the seeds are; once they rest, their spread."""
-    luck = screen.recalled("follower").poll(computed.pool(), name, visitor.owner())
-    if luck.view.state != state:
+    """How far the seeds are; once they have ended, their spread."""
+    repeats = screen.recalled("follower").poll(computed.pool(), name, visitor.owner())
+    if repeats.view.state != state:
         st.rerun()
-    count = len(luck.spec.runs) // 2
+    count = len(repeats.spec.runs) // 2
     ended = [
         i for i in range(count)
-        if all(_ended(luck, index) for index in (i, i + count))
+        if all(_ended(repeats, index) for index in (i, i + count))
     ]  # fmt: skip
-    place = f"waiting in line, place {luck.view.place}; " if luck.view.place else ""
-    st.progress(len(ended) / count, f"{place}{len(ended)} of {count} seeds. {luck.view.reason}")
-    if luck.view.active or not ended:
+    place = f"waiting in line, place {repeats.view.place}; " if repeats.view.place else ""
+    st.progress(len(ended) / count, f"{place}{len(ended)} of {count} seeds. {repeats.view.reason}")
+    if repeats.view.active or not ended:
         return
     bar = st.empty()
     scores: dict[int, float] = {}
     for at, index in enumerate((*ended, *(i + count for i in ended))):
         bar.progress(at / (2 * len(ended)), f"Scoring each on {IMAGES} fresh images")
-        done = luck.done(index)
-        scores[index] = computed.final_f1(luck.job, index, done, visitor.owner(), luck.spec.task)
+        done = repeats.done(index)
+        scores[index] = computed.final_f1(repeats.job, index, done, visitor.owner(), repeats.spec.task)
     bar.empty()
-    feedback, plain = ([scores[i + shift] for i in ended] for shift in (0, count))
-    first = luck.spec.runs[0].train.seed
-    chance = computed.held_out(luck.spec.task)[1]
-    figure = figures.luck_figure(feedback, plain, first, chance)
-    chart(figure, key="chart-luck")
+    feedback, baseline = ([scores[i + shift] for i in ended] for shift in (0, count))
+    first = repeats.spec.runs[0].train.seed
+    chance = computed.validation(repeats.spec.task)[1]
+    figure = figures.seeds_figure(feedback, baseline, first, chance)
+    chart(figure, key="chart-seeds")
     try:
-        st.markdown(figures.verdict(paired_difference(feedback, plain)))
+        st.markdown(figures.verdict(paired_difference(feedback, baseline)))
     except ConfigError as error:
         st.warning(str(error))
 
@@ -158,7 +158,7 @@ def _ended(job: Followed, index: int) -> bool:
 
 
 def say_what_was_found() -> None:
-    """Our own measurement of the paper's claim: the shipped result of the ladder, two examples."""
+    """Our own measurement of the paper's claim: the shipped ablation, two examples."""
     head, rungs = shipped.ladder()
     if not rungs:
         return
@@ -166,31 +166,31 @@ def say_what_was_found() -> None:
     closed = next(rung for rung in rungs[1:] if rung.from_feedback.high >= 0)
     with st.expander("What we found: is it the loop?", expanded=True):
         st.table([_rung_row(rung) for rung in rungs])
-        told = "a difference" if cut.from_feedback.called else "no difference that can be told from luck"
+        told = "a difference" if cut.from_feedback.called else "no difference beyond seed variance"
         st.markdown(
             f"The paper's gap is there: {feedback.f1.mean:.2f} against {plain.f1.mean:.2f}. It is closed at "
             f"“{closed.name}”, before there is any loop. The feedback model with its loop cut scores "
             f"{cut.f1.mean:.2f}: {told}."
         )
         st.caption(
-            "`paper` protocol, two examples, 64 px, σ = 0.5; each rung is the one above and one thing more. "
+            "`paper` protocol, two examples, 64 px, σ = 0.5; each ablation step adds one change. "
             f"Mean F1 on 200 fresh images over {feedback.f1.k} training seeds with its 95 % interval over "
             f"them; differences are paired by seed; chance {feedback.chance:.2f}. "
             f"Repeat it: `{head['command']}`."
         )
         if other := shipped.measured("grouping"):
             st.markdown(
-                f"The same ladder on grouping, where pixels far away decide: “{other.finding.verdict}” "
+                f"The same ablation on grouping, where pixels far away decide: “{other.finding.verdict}” "
                 f"({other.finding.brief}; {other.seeds} seeds)."
             )
         row = st.container(horizontal=True)
         row.link_button("All of it, in Evidence", menu.link("evidence", claim="ladder"))
-        row.link_button("The ladder on grouping", menu.link("evidence", claim="grouping"))
+        row.link_button("The ablation on grouping", menu.link("evidence", claim="grouping"))
 
 
 def _rung_row(rung: Rung) -> dict[str, str]:
     return {
-        "rung": rung.name.replace("+", "\\+"),  # else Markdown makes a list of it
+        "ablation step": rung.name.replace("+", "\\+"),  # else Markdown makes a list of it
         "F1": words(rung.f1),
         "batch statistics": "–" if rung.batch is None else f"{rung.batch:.2f}",
         "minus feedback": "–" if rung.name == "feedback" else words(rung.from_feedback, sign=True),

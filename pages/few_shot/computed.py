@@ -14,7 +14,7 @@ from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 from fbseg_core.tasks.parts import Batches
 from pages.few_shot import followed_runs
-from pages.jobs import Pool, watched
+from pages.jobs import Pool, validation_images
 from pages.ui import own_models, server
 from pages.ui.memo import size_of
 
@@ -42,14 +42,14 @@ def keep_upload(digest: str, content: Content) -> None:
         held.popitem(last=False)
 
 
-def held_out(task: TaskConfig) -> tuple[Batch, float]:
-    """The images that are scored while a job trains, and chance on them."""
+def validation(task: TaskConfig) -> tuple[Batch, float]:
+    """The validation images, which are scored while a job trains, and chance on them."""
 
     def make() -> tuple[Batch, float]:
-        batch = watched(task)
+        batch = validation_images(task)
         return batch, chance(batch.labels, len(task_of(task).class_names(task)))
 
-    return server.kept("rest", ("held out", task), make)
+    return server.kept("rest", ("validation", task), make)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The Few-shot lab's pictures: pure functions that import no streamlit.
 
 Feedback is blue and solid, the feedforward baseline orange and dashed, as in the whole app; a feedforward
-model with rungs added has a colour of its own. Names stand in one legend for all charts: `legend`.
+model of an ablation step has a colour of its own. Names stand in one legend for all charts: `legend`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from fbseg_core.scores.evaluate import Score
 from pages.ui.pictures import answer_picture, input_picture, truth_picture
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL, lay_out
 
-RUNG_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
-RUNG_DASHES = ("dashdot", "dot", "longdash", "longdashdot")
+ABLATION_COLOURS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito
+ABLATION_DASHES = ("dashdot", "dot", "longdash", "longdashdot")
 MOST_POINTS = 300  # of a curve
 MOST_STEPS = 6  # of a trajectory, in a strip or as curves of their own
 TILE, GAP, LINE = 128, 8, 36  # px of the strip, which is drawn large; a tile's longer side
@@ -92,7 +92,7 @@ def loss_figure(runs: Sequence[Shown]) -> go.Figure:
 
 
 def f1_figure(runs: Sequence[Shown], chance: float, images: int) -> go.Figure:
-    """F1 on the held-out images at the last step, update by update."""
+    """F1 on the validation images at the last step, update by update."""
     figure = go.Figure()
     figure.add_hline(y=chance, line={"color": NEUTRAL, "dash": "dot", "width": 2})
     for run in runs:
@@ -106,7 +106,7 @@ def f1_figure(runs: Sequence[Shown], chance: float, images: int) -> go.Figure:
             marker={"size": 5},
         )
     figure.update_yaxes(range=[-0.03, 1.03])
-    return _style(figure, "update", f"F1 on {images} held-out images", runs)
+    return _style(figure, "update", f"F1 on {images} validation images", runs)
 
 
 def gradient_figure(runs: Sequence[Shown]) -> go.Figure:
@@ -126,7 +126,7 @@ def gradient_figure(runs: Sequence[Shown]) -> go.Figure:
 
 
 def score_figure(scores: Sequence[tuple[Shown, Score]], limit: float | None = None) -> go.Figure:
-    """F1 on fresh images at t = 1, 2, … with the interval over images; a plain model's holds throughout.
+    """F1 on fresh images at t = 1, 2, … with the interval over images; a feedforward model has one F1.
 
     limit: the ideal observer's F1, a line that no model can cross.
     """
@@ -158,18 +158,20 @@ def score_figure(scores: Sequence[tuple[Shown, Score]], limit: float | None = No
     return figure
 
 
-def luck_figure(feedback: Sequence[float], plain: Sequence[float], first: int, chance: float) -> go.Figure:
+def seeds_figure(
+    feedback: Sequence[float], baseline: Sequence[float], first: int, chance: float
+) -> go.Figure:
     """F1 of both models, seed by seed; a line joins the two of a seed."""
     figure = go.Figure()
     seeds = [first + i for i in range(len(feedback))]
-    for seed, a, b in zip(seeds, feedback, plain):
+    for seed, a, b in zip(seeds, feedback, baseline):
         figure.add_scatter(
             x=[seed, seed], y=[a, b], mode="lines", hoverinfo="skip", showlegend=False,
             line={"color": NEUTRAL, "width": 1},
         )  # fmt: skip
     for values, name, colour, symbol in (
         (feedback, "feedback", FEEDBACK, "circle"),
-        (plain, "feedforward", FEEDFORWARD, "diamond-open"),
+        (baseline, "feedforward", FEEDFORWARD, "diamond-open"),
     ):
         figure.add_scatter(
             x=seeds, y=list(values), mode="markers", name=name,
@@ -186,7 +188,7 @@ def verdict(difference: Difference) -> str:
     """Whether a difference over seeds may be called one, in a sentence. Positive is in favour of feedback."""
     what = f"Feedback minus feedforward, F1: {difference.mean:+.3f}"
     if not np.isfinite(difference.low):
-        return f"{what} on average over {difference.k} seeds: too few to tell from luck; take 5 or more."
+        return f"{what} over {difference.k} seeds: too few to tell from seed variance; take 5 or more."
     what += f" [{difference.low:+.3f}, {difference.high:+.3f}] over {difference.k} seeds"
     if not difference.called:
         return f"{what}: the interval includes zero, so this cannot be called a difference."

@@ -13,9 +13,9 @@ from fbseg_core.models.registry import traits_of
 from fbseg_core.scores.evaluate import Score
 from fbseg_core.settings import Config
 from fbseg_core.tasks import task_of
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import PROTOCOLS
-from pages.few_shot.figures import RUNG_COLOURS, RUNG_DASHES, Shown
+from pages.few_shot.figures import ABLATION_COLOURS, ABLATION_DASHES, Shown
 from pages.jobs import Curves, JobView, Pool, Spec
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD
 from pages.ui.tables import csv_of
@@ -62,13 +62,13 @@ class Follower:
         return known
 
 
-def shown(job: Followed, index: int, rung: int | None = None) -> Shown:
-    """A run as the figures draw it; rung counts those beside the two models."""
+def shown(job: Followed, index: int, ablation: int | None = None) -> Shown:
+    """A run as the figures draw it. ablation: the number of its ablation step, None for the two models."""
     run = job.spec.runs[index]
     recurrent = traits_of(run.model).takes_steps
     colour, dash = (FEEDBACK, "solid") if recurrent else (FEEDFORWARD, "dash")
-    if rung is not None:
-        colour, dash = RUNG_COLOURS[rung % 4], RUNG_DASHES[rung % 4]
+    if ablation is not None:
+        colour, dash = ABLATION_COLOURS[ablation % 4], ABLATION_DASHES[ablation % 4]
     return Shown(
         name=run.name,
         short=_short(run.name),
@@ -83,12 +83,12 @@ def shown(job: Followed, index: int, rung: int | None = None) -> Shown:
 
 
 def _short(name: str) -> str:
-    base, *rungs = name.split(" + ")
-    return base if not rungs else f"+ {rungs[0]}" if len(rungs) == 1 else f"+ {len(rungs)} rungs"
+    base, *changes = name.split(" + ")
+    return base if not changes else f"+ {changes[0]}" if len(changes) == 1 else f"+ {len(changes)} changes"
 
 
 def curves_csv(jobs: Sequence[Followed]) -> str:
-    """One row for each update of each run, with the held-out F1 that was taken right before it, if any."""
+    """One row for each update of each run, with the validation F1 that was taken right before it, if any."""
     last = max(run.train.steps_max for job in jobs for run in job.spec.runs)
     head = ["run", "update", "seconds", "lr", "grad_norm", "loss"]
     columns: dict[str, list[Any]] = {
@@ -111,13 +111,13 @@ def curves_csv(jobs: Sequence[Followed]) -> str:
     return csv_of(columns)
 
 
-def protocol_of(run: Run) -> str:
+def protocol_of(run: TrainingRun) -> str:
     """The protocol whose settings a run shares most."""
-    plain = run.train.model_dump().items()
-    return min(PROTOCOLS, key=lambda name: sum(getattr(PROTOCOLS[name], k) != v for k, v in plain))
+    values = run.train.model_dump().items()
+    return min(PROTOCOLS, key=lambda name: sum(getattr(PROTOCOLS[name], k) != v for k, v in values))
 
 
-def command(spec: Spec, run: Run) -> str:
+def command(spec: Spec, run: TrainingRun) -> str:
     """The command that learns the same weights without the app, if nothing keeps it from that."""
     protocol = protocol_of(run)
     parts = ["python", "-m", "fbseg_core", "train", f"{spec.task.name}-{protocol}"]
@@ -143,7 +143,7 @@ def command_differs(job: Followed, index: int) -> str:
     return ""
 
 
-def stem(run: Run) -> str:
+def stem(run: TrainingRun) -> str:
     """A run's name as a file's."""
     words = run.name.replace("+", " ").replace(",", " ").split()
     return f"{'-'.join(words)}-{run.train.examples}-shot-seed{run.train.seed}"

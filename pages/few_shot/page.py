@@ -34,7 +34,9 @@ def attempt(act: Callable[..., Any], *arguments: Any, box: str = "") -> None:
 def take_task() -> None:
     """Callback: another task starts from its own defaults; the runs on show stay."""
     view = SCREEN.view
-    kept = {key: getattr(view, key) for key in ("job", "rungs", "luck", "examples", "protocol", "seed")}
+    kept = {
+        key: getattr(view, key) for key in ("job", "ablations", "repeats", "examples", "protocol", "seed")
+    }
     SCREEN.show_afresh(FewShotState(task=SCREEN.chosen("task"), **kept))
 
 
@@ -72,12 +74,12 @@ def take_upload() -> None:
 def start(token: str) -> None:
     """Callback: train. The button's own token makes a double click one job."""
     spec = job_of(SCREEN.view, computed.uploads())
-    SCREEN.change(job=computed.pool().start(spec, visitor.owner(), token), rungs=(), luck="")
+    SCREEN.change(job=computed.pool().start(spec, visitor.owner(), token), ablations=(), repeats="")
 
 
 def show_job() -> None:
     """Callback of the menu of runs."""
-    SCREEN.change(job=SCREEN.chosen("job"), rungs=(), luck="")
+    SCREEN.change(job=SCREEN.chosen("job"), ablations=(), repeats="")
 
 
 # ---- set up -------------------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ def show_cost(spec: Spec, asking: bool) -> None:
 
 
 def show_start(view: FewShotState, busy: bool) -> None:
-    """The button, beside what it costs."""
+    """The button, and what the run would cost."""
     push, cost = st.columns([1, 3], vertical_alignment="center")
     try:
         spec, reason = job_of(view, computed.uploads()), ""
@@ -206,17 +208,19 @@ def take_up() -> tuple[Followed, list[Followed], Followed | None] | None:
         if not SCREEN.view.job and (active := [job for job in pool.jobs(owner) if job.active]):
             SCREEN.change(job=active[0].job)  # come back after the tab was closed
     dropped, whose = SCREEN.recalled("dropped", ({}, owner))
-    if whose != owner and not SCREEN.view.job:  # the cookie came late: the browser has told since who it is
+    if whose != owner and not SCREEN.view.job:  # the cookie, which says whose browser it is, came late
         SCREEN.change(**dropped)
     follower, view = SCREEN.recalled("follower"), SCREEN.view
     if not view.job:
         return None
     try:
-        jobs = [follower.poll(pool, name, owner) for name in (view.job, *view.rungs)]
-        return jobs[0], jobs[1:], follower.poll(pool, view.luck, owner) if view.luck else None
+        jobs = [follower.poll(pool, name, owner) for name in (view.job, *view.ablations)]
+        return jobs[0], jobs[1:], follower.poll(pool, view.repeats, owner) if view.repeats else None
     except NoSuchJob:
-        SCREEN.remember("dropped", ({key: getattr(view, key) for key in ("job", "rungs", "luck")}, owner))
-        SCREEN.change(job="", rungs=(), luck="")
+        SCREEN.remember(
+            "dropped", ({key: getattr(view, key) for key in ("job", "ablations", "repeats")}, owner)
+        )
+        SCREEN.change(job="", ablations=(), repeats="")
         SCREEN.note("The run that this link names is not this browser's or was deleted; its set-up is shown.")
     except JobError as error:  # its folder cannot be read just now; the link goes on naming it
         SCREEN.note(str(error))
@@ -259,15 +263,15 @@ def page() -> None:
     with st.sidebar:
         choose(view)
         choose_run(taken[0] if taken else None)
-    top = st.empty()  # there without a note too: a box that moved down would close
+    top = st.empty()  # always there: an open box that moved down would close
     if SCREEN.noted:
         top.warning(SCREEN.noted)
     show_examples(view, busy)
     show_start(view, busy)
     if taken:
-        job, rungs, luck = taken
-        training.show(SCREEN, attempt, job, rungs)
-        comparisons.show(SCREEN, attempt, job, rungs, luck)
+        job, ablations, repeats = taken
+        training.show(SCREEN, attempt, job, ablations)
+        comparisons.show(SCREEN, attempt, job, ablations, repeats)
     comparisons.say_what_was_found()
     results.bring_one(SCREEN, attempt)
     visitor.remember_owner()

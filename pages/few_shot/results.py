@@ -31,12 +31,12 @@ from pages.ui.screen import Screen
 
 
 def show_scores(
-    screen: Screen, job: Followed, rungs: list[Followed], rested: Sequence[tuple[Followed, int]]
+    screen: Screen, job: Followed, ablations: list[Followed], rested: Sequence[tuple[Followed, int]]
 ) -> None:
     """F1 on fresh images with intervals, and a way to take each model along or into Explore."""
     with st.spinner(f"Scoring on {IMAGES} fresh images …"):
         results = [computed.result(one, i, visitor.owner()) for one, i in rested]
-    lines = [shown(one, i, rungs.index(one) if one is not job else None) for one, i in rested]
+    lines = [shown(one, i, ablations.index(one) if one is not job else None) for one, i in rested]
     limit = show_limit(screen, job)
     picture, table = st.columns([2, 3])
     scores = [(line, one.score) for line, one in zip(lines, results)]
@@ -56,13 +56,13 @@ def show_scores(
         table.table([_by_class(job.spec.task, line, score) for line, score in scores])
         table.caption("F1 of each class at T. The score above is their mean, without the background.")
     recurrent = [one for one in results if traits_of(one.card.model).takes_steps]
-    plain = [one for one in results if not traits_of(one.card.model).takes_steps]
+    baseline = [one for one in results if not traits_of(one.card.model).takes_steps]
     for (one, i), result in zip(rested, results):
         run = one.spec.runs[i]
         if result in recurrent:
-            pair = {"model": result.name} | ({"beside": plain[0].name} if plain else {})
+            pair = {"model": result.name} | ({"comparison": baseline[0].name} if baseline else {})
         else:
-            pair = ({"model": recurrent[0].name} if recurrent else {}) | {"beside": result.name}
+            pair = ({"model": recurrent[0].name} if recurrent else {}) | {"comparison": result.name}
         row = st.container(horizontal=True)
         row.link_button(f"Open {run.name} in Explore", menu.link("explore", task=one.spec.task.name, **pair))
         if traits_of(run.model).has_loop:
@@ -124,14 +124,14 @@ def _by_class(task: TaskConfig, line: figures.Shown, score: Score) -> dict[str, 
     return {"model": line.name} | dict(zip(task_of(task).class_names(task), told))
 
 
-def show_files(job: Followed, rungs: list[Followed]) -> None:
+def show_files(job: Followed, ablations: list[Followed]) -> None:
     """Curves, and the commands that learn the same without the app."""
     with st.expander("Take it along: curves, commands"):
         st.download_button(
-            "Curves (CSV)", lambda: curves_csv([job, *rungs]), "few-shot-curves.csv", "text/csv",
+            "Curves (CSV)", lambda: curves_csv([job, *ablations]), "few-shot-curves.csv", "text/csv",
             key="export-curves", on_click="ignore",
         )  # fmt: skip
-        for one in (job, *rungs):
+        for one in (job, *ablations):
             for i, run in enumerate(one.spec.runs):
                 note = command_differs(one, i) or "It learns the very same weights."
                 st.markdown(f"**{run.name}** without the app. {note}")
@@ -157,5 +157,5 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
         if brought := screen.recalled("brought"):
             name, card = brought
             st.markdown(describe_card(card))
-            field = "model" if traits_of(card.model).takes_steps else "beside"
+            field = "model" if traits_of(card.model).takes_steps else "comparison"
             st.link_button("Open it in Explore", menu.link("explore", task=card.task.name, **{field: name}))

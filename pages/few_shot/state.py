@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -17,13 +17,13 @@ from fbseg_core.rollout.interventions import unpack_mask
 from fbseg_core.settings import setting, settings_of
 from fbseg_core.tasks import Content, parse_task, task_of
 from fbseg_core.training.examples import training_examples
-from fbseg_core.training.fewshot import Run, climb, few_shot, replace_example, seeds
+from fbseg_core.training.fewshot import TrainingRun, few_shot, replace_example, seeds, with_changes
 from pages.jobs import Spec
 from pages.ui import ranges
 from pages.ui.link import LARGEST_SEED, Linked
 
 REDRAWS = 1000  # of one example, before they start over
-FIRST_REDRAW = 1_000_000  # seeds of redrawn examples, apart from those of every held-out image
+FIRST_REDRAW = 1_000_000  # seeds of redrawn examples, apart from those of all validation and test images
 LONGEST_OWN = 6000  # characters of all examples of one's own: what the link still takes
 JOB = r"^[0-9a-f]{0,32}$"
 HELP = {name: item.help for name, item in settings_of(FewShotConfig).items()}
@@ -50,8 +50,11 @@ class Own(NamedTuple):
 class FewShotState(Linked, FewShotConfig):
     """The whole state of the screen. None and 0 stand for 'as the protocol has it'.
 
-    own: "row.r.k", "row.d.drawing" or "row.u.digest". job, rungs, luck: ids of the jobs on show.
+    own: "row.r.k", "row.d.drawing" or "row.u.digest". job, ablations, repeats: ids of the jobs on show;
+    of ablation steps, and of the same over several seeds.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {"rungs": "ablations", "luck": "repeats"}
 
     task: str = Field("shapes", max_length=40)
     sigma: float | None = setting(
@@ -90,8 +93,8 @@ class FewShotState(Linked, FewShotConfig):
     )
     own: tuple[Annotated[str, Field(max_length=3020)], ...] = Field((), max_length=32)
     job: str = Field("", pattern=JOB)
-    rungs: tuple[Annotated[str, Field(pattern=JOB)], ...] = Field((), max_length=4)
-    luck: str = Field("", pattern=JOB)
+    ablations: tuple[Annotated[str, Field(pattern=JOB)], ...] = Field((), max_length=4)
+    repeats: str = Field("", pattern=JOB)
 
     @model_validator(mode="after")
     def _own_is_readable(self) -> Self:
@@ -122,7 +125,7 @@ class FewShotState(Linked, FewShotConfig):
         return self.replace(own=(*kept, f"{row}.{text}") if text else kept)
 
 
-def runs_of(view: FewShotState) -> tuple[TaskConfig, Run, Run]:
+def runs_of(view: FewShotState) -> tuple[TaskConfig, TrainingRun, TrainingRun]:
     """The task, the feedback run and the feedforward run. Raises ConfigError for an unknown task."""
     task = parse_task({"name": view.task})
     return few_shot(task if view.sigma is None else task.replace(sigma=view.sigma), view.setup())
@@ -180,18 +183,20 @@ def job_of(view: FewShotState, uploads: Mapping[str, Content]) -> Spec:
     return _job(view, task, runs, uploads)
 
 
-def rung_of(base: Spec, rungs: tuple[str, ...]) -> Spec:
-    """The feedforward run of a job with rungs added, on the same examples and seed."""
-    plain = next(run for run in base.runs if not traits_of(run.model).takes_steps)
-    return Spec(base.task, (climb(plain, *rungs),), base.examples, base.seconds)
+def ablation_of(base: Spec, changes: tuple[str, ...]) -> Spec:
+    """The feedforward run of a job with `changes` made, on the same examples and seed."""
+    baseline = next(run for run in base.runs if not traits_of(run.model).takes_steps)
+    return Spec(base.task, (with_changes(baseline, *changes),), base.examples, base.seconds)
 
 
-def luck_of(base: Spec, k: int) -> Spec:
+def repeats_of(base: Spec, k: int) -> Spec:
     """A job over k seeds: the feedback runs, then the feedforward runs."""
     return Spec(base.task, tuple(one for run in base.runs for one in seeds(run, k)), base.examples)
 
 
-def _job(view: FewShotState, task: TaskConfig, runs: list[Run], uploads: Mapping[str, Content]) -> Spec:
+def _job(
+    view: FewShotState, task: TaskConfig, runs: list[TrainingRun], uploads: Mapping[str, Content]
+) -> Spec:
     # Examples that the seed draws are left to the runs, as on the command line; so many seeds draw many.
     given = examples(view, uploads) if view.own_by_row() else None
     return Spec(task, tuple(runs), given, float(view.seconds))

@@ -11,7 +11,7 @@ import streamlit as st
 from pages.few_shot import computed, figures, live_charts
 from pages.few_shot.followed_runs import Attempt, Followed, shown
 from pages.jobs import JobError, JobView, NoSuchJob, Spec
-from pages.jobs.spec import SHOWN, WATCHED
+from pages.jobs.spec import SHOWN, VALIDATED
 from pages.ui import pictures, visitor
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
@@ -30,13 +30,13 @@ def name_of(view: JobView) -> str:
     return f"{datetime.fromtimestamp(view.created, clock()):%d %b, %H:%M:%S} · {view.job[:4]}"
 
 
-def show(screen: Screen, attempt: Attempt, job: Followed, rungs: Sequence[Followed]) -> None:
-    """The run, and the rungs beside it."""
+def show(screen: Screen, attempt: Attempt, job: Followed, ablations: Sequence[Followed]) -> None:
+    """The run, and its ablation steps."""
     st.caption(f"This run: {describe(job.spec)}")
     steer(screen, attempt, job)
-    names = tuple(one.job for one in (job, *rungs))
-    signs = tuple(_sign(one) for one in (job, *rungs))
-    moving = [begun for one, (_, begun) in zip((job, *rungs), signs) if one.view.active]
+    names = tuple(one.job for one in (job, *ablations))
+    signs = tuple(_sign(one) for one in (job, *ablations))
+    moving = [begun for one, (_, begun) in zip((job, *ablations), signs) if one.view.active]
     every = (POLL if all(moving) else FIRST) if moving else None
     st.fragment(show_run, run_every=every)(screen, names, signs)
 
@@ -47,11 +47,11 @@ def _sign(job: Followed) -> tuple[str, bool]:
 
 
 def steer(screen: Screen, attempt: Attempt, job: Followed) -> None:
-    """The buttons of the run on show. They stand outside of what is drawn anew, so that none slips away."""
+    """The buttons of the run on show, outside of what is redrawn, so that none moves under the pointer."""
     view, pool, owner = job.view, computed.pool(), visitor.owner()
 
     def restart(token: str) -> None:
-        screen.change(job=pool.restart(job.job, owner, token), rungs=(), luck="")
+        screen.change(job=pool.restart(job.job, owner, token), ablations=(), repeats="")
 
     def rate() -> None:
         pool.rate(job.job, owner, screen.chosen("factor"))
@@ -99,13 +99,13 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
         st.rerun()  # the buttons change with the state, and the timer
     main = jobs[0]
     lines = [shown(main, index) for index in range(len(main.spec.runs))]
-    lines += [shown(job, 0, rung) for rung, job in enumerate(jobs[1:])]
+    lines += [shown(job, 0, i) for i, job in enumerate(jobs[1:])]
     say_state(jobs, lines)
-    batch, chance = computed.held_out(main.spec.task)
+    batch, chance = computed.validation(main.spec.task)
     st.html(figures.legend(lines))
     drawn = (
         figures.loss_figure(lines),
-        figures.f1_figure(lines, chance, WATCHED),
+        figures.f1_figure(lines, chance, VALIDATED),
         figures.gradient_figure(lines),
     )
     if any(job.view.active for job in jobs):
@@ -153,7 +153,7 @@ def say_state(jobs: list[Followed], lines: list[figures.Shown]) -> None:
 
 def describe(spec: Spec) -> str:
     """What the run on show was asked to do, in one line."""
-    run, plain = spec.runs[0], spec.runs[-1]
+    run, baseline = spec.runs[0], spec.runs[-1]
     own = ", some examples replaced" if spec.examples is not None else ""
     built = {"softmax": run.model.projection, "decay": run.model.decay}
     off = [name for name, kind in built.items() if kind == "none"]
@@ -161,6 +161,6 @@ def describe(spec: Spec) -> str:
     return (
         f"{spec.task.name}, {run.train.examples} examples{own}, σ = {spec.task.sigma:g} at "
         f"{pictures.pixels(spec.task)}, T = {run.train.steps_max}, τ = {run.model.tau:g}, seed "
-        f"{run.train.seed}{without}; norm in the network: {run.model.norm} (feedback), {plain.model.norm} "
+        f"{run.train.seed}{without}; norm in the network: {run.model.norm} (feedback), {baseline.model.norm} "
         "(feedforward)."
     )

@@ -85,7 +85,7 @@ def _inside(mask: Image.Image, size: tuple[int, int]) -> np.ndarray:
 def _classes(mask: Image.Image, size: tuple[int, int], classes: int) -> np.ndarray:
     """The class that most of a pixel is of, the lowest of equals, (H, W) int64; void where that is most.
 
-    Raises ConfigError for a mask that does not hold class numbers, or but one class.
+    Raises ConfigError for a mask that does not hold class numbers, or only one class.
     """
     last = classes - 1
     if mask.mode not in ("P", "L", "1", "I", "I;16"):

@@ -6,6 +6,16 @@
 from pages.jobs.curves import Curves
 from pages.jobs.estimate import Estimate
 from pages.jobs.pool import JobView, Pool
-from pages.jobs.spec import JobError, Limits, NoSuchJob, Spec, watched
+from pages.jobs.spec import JobError, Limits, NoSuchJob, Spec, validation_images
 
-__all__ = ["Curves", "Estimate", "JobError", "JobView", "Limits", "NoSuchJob", "Pool", "Spec", "watched"]
+__all__ = [
+    "Curves",
+    "Estimate",
+    "JobError",
+    "JobView",
+    "Limits",
+    "NoSuchJob",
+    "Pool",
+    "Spec",
+    "validation_images",
+]

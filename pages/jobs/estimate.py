@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from pages.jobs.scheduler import Scheduler
 from pages.jobs.spec import JobError, Spec
 from pages.jobs.timings import Refusal
 
 ASK = 0.2  # seconds at most between two looks for an answer, or an idle worker
-OVERHEAD = 1.3  # seconds of a job / seconds of its updates: held-out scores, snapshots, the log
+OVERHEAD = 1.3  # seconds of a job / seconds of its updates: validation scores, snapshots, the log
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def estimate(scheduler: Scheduler, spec: Spec, wait: float) -> Estimate | None:
     return Estimate(tuple(found), total)
 
 
-def _cost_key(spec: Spec, run: Run) -> str:
+def _cost_key(spec: Spec, run: TrainingRun) -> str:
     """What the time of an update depends on."""
     train = run.train.replace(seed=0, updates=1, epochs=0)
     return " ".join(part.model_dump_json() for part in (spec.task, run.model, train))

@@ -37,7 +37,7 @@ from fbseg_core.training.fit import TrainingState
 from pages.jobs.spec import JobError, NoSuchJob, Spec
 
 FORMAT = "fbseg-job/1"
-LOOK = 0.2  # seconds: whoever holds a lock longer is at work, and not another who looks whether it is held
+LOOK = 0.2  # seconds: whoever holds a lock longer is training, not testing whether it is held
 POLL = 0.02  # seconds between two tries to take a lock
 STATES = ("queued", "running", "paused", "done", "stopped", "interrupted", "failed")
 
@@ -70,7 +70,7 @@ class Folder:
         return cls(path)
 
     def about(self) -> dict[str, Any]:
-        """owner and created (seconds since 1970) beside the plain spec. Raises NoSuchJob or JobError."""
+        """The plain spec, with owner and created (seconds since 1970). Raises NoSuchJob or JobError."""
         plain = _read_json(self.path / "spec.json") or {}
         runs, created = plain.get("runs"), plain.get("created")
         if (
@@ -147,7 +147,7 @@ class Folder:
     @contextlib.contextmanager
     def lock(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the job's lock; raise JobError if another process still does after `patience` seconds."""
-        if not self.path.is_dir():  # FileLock would bring it back
+        if not self.path.is_dir():  # FileLock would make the folder again
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         # preserved, so that it is the kernel's lock alone: a soft one would outlive a killed worker
         lock = FileLock(self.path / "lock", patience, poll_interval=POLL, preserve_lock_file=True)
@@ -221,7 +221,7 @@ def _read_json(path: Path) -> dict[str, Any] | None:
         plain = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
-    except OSError as error:  # too many open files, a disk that fails: no word on whether the job is there
+    except OSError as error:  # too many open files, a disk that fails: the job may exist
         raise JobError(f"The run's folder cannot be read ({error.strerror or error}); try again.") from None
     return plain if isinstance(plain, dict) else None
 

@@ -29,8 +29,8 @@ from pages.jobs.spec import JobError, Limits, NoSuchJob, Spec, sound_factor
 
 ACTIVE = ("queued", "running")
 RESUMABLE = ("paused", "stopped", "interrupted")
-TRIES = 3  # looks at a job until nothing changed during one
-DRAFT_AGE = 3600.0  # seconds after which a half-made folder is nobody's
+TRIES = 3  # reads of a job, at most, until nothing changed during one
+DRAFT_AGE = 3600.0  # seconds after which a half-made folder is taken for abandoned
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Pool:
 
     def __init__(self, root: Path | None = None, limits: Limits | None = None) -> None:
         self.root, self.limits = (root or default_root()).absolute(), limits or Limits()
-        self._unwritten: dict[str, tuple[str, str]] = {}  # states that a full disk did not take
+        self._unwritten: dict[str, tuple[str, str]] = {}  # states that could not be written to a full disk
         self._scheduler = Scheduler(self.limits, self._settle)
 
     def start(self, spec: Spec, owner: str, job: str | None = None) -> str:
@@ -172,7 +172,7 @@ class Pool:
         """Updates done, and the masks at t = 1 … T of the images on show, (T, SHOWN, H, W) uint8.
 
         Of two classes they are P(not background)·255, of more class numbers. None before the first. The
-        images are the first SHOWN of `watched(task)`.
+        images are the first SHOWN of `validation_images(task)`.
         """
         return self._mine(job, owner)[0].load_live(run)
 
@@ -217,7 +217,7 @@ class Pool:
         for _ in range(TRIES):
             before = self._scheduler.phase(job)
             found = self._read_state(job, *before)
-            if self._scheduler.phase(job) == before:  # else what was read may be of another moment
+            if self._scheduler.phase(job) == before:  # else what was read may be out of date
                 break
         return found
 
@@ -241,7 +241,7 @@ class Pool:
 
     @contextlib.contextmanager
     def _queued(self, job: str, owner: str, path: Path) -> Iterator[None]:
-        """Queue a job once what is done within is on the disk, in a place that is kept meanwhile."""
+        """Keep a place in the queue, and queue the job once the body has written it to the disk."""
         self._scheduler.admit(job, owner)
         try:
             yield

@@ -25,8 +25,8 @@ class Process:
     """A worker as the scheduler sees it. job: the one it was last given and has not ended, or None.
 
     on_event(process, event) and on_death(process) are called from a thread of this object's own, from
-    `listen` on. One that raises is told in the log; after on_event the worker is killed, so that its death
-    puts right what the event did not.
+    `listen` on. An error in one is logged; an error in on_event also kills the worker, and its death settles
+    the job.
     A plain subprocess and not multiprocessing, whose children would import the page as their main module.
     """
 

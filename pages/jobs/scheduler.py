@@ -56,7 +56,7 @@ class Scheduler:
 
     @contextlib.contextmanager
     def claim(self, job: str, wait: bool = True) -> Iterator[bool]:
-        """Be the only thread that changes a job's files; False where it is claimed and `wait` is not."""
+        """Be the only thread that changes a job's files; False where another has it and `wait` is not set."""
         with self.changed:
             if wait:
                 self.changed.wait_for(lambda: job not in self._claimed)

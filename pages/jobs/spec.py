@@ -12,11 +12,11 @@ from fbseg_core.models.registry import count_weights, traits_of
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch, Content, make_batch, parse_task
 from fbseg_core.training.examples import check_examples
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import check_fit
 
-WATCHED, SHOWN = 8, 3  # held-out images scored while training; the first of them are shown
-WATCH_SEED = 20_000
+VALIDATED, SHOWN = 8, 3  # validation images: scored while a job trains; the first of them are shown
+VALIDATION_SEED = 20_000
 FLOATS = 32  # kept for backward, for each pixel, step, image and channel of width, u and v: 9 to 31 measured
 
 
@@ -41,10 +41,10 @@ class Limits:
     workers: int = 0  # processes; 0 is one for each core but one, four at most
     per_owner: int = 2  # jobs of one visitor that run or wait
     waiting: int = 32  # jobs of all visitors that wait
-    lease: float = 90.0  # a job nobody asks after is stopped; hidden tabs may ask but once a minute
+    lease: float = 90.0  # a job nobody asks after is stopped; hidden tabs ask only once a minute
     grace: float = 0.7  # a worker that does not stop within is killed
     snapshot: float = 0.7  # between two snapshots: what a crash may cost
-    watch: float = 0.7  # between two held-out scores of a run, at least
+    validation: float = 0.7  # between two validation scores of a run, at least
     runs: int = 40  # in a job
     updates: int = 20_000  # of a run
     seconds: float = 600.0  # of a job
@@ -54,7 +54,7 @@ class Limits:
     nice: int = 19  # how far workers give way to the server and the visitor's browser, 19 the most
 
     def processes(self) -> int:
-        """Workers at most: the cores left beside the server's own, at least one."""
+        """Workers at most: all cores but the server's own, at least one."""
         return self.workers or max(1, min(4, _cores() - 1))
 
 
@@ -68,7 +68,7 @@ class Spec:
     """
 
     task: TaskConfig
-    runs: tuple[Run, ...]
+    runs: tuple[TrainingRun, ...]
     examples: Content | None = None
     seconds: float = 0.0
     changes: tuple[tuple[int, int, float], ...] = ()
@@ -89,12 +89,12 @@ class Spec:
         ):
             raise JobError("A change of the learning rate names no run of this job, or is no number.")
 
-    def _check(self, run: Run, limits: Limits) -> None:
+    def _check(self, run: TrainingRun, limits: Limits) -> None:
         check_fit(run.model, self.task)
         if self.examples is not None:
             check_examples(self.task, run.train, self.examples)
         if run.train.patience:
-            raise JobError(f"{run.name}: patience is for runs nobody watches; set it to 0.")
+            raise JobError(f"{run.name}: patience is for runs without a visitor; set it to 0.")
         if run.train.total > limits.updates:
             raise JobError(f"{run.name}: {run.train.total} updates are more than {limits.updates}.")
         weights = count_weights(run.model)
@@ -131,7 +131,7 @@ class Spec:
         """Read what `plain` gave. Raises JobError, nothing else."""
         try:
             runs = tuple(
-                Run(
+                TrainingRun(
                     str(run["name"]),
                     ModelConfig.parse(run["model"]),
                     TrainConfig.parse(run["train"]),
@@ -145,10 +145,9 @@ class Spec:
             raise JobError(f"The job's description is unreadable ({error!s:.120}).") from None
 
 
-def watched(task: TaskConfig) -> Batch:
-    """The fixed held-out images that are scored while a job trains, WATCHED of them; the first SHOWN are
-    the ones whose masks are recorded."""
-    return make_batch(task, WATCHED, WATCH_SEED, "test")
+def validation_images(task: TaskConfig) -> Batch:
+    """The fixed images that are scored while a job trains; masks of the first SHOWN are recorded."""
+    return make_batch(task, VALIDATED, VALIDATION_SEED, "test")
 
 
 def sound_factor(factor: float) -> bool:
@@ -156,7 +155,7 @@ def sound_factor(factor: float) -> bool:
     return math.isfinite(factor) and 0 <= factor <= 1e6
 
 
-def update_memory(task: TaskConfig, run: Run) -> int:
+def update_memory(task: TaskConfig, run: TrainingRun) -> int:
     """A rough upper bound of the memory an update takes, in bytes."""
     model, train = run.model, run.train
     steps = train.steps_max if traits_of(model).takes_steps else 1

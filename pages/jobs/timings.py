@@ -1,4 +1,4 @@
-"""What an update of a run takes, as measured by the workers: remembered, also where it cannot be told."""
+"""How long an update of a run takes, as the workers measured it, or why it could not be measured."""
 
 from __future__ import annotations
 

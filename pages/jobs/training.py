@@ -25,14 +25,14 @@ from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.scores.metrics import confusion, mask_of, pooled_f1
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import Progress, TrainingState, fit, learning_rate, scale_at
 from pages.jobs.curves import Curves
 from pages.jobs.folder import Folder, Log
-from pages.jobs.spec import SHOWN, JobError, Limits, Spec, watched
+from pages.jobs.spec import SHOWN, JobError, Limits, Spec, validation_images
 
 DIVERGED = 1e6  # nats a pixel: the loss of no model that still learns
-WATCH_SHARE = 10  # a held-out score may cost a tenth of the time
+VALIDATION_SHARE = 10  # a validation score may cost a tenth of the time
 WARM_LOCK = 3.0  # seconds to wait for the last worker on this job to finish
 
 Command = Callable[[], dict[str, Any] | None]
@@ -57,7 +57,7 @@ class Learner:
         self.model.load_state_dict(resume.model)
         self.model.eval()
         self.taken: list[float] = []  # seconds of each update since the job began or was resumed
-        self.watched_at, self.watch_cost = -math.inf, 0.0
+        self.validated_at, self.validation_cost = -math.inf, 0.0
 
     @property
     def done(self) -> int:
@@ -95,8 +95,8 @@ class Learner:
             self.folder.save_state(self.index, self.states[-1])
             self.saved = self.done
 
-    def watch(self, batch: Batch) -> None:
-        """Score the held-out images at t = 0 … T, and record the masks of those on show."""
+    def validate(self, batch: Batch) -> None:
+        """Score the validation images at t = 0 … T, and record the masks of those on show."""
         start = time.perf_counter()
         steps = self.run.train.steps_max if self.model.traits.takes_steps else 1
         logits = rollout(self.model, batch.x, steps).logits
@@ -104,12 +104,12 @@ class Learner:
         score += score[-1:] * (steps + 1 - len(score))  # a run that ended early keeps its last mask
         self.folder.save_live(self.index, self.done, _shown(logits[1:, :SHOWN]))
         self.log.append(event="score", run=self.index, update=self.done, f1=score)
-        self.watched_at = time.perf_counter()
-        self.watch_cost = self.watched_at - start
+        self.validated_at = time.perf_counter()
+        self.validation_cost = self.validated_at - start
 
-    def watch_due(self, every: float) -> bool:
-        waited = time.perf_counter() - self.watched_at
-        return waited >= max(every, WATCH_SHARE * self.watch_cost)
+    def validation_due(self, every: float) -> bool:
+        waited = time.perf_counter() - self.validated_at
+        return waited >= max(every, VALIDATION_SHARE * self.validation_cost)
 
 
 def train(folder: Folder, command: Command, limits: Limits) -> tuple[str, str]:
@@ -153,7 +153,7 @@ class _Job:
         past = Curves(folder.tail()[0])
         self.before, self.start = past.seconds, time.perf_counter()
         self.learners = [Learner(i, self.spec, folder, log, past) for i in range(len(self.spec.runs))]
-        self.batch = watched(self.spec.task)
+        self.batch = validation_images(self.spec.task)
         self.saved_at = time.perf_counter()
         log.append(event="begin", done=[learner.done for learner in self.learners])
 
@@ -166,11 +166,11 @@ class _Job:
             if told is not None:
                 self._save()
                 return told
-            if learner.watch_due(self.limits.watch):
-                learner.watch(self.batch)
+            if learner.validation_due(self.limits.validation):
+                learner.validate(self.batch)
             self._record(learner, learner.advance())
             if learner.ended:
-                learner.watch(self.batch)
+                learner.validate(self.batch)
             if learner.ended or time.perf_counter() - self.saved_at >= self.limits.snapshot:
                 self._save()
         faults = [f"{one.run.name}: {one.fault[1]}" for one in self.learners if one.fault]
@@ -230,7 +230,9 @@ class _Job:
         self.saved_at = time.perf_counter()
 
 
-def seconds_per_update(task: TaskConfig, run: Run, budget: float, stop: Callable[[], bool]) -> float | None:
+def seconds_per_update(
+    task: TaskConfig, run: TrainingRun, budget: float, stop: Callable[[], bool]
+) -> float | None:
     """Median seconds of an update of a fresh model, after a warm-up of one, within about `budget` seconds.
 
     None if `stop` asked for an end before one update was timed.
@@ -247,7 +249,7 @@ def seconds_per_update(task: TaskConfig, run: Run, budget: float, stop: Callable
     return statistics.median(taken) if taken else None
 
 
-def _unsound(progress: Progress, run: Run) -> tuple[str | None, bool]:
+def _unsound(progress: Progress, run: TrainingRun) -> tuple[str | None, bool]:
     """Why an update ends the run, or None; and whether the weights it began with still had a sound loss."""
     steps = run.train.steps_min if traits_of(run.model).takes_steps else 1
     proven = math.isfinite(progress.loss) and progress.loss <= DIVERGED and len(progress.losses) >= steps

@@ -1,8 +1,8 @@
 """A worker process: python -m pages.jobs.worker. Warms up once, then trains one job after the other.
 
 Commands come as JSON lines on standard input, events go as JSON lines to standard output. When the server
-dies its end of the input closes: the job is saved, marked as interrupted, and the worker ends. It then no
-longer gives way: on a busy machine it would else keep the job from the next server for minutes.
+dies its end of the input closes: the job is saved, marked as interrupted, and the worker ends. It then runs
+at normal priority: on a busy machine it would otherwise keep the job from the next server for minutes.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class Worker:
                     traceback.print_exc()
                     continue
                 self.commands.put(told)
-        finally:  # whatever ended the reading, nobody would hear of what is learned from here on
+        finally:  # however it ended, nobody hears of what is learned from here on
             self.gone.set()
             self.commands.put({"do": "end"})
-            hurry()
+            restore_priority()
 
     def send(self, **event: Any) -> None:
         """Tell the server, if it is still there."""
@@ -89,7 +89,7 @@ class Worker:
 
         try:
             state, reason = train(folder, command, limits)
-        except Exception as error:  # here and below anything may surface: the worker outlives its job
+        except Exception as error:  # any error may occur here and below: the worker outlives its job
             state, reason = "failed", f"The training failed unexpectedly ({_told(error)})."
         return {"job": job, "state": state, "reason": reason}
 
@@ -112,7 +112,7 @@ class Worker:
 
 
 def _told(error: Exception) -> str:
-    """What is not expected: to the server's log with its traceback, and in a few words."""
+    """An unexpected error in a few words; its traceback goes to the server's log."""
     traceback.print_exc()
     return f"{type(error).__name__}: {error!s:.200}"
 
@@ -124,29 +124,29 @@ def warm_up() -> None:
         list(fit(model, ShapesConfig(side=16), TrainConfig(batch=1, updates=2)))
 
 
-def give_way(nice: int) -> None:
+def lower_priority(nice: int) -> None:
     """Let the server, and the visitor's browser where it runs on the same machine, go first."""
     if hasattr(os, "nice"):
         os.nice(nice)
-    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():  # else it would be the server's group, too
+    if hasattr(os, "getsid") and os.getsid(0) == os.getpid():  # else it would be the server's session, too
         _weigh_group(nice)
 
 
-def hurry() -> None:
-    """Give way no longer."""
+def restore_priority() -> None:
+    """Return to normal priority."""
     if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
         _weigh_group(0)
-    with contextlib.suppress(OSError):  # where the group does not count; it takes a privilege
+    with contextlib.suppress(OSError):  # where the session does not count; this needs a privilege
         for thread in Path("/proc/self/task").iterdir():
             os.setpriority(os.PRIO_PROCESS, int(thread.name), 0)
 
 
 def _weigh_group(nice: int) -> None:
-    """Linux weighs sessions against each other, and only then, by nice, the processes within each."""
+    """Set the nice of the session: Linux shares time among sessions first, then within each."""
     for _ in range(20):
         try:
             GROUP.write_text(str(nice))
-        except BlockingIOError:  # it may be told but every tenth of a second, by all processes together
+        except BlockingIOError:  # allowed once in a tenth of a second, for all processes together
             time.sleep(0.05)
         except OSError:
             return
@@ -160,7 +160,7 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     limits = Limits(**json.loads(sys.argv[1]))
-    give_way(limits.nice)
+    lower_priority(limits.nice)
     worker = Worker()
     warm_up()
     worker.serve(limits)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.pca import Projection
-from fbseg_core.analysis.probes import Kick
+from fbseg_core.analysis.probes import Response
 from fbseg_core.config import Switches
 from pages.stability.probes import GROWTH_STEPS, Local
 from pages.stability.state import StabilityState, Variant
@@ -57,10 +57,11 @@ def local_table(found: Local, start: int) -> str:
     return _table(rows)
 
 
-def kick_table(kick: Kick, start: int) -> str:
-    """The distances to the unkicked runs as CSV, a row a step."""
+def response_table(response: Response, start: int) -> str:
+    """The distances to the unperturbed runs as CSV, a row a step."""
     columns = {
-        key: getattr(kick, key)[:, 0].numpy() for key in ("clocked", "frozen", "clocked_mask", "frozen_mask")
+        key: getattr(response, key)[:, 0].numpy()
+        for key in ("clocked", "frozen", "clocked_mask", "frozen_mask")
     }
     return csv_of({"t": range(start, start + max(map(len, columns.values())))} | columns)
 
@@ -99,13 +100,13 @@ def snippet(view: StabilityState, variants: Mapping[str, Variant], title: str = 
         f"    {name!r}: ({own_models.loadable(v.checkpoint)!r}, {_switches(v.switches)}),"
         for name, v in variants.items()
     ]
-    probes = view.local or view.kick
+    probes = view.local or view.perturb
     lines = [
         "from fbseg_core import Switches, load",
         *["from fbseg_core.analysis.jacobian import leading_eigenvalues, lyapunov"]
         * (view.local or _leads(view)),
         f"from fbseg_core.analysis.lockstep import {'state_at, ' * probes}walk",
-        *["from fbseg_core.analysis.probes import kick"] * view.kick,
+        *["from fbseg_core.analysis.probes import response"] * view.perturb,
         "from fbseg_core.tasks import draw",
         "",
         *[f"# The file: {title}"] * bool(title),
@@ -137,18 +138,18 @@ def snippet(view: StabilityState, variants: Mapping[str, Variant], title: str = 
             f"growth = lyapunov(model, batch.x, state, {GROWTH_STEPS}, switches, direction=way)",
             "print(spectrum.eigenvalues, growth.exponent)",
         ]
-    if view.kick:
+    if view.perturb:
         direction = ", direction=spectrum.direction" * _leads(view)
         lines += [
             f"size = {view.size!r} * float(state.h.norm())",
-            f"kicked = kick(model, batch.x, state, size, {chosen.steps}, switches{direction})",
-            "print(float(kicked.clocked[-1, 0]), float(kicked.frozen[-1, 0]))",
+            f"found = response(model, batch.x, state, size, {chosen.steps}, switches{direction})",
+            "print(float(found.clocked[-1, 0]), float(found.frozen[-1, 0]))",
         ]
     return "\n".join(lines) + "\n"
 
 
 def _leads(view: StabilityState) -> bool:
-    return view.kick and view.direction != "random"
+    return view.perturb and view.direction != "random"
 
 
 def _switches(switches: Switches) -> str:

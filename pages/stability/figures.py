@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 from fbseg_core.analysis.jacobian import Growth, Spectrum
 from fbseg_core.analysis.lockstep import Leg, Walk
 from fbseg_core.analysis.pca import Projection
-from fbseg_core.analysis.probes import Kick
+from fbseg_core.analysis.probes import Response
 from pages.stability.state import NAMES
 from pages.ui.plotly_style import NEUTRAL, lay_out
 
@@ -162,21 +162,22 @@ def growth_figure(name: str, growth: Growth, start: int) -> go.Figure:
     return _style(figure, 380, legend=True)
 
 
-def kick_figure(name: str, kick: Kick, start: int) -> go.Figure:
-    """Distance between kicked and unkicked run, of the state and of the mask."""
+def response_figure(name: str, response: Response, start: int) -> go.Figure:
+    """Distance between perturbed and unperturbed run, of the state and of the mask."""
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.12,
-        subplot_titles=("‖h kicked − h‖", "share of pixels whose class differs"),
+        subplot_titles=("‖h perturbed − h‖", "share of pixels whose class differs"),
     )  # fmt: skip
-    for row, pair in enumerate(((kick.clocked, kick.frozen), (kick.clocked_mask, kick.frozen_mask)), 1):
-        for values, told, dash in zip(pair, ("clock running", "clock held at the kick"), ("solid", "dash")):
+    states, masks = (response.clocked, response.frozen), (response.clocked_mask, response.frozen_mask)
+    for row, pair in enumerate((states, masks), 1):
+        for values, told, dash in zip(pair, ("clock running", "clock held there"), ("solid", "dash")):
             figure.add_scatter(
                 x=start + np.arange(len(values)), y=_gaps(values[:, 0].numpy(), False), mode="lines",
                 name=told,
                 legendgroup=told, showlegend=row == 1, row=row, col=1,
                 line={"color": COLOURS[name], "width": 2.5, "dash": dash},
             )  # fmt: skip
-    apart = torch.cat([kick.clocked, kick.frozen])
+    apart = torch.cat(states)
     if apart.max() > 100 * apart.min() > 0:
         figure.update_yaxes(**_decades(figure, 1), row=1, col=1)
     else:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from fbseg_core import CheckpointError, ConfigError, Projection
 from fbseg_core.analysis.lockstep import Leg, Walk
-from pages.stability import compute, exports, figures, sections, verdicts
+from pages.stability import computed, exports, figures, sections, verdicts
 from pages.stability.presets import PRESETS
 from pages.stability.state import MODES, NAMES, TRAINED, StabilityState, Variant, checkpoints, variants_of
 from pages.ui import controls, models, pictures, screen
@@ -16,14 +16,14 @@ from pages.ui.models import model_titles
 from pages.ui.plotly_style import chart
 
 PATIENCE = 0.3  # seconds without a bar
-KEEPS = {"t", "log", "plane", "frozen", "clock", "size", "direction", "local", "kick"}
+KEEPS = {"t", "log", "plane", "frozen", "clock", "size", "direction", "local", "perturb"}
 
 
 class Lab(screen.Screen[StabilityState]):
     """What was computed on a button must be asked for anew once another run or state is shown."""
 
     def change(self, **changes: Any) -> None:
-        asked = {} if changes.keys() <= KEEPS else {"local": False, "kick": False}
+        asked = {} if changes.keys() <= KEEPS else {"local": False, "perturb": False}
         super().change(**asked | changes)
 
 
@@ -88,7 +88,7 @@ def walks_of(variants: dict[str, Variant]) -> dict[str, Walk]:
             place.progress(
                 len(walks) / len(variants), f"Running {name}: {len(walks)} of {len(variants)} done"
             )
-        walks[name] = compute.walk_of(variant)
+        walks[name] = computed.walk_of(variant)
     place.empty()
     return walks
 
@@ -130,12 +130,12 @@ def show_four_ways(
 
 def plane_of(view: StabilityState, variants: dict[str, Variant]) -> Projection:
     """The plane the view asks for."""
-    return compute.plane_of(list(variants.values()) if view.plane == "all" else [variants[NAMES[0]]])
+    return computed.plane_of(list(variants.values()) if view.plane == "all" else [variants[NAMES[0]]])
 
 
 def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int, run: str) -> None:
     """Input, truth, and the four answers of the runs on show at step t."""
-    batch = compute.batch_of(variants[NAMES[0]])
+    batch = computed.batch_of(variants[NAMES[0]])
     task = variants[NAMES[0]].task
     shown = [
         ("input", pictures.input_picture(task, batch.x[0])),
@@ -201,12 +201,12 @@ def show() -> None:
     more, bounds = sections.certificate(view, variants[view.focus], walks[view.focus])
     SCREEN.write_link()
     probes, local = sections.local_stability(SCREEN, variants[view.focus])
-    kicks, kicked = sections.kick_test(SCREEN, variants[view.focus])
-    drawn += more + probes + kicks
+    more_drawn, response = sections.perturbation_test(SCREEN, variants[view.focus])
+    drawn += more + probes + more_drawn
     told = verdicts.told(walks, view.frozen)
 
     def table() -> str:  # fetches the runs anew, so that no session holds on to them
-        found = {name: compute.walk_of(variant) for name, variant in variants.items()}
+        found = {name: computed.walk_of(variant) for name, variant in variants.items()}
         return exports.table(found, plane_of(view, variants), bounds)
 
     files = [
@@ -216,8 +216,9 @@ def show() -> None:
     if local is not None:
         make = partial(exports.local_table, local, view.at)
         files.append(("Eigenvalues and growth (CSV)", "local.csv", make))
-    if kicked is not None:
-        files.append(("Kick (CSV)", "kick.csv", partial(exports.kick_table, kicked, view.at)))
+    if response is not None:
+        make = partial(exports.response_table, response, view.at)
+        files.append(("Perturbation (CSV)", "perturbation.csv", make))
     address = SCREEN.address()
     exports.show(SCREEN, variants, files)
 

@@ -103,10 +103,10 @@ PRESETS: dict[str, Preset] = {
             ("diverging", "diverging"),
         ),
         Preset(
-            "A late kick is never forgotten",
-            "The state is kicked by a tenth of its length at step 10. With the clock running, the run keeps "
-            "that distance for ever, certificate or not: nothing pulls it back.",
-            StabilityState(lesson="late-kick", at=10, kick=True),
+            "A late perturbation is never forgotten",
+            "The state is perturbed by a tenth of its length at step 10. With the clock running, the run "
+            "keeps that distance for ever, certificate or not: nothing pulls it back.",
+            StabilityState(lesson="late-perturbation", at=10, perturb=True),
             ("switched off", "stands still"),
             ("drifting", "settled"),
             ("switched off", "settled"),

@@ -1,4 +1,4 @@
-"""What the Stability lab computes on a button: eigenvalues, growth rates and kicks, told as they come."""
+"""What the Stability lab computes on a button: eigenvalues, growth rates, the response to a perturbation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from fbseg_core.analysis.jacobian import Growth, Spectrum, leading_eigenvalues, lyapunov
 from fbseg_core.analysis.lockstep import state_at
-from fbseg_core.analysis.probes import Kick, kick
+from fbseg_core.analysis.probes import Response, response
 from fbseg_core.rollout.trajectory import State
 from fbseg_core.tasks import Batch
-from pages.stability import compute
+from pages.stability import computed
 from pages.stability.state import Variant
 from pages.ui import models, server
 
@@ -63,22 +63,22 @@ def local_of(variant: Variant, at: int, tell: Tell | None) -> Local | None:
     return server.known_or(("local", _key(variant), at), tell and make)
 
 
-def kick_of(variant: Variant, at: int, size: float, leading: bool, tell: Tell | None) -> Kick | None:
-    """Kick the state at step `at` by `size` times its length; otherwise as `eigenvalues_of`."""
+def response_of(variant: Variant, at: int, size: float, leading: bool, tell: Tell | None) -> Response | None:
+    """Perturb the state at step `at` by `size` times its length; otherwise as `eigenvalues_of`."""
 
-    def make() -> Kick:
+    def make() -> Response:
         direction = eigenvalues_of(variant, at, tell).direction if leading else None
-        tell(1.0, "Four runs: kicked and not, clock running and held")
+        tell(1.0, "Four runs: perturbed and not, clock running and held")
         net, batch, state = _at(variant, at)
         length = size * float(state.h.norm())
-        return kick(net, batch.x, state, length, variant.steps, variant.switches, direction=direction)
+        return response(net, batch.x, state, length, variant.steps, variant.switches, direction=direction)
 
-    return server.known_or(("kick", _key(variant), variant.steps, at, size, leading), tell and make)
+    return server.known_or(("response", _key(variant), variant.steps, at, size, leading), tell and make)
 
 
 def _at(variant: Variant, at: int) -> tuple[object, Batch, State]:
     net = models.model(variant.checkpoint)[0]
-    batch = compute.batch_of(variant)
+    batch = computed.batch_of(variant)
     return net, batch, state_at(net, batch, at, variant.switches)
 
 

@@ -1,4 +1,4 @@
-"""The Stability lab's sections on one run: what is proved of it, how it stands locally, and under a kick."""
+"""The Stability lab's sections on one run: what is proved of it, how it stands locally, perturbed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import streamlit as st
 from fbseg_core import ConfigError
 from fbseg_core.analysis.certificate import certify
 from fbseg_core.analysis.lockstep import Walk
-from fbseg_core.analysis.probes import Kick
+from fbseg_core.analysis.probes import Response
 from pages.stability import figures, probes
 from pages.stability.probes import Local, Tell
 from pages.stability.state import StabilityState, Variant
@@ -26,7 +26,7 @@ Figures = list[tuple[str, go.Figure]]  # title and figure, for the export
 
 
 def certificate(view: StabilityState, variant: Variant, walk: Walk) -> tuple[Figures, dict[str, np.ndarray]]:
-    """What is proved of the run in focus, beside what it does."""
+    """What is proved of the run in focus, and what it does."""
     st.subheader("Certificate: what is proved", anchor=False)
     leg = walk.leg(view.frozen)
     switches = variant.switches.replace(clock=walk.clock) if view.frozen else variant.switches
@@ -43,7 +43,7 @@ def certificate(view: StabilityState, variant: Variant, walk: Walk) -> tuple[Fig
         st.success(f"**It holds, {leg.name}.** {proof.reason} R = {proof.radius:.4g}.")
         st.markdown(f"**Proves:** {proof.proves}  \n**Does not prove:** {proof.does_not_prove}")
         if "drifting" in (walk.clocked.state.name, walk.frozen.state.name):
-            st.markdown(beside_drifting(walk, forever[-1]))
+            st.markdown(told_of_drifting(walk, forever[-1]))
     else:
         envelope = forever = None
         st.warning(
@@ -56,13 +56,13 @@ def certificate(view: StabilityState, variant: Variant, walk: Walk) -> tuple[Fig
     return [(f"Certificate: {view.focus}, {leg.name}", figure)], bounds
 
 
-def beside_drifting(walk: Walk, left: float) -> str:
-    """Why a state may be called drifting beside a proof that it converges. left: its bound at the end."""
+def told_of_drifting(walk: Walk, left: float) -> str:
+    """Why a state may be called drifting and yet be proved to converge. left: its bound at the end."""
     if walk.clocked.state.name == "drifting":
         return (
             f"“{walk.clocked.state.label.capitalize()}” is said of this run's judged steps, in which "
             f"it still moved. The proof is about all steps to come: past t = {len(walk.clocked)} they move "
-            f"it by {left:.3g} at most, beside a length ‖h‖ of {walk.clocked.curves['norm'][-1]:.4g}. "
+            f"it by {left:.3g} at most, against a length ‖h‖ of {walk.clocked.curves['norm'][-1]:.4g}. "
             f"Nothing is proved of the run with the {walk.frozen.name}."
         )
     return (
@@ -144,29 +144,29 @@ def local_stability(screen: Screen[StabilityState], variant: Variant) -> tuple[F
     return [("Leading eigenvalues", circle), ("Growth of small changes", rates)], found
 
 
-def kick_test(screen: Screen[StabilityState], variant: Variant) -> tuple[Figures, Kick | None]:
-    """Push the state, and see whether it comes back."""
+def perturbation_test(screen: Screen[StabilityState], variant: Variant) -> tuple[Figures, Response | None]:
+    """Perturb the state, and see whether it comes back."""
     view = screen.view
-    st.subheader("Kick test", anchor=False)
+    st.subheader("Perturbation", anchor=False)
     left, right = st.columns([3, 2], vertical_alignment="bottom")
     with left:
-        controls.slider(screen, "size", "Size of the kick", view.size)
+        controls.slider(screen, "size", "Size of the perturbation", view.size)
     with right:
         controls.choice(screen, "direction", "Direction", view.direction, ("random", "leading eigenvector"))
     leading = view.direction != "random"
     found = with_progress(
-        screen, "kick", f"Kick at t = {view.at}",
-        lambda tell: probes.kick_of(variant, view.at, view.size, leading, tell),
-        "Runs the variant in focus four times: kicked and not, clock running and held.",
+        screen, "perturb", f"Perturb at t = {view.at}",
+        lambda tell: probes.response_of(variant, view.at, view.size, leading, tell),
+        "Runs the variant in focus four times: perturbed and not, clock running and held.",
     )  # fmt: skip
     if found is None:
         return [], None
     told = []
-    for apart, how in ((found.clocked, "clock running"), (found.frozen, "clock held at the kick")):
+    for apart, how in ((found.clocked, "clock running"), (found.frozen, "clock held there")):
         left_over = float(apart[-1, 0] / apart[0, 0])
         share = f"{left_over:.1%}" if left_over < 10 else f"{left_over:.3g} times the length"
-        told.append(f"{how}, {share} of the kick is there after {len(apart) - 1} steps")
+        told.append(f"{how}, {share} of the perturbation is left after {len(apart) - 1} steps")
     st.markdown("; ".join(told).capitalize() + ".")
-    figure = figures.kick_figure(view.focus, found, view.at)
-    chart(figure, key="chart-kick")
-    return [(f"Kick at t = {view.at}: {view.focus}", figure)], found
+    figure = figures.response_figure(view.focus, found, view.at)
+    chart(figure, key="chart-response")
+    return [(f"Perturbed at t = {view.at}: {view.focus}", figure)], found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,9 @@ MODES = {"inference": "switched off at inference", "trained": "trained without"}
 
 class StabilityState(Linked):
     """The whole state of the screen. None and "" stand for 'as the checkpoint was made'."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"kick": "perturb"}
+    renamed_lessons: ClassVar[Mapping[str, str]] = {"late-kick": "late-perturbation"}
 
     mode: Literal["inference", "trained"] = setting(
         "inference",
@@ -82,11 +85,11 @@ class StabilityState(Linked):
     )
     focus: Literal["softmax, decay", "softmax only", "decay only", "neither"] = setting(
         NAMES[0],
-        "Clock, certificate, local stability and kick are about this one variant. Compare “softmax, decay” "
-        "with “neither”.",
+        "Clock, certificate, local stability and perturbation are about this one variant. Compare “softmax, "
+        "decay” with “neither”.",
     )
     t: int | None = setting(
-        None, "Masks, paths and F1 are shown at this step. Pull it back to watch the four part.", lo=0, hi=128
+        None, "Masks, paths and F1 are shown at this step. Pull it back to see the four part.", lo=0, hi=128
     )
     log: bool = setting(
         True,
@@ -111,14 +114,14 @@ class StabilityState(Linked):
     )  # fmt: skip
     at: int = setting(
         5,
-        "Examines and kicks the state that the run, clock running, has at this step. Try an early and a late "
-        "one: late updates are too small to undo a kick.",
+        "Examines and perturbs the state that the run, clock running, has at this step. Try an early and a "
+        "late one: late updates are too small to undo a perturbation.",
         unit="step",
         lo=1,
         hi=100,
     )
     local: bool = False
-    kick: bool = False
+    perturb: bool = False
     size: float = setting(
         0.1,
         "How far the state is pushed. Start small, where the eigenvalues hold, then raise it until the mask "

@@ -44,7 +44,7 @@ def picture(task: TaskConfig, leg: Leg, t: int) -> Image.Image:
 
 
 def clock(name: str, task: TaskConfig, walk: Walk) -> list[tuple[str, go.Figure]]:
-    """Both runs of a variant, each beside its own mask, and what they come to together."""
+    """Both runs of a variant, each with its own mask, and what they come to together."""
     st.subheader("Clock: settled, or switched off?", anchor=False)
     st.markdown(
         f"Under a clock that runs down every run comes to rest, so rest alone proves nothing. From step "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
@@ -21,7 +21,14 @@ LARGEST_SEED = 999
 
 
 class Linked(Config):
-    """Base of a screen's state. `lesson` names the preset that it builds on, "" for the defaults."""
+    """Base of a screen's state. `lesson` names the preset that it builds on, "" for the defaults.
+
+    renamed, renamed_lessons: what earlier links call a field or a lesson -> what it is called now. Both are
+    read, the new name is written.
+    """
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    renamed_lessons: ClassVar[Mapping[str, str]] = {}
 
     lesson: str = Field("", max_length=40)
 
@@ -57,9 +64,11 @@ class Linked(Config):
         if version != VERSION:
             raise ConfigError(f"The link is of version {version!r:.20}, this app reads version {VERSION}.")
         lesson = parameters.get("lesson", "")
+        lesson = cls.renamed_lessons.get(lesson, lesson)
         if lesson and lesson not in lessons:
             raise ConfigError(f"There is no lesson {lesson!r:.40}.")
-        texts = {key: text for key, text in parameters.items() if key != "v"}
+        texts = {cls.renamed.get(key, key): text for key, text in parameters.items() if key != "v"}
+        texts |= {"lesson": lesson} if lesson else {}
         for key in texts:
             if key not in settings_of(cls):
                 raise ConfigError(f"The link holds {key!r:.40}, which this screen does not know.")

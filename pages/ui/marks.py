@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from fbseg_core.rollout.interventions import AnyIntervention, Flip, Freeze, Kick, Swap
+from fbseg_core.rollout.interventions import AnyIntervention, Flip, Freeze, Perturb, Swap
 
 COLOUR = "#e6007e"
 THUMB = "#0072b2"
@@ -14,7 +14,7 @@ CUE = (0.9, 5)  # the cue's radius, in pixels of the image, and the least in px 
 
 
 def name_of(item: AnyIntervention) -> str:
-    """What an intervention is called beside its mark."""
+    """What an intervention is called at its mark."""
     if isinstance(item, Flip):
         if item.switch == "loop":
             return "close the loop" if item.on else "cut the loop"
@@ -23,8 +23,8 @@ def name_of(item: AnyIntervention) -> str:
         return "freeze the clock" if item.on else "run the clock"
     if isinstance(item, Swap):
         return f"image {item.seed}"
-    if isinstance(item, Kick):
-        return f"kick {item.size:g}"
+    if isinstance(item, Perturb):
+        return f"perturb by {item.size:g}"
     return "paint v" if item.target == "v" else "erase"
 
 
@@ -46,7 +46,7 @@ def class_names(
     palette: Sequence[str],
     font: ImageFont.ImageFont | ImageFont.FreeTypeFont,
 ) -> Image.Image:
-    """A strip that names the classes beside their colours, in as many rows as its width asks for."""
+    """A strip that names the classes next to their colours, in as many rows as its width asks for."""
     rows: list[list[tuple[int, str, str]]] = [[]]
     at = 16
     for k, (name, colour) in enumerate(zip(names, palette)):

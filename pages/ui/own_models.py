@@ -1,7 +1,7 @@
-"""Checkpoints that visitors trained or brought along: files beside the jobs, found by their name alone.
+"""Checkpoints that visitors trained or brought along: files next to the jobs, found by their name alone.
 
-A name is "mine:kind-digest"; who has it can see the model, as who has a link can see a screen. Beside each
-file stands a note on how it came here, which is what a visitor reads. The oldest make room for new ones.
+A name is "mine:kind-digest"; who has it can see the model, as who has a link can see a screen. Each file has
+a note on how it came here, for visitors to read. The oldest are deleted for new ones.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ class Screen(Generic[V]):
         link, named = self.view.link(self.lessons), self._named()
         if link != named or (travelled() and self._get("sent") is not None):
             st.query_params.from_dict(link)
-            # sent twice, to a browser that had not heard, it may arrive after Back from the first
+            # if two are sent before the browser answers, the second may arrive after Back from the first
             self._set("sent", (named if self._get("sent") is None else None, link))
 
     def _named(self) -> dict[str, str]:

@@ -47,12 +47,12 @@ def known_or(key: tuple, make: Callable[[], Any] | None) -> Any:
 
 @st.cache_resource
 def warm_up() -> threading.Event:
-    """Once a process: import what the first page can do without, then spare later collections the bulk.
+    """Once a process: import what the first page does not need, then freeze what is there.
 
-    The event is set once scikit-learn is there, over a second after the first page could be.
+    The event is set once scikit-learn is imported, over a second after the first page could be shown.
 
-    The script runner collects garbage after every run, holding up all visitors for as long as there are
-    objects to visit; frozen ones are passed over.
+    The script runner collects garbage after every run. All visitors wait while it visits every object; frozen
+    ones are skipped.
     """
 
     def work() -> None:
@@ -62,7 +62,7 @@ def warm_up() -> threading.Event:
             LOG.exception("scikit-learn could not be imported.")
         finally:
             imported.set()
-        for _ in range(FREEZES):  # the first visitors' runs import and cache more: take it in as it comes
+        for _ in range(FREEZES):  # the first visitors' runs import and cache more: freeze that, too
             gc.collect()
             gc.freeze()
             time.sleep(PAUSE)

@@ -44,7 +44,7 @@ def result(name: str) -> Result | None:
 
 @st.cache_resource(show_spinner=False)
 def measured(name: str) -> Measured | None:
-    """`result`, and what it says beside what it needs of others. Raises ConfigError."""
+    """`result`, and what it says given the results that it needs. Raises ConfigError."""
     experiment, found = EXPERIMENTS[name], result(name)
     if found is None:
         return None

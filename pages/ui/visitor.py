@@ -1,7 +1,7 @@
 """Whose browser it is: a random token in a cookie, its clock, and what it asked for; whether it still waits.
 
-The one module that looks below Streamlit's public face, for two things that have none (1.67): whether a run
-follows from Back or Forward, and whether there is a run at all, without a line in the log for each look.
+The only module that uses private parts of Streamlit, for two things that have no public one (1.67): whether a
+run follows from Back or Forward, and whether there is a run at all, without a line in the log for each look.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def travelled() -> bool:
 
 
 def heed() -> None:
-    """Have a stop or another click take effect here, in a place that waits: it raises, as widgets do."""
+    """Let a stop or another click take effect here, in code that waits: it raises, as widgets do."""
     if get_script_run_ctx(suppress_warning=True) is not None:  # a download is made outside of any script
-        st.session_state.get("page")  # a look at the state is where Streamlit looks for requests
+        st.session_state.get("page")  # Streamlit looks for requests whenever the state is read
 
 
 def clock() -> tzinfo:

@@ -41,7 +41,7 @@ def explore(draw: random.Random) -> ExploreState:
     steps = draw.choice((10, 20, 30, 60))
     acts = [
         {"kind": "swap", "t": draw.randrange(1, steps), "seed": draw.randrange(1000)},
-        {"kind": "kick", "t": draw.randrange(1, steps)},
+        {"kind": "perturb", "t": draw.randrange(1, steps)},
     ]
     do = [parse_intervention(act) for act in draw.sample(acts, draw.choice((0, 0, 1, 2)))]
     return ExploreState(
@@ -57,7 +57,7 @@ def stability(draw: random.Random) -> StabilityState:
         mode=draw.choice(("inference", "trained")), image=draw.randrange(1000),
         sigma=draw.randrange(1, 30) / 20, T=draw.choice((30, 60, 120)), focus=draw.choice(NAMES),
         frozen=draw.random() < 0.5, clock=draw.choice((0, 10)), local=draw.random() < 0.1,
-        kick=draw.random() < 0.1,
+        perturb=draw.random() < 0.1,
     )  # fmt: skip
 
 

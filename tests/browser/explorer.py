@@ -7,7 +7,7 @@ import numpy as np
 from served import at_rest, eventually
 
 from fbseg_core import Switches, load
-from fbseg_core.rollout.interventions import perturb
+from fbseg_core.rollout.interventions import intervene
 from fbseg_core.tasks import draw
 from pages.ui import images
 
@@ -116,7 +116,7 @@ PINK = """canvas => {
 def reference(name, image=0, noise=0, sigma=None, do=(), steps=10, **switches):
     model, card = load(name)
     task = card.task if sigma is None else card.task.replace(sigma=sigma)
-    return perturb(model, task, draw(task, image, noise), steps, do, Switches(**switches))
+    return intervene(model, task, draw(task, image, noise), steps, do, Switches(**switches))
 
 
 def shape(result, t):

@@ -16,7 +16,7 @@ from explorer import (
 from served import eventually
 
 from fbseg_core import load, make_batch, rollout
-from fbseg_core.rollout.interventions import Flip, Freeze, Kick, Swap
+from fbseg_core.rollout.interventions import Flip, Freeze, Perturb, Swap
 from fbseg_core.scores.metrics import f1_over_time
 from fbseg_core.tasks import draw
 
@@ -31,7 +31,7 @@ ACTS = {
     "Hold the decay's clock": Freeze(t=3),
     "Decay off": Flip(t=3, switch="decay"),
     "Show the model another image": Swap(t=3, seed=3),
-    "Add noise to every neuron": Kick(t=3),
+    "Add noise to every neuron": Perturb(t=3),
     "Cut the loop": Flip(t=3),
 }
 
@@ -42,7 +42,7 @@ def f1_at(result, truth, t=7):
 
 def test_each_intervention_acts_at_the_step_on_show(open_page):
     page = open_page("?task=grouping&image=2&t=3")
-    plain = want = reference("grouping-feedback", image=2)
+    untouched = want = reference("grouping-feedback", image=2)
     done = ()
     for name, item in ACTS.items():  # one on top of the other
         before, last = run_id(page), shape(want, 7)
@@ -55,13 +55,13 @@ def test_each_intervention_acts_at_the_step_on_show(open_page):
         go(page, 3)
     for t in (2, 3, 7):
         go(page, t)
-        assert shows(page, "run", shape(want, t)) and shows(page, "ghost", shape(plain, t))
+        assert shows(page, "run", shape(want, t)) and shows(page, "ghost", shape(untouched, t))
         assert shows(page, "truth", want.labels[t, 0] > 0)
     assert page.locator(".chips button").filter(has_text="t = 3").count() == len(ACTS)
-    first, new = plain.labels[7], want.labels[7]
+    first, new = untouched.labels[7], want.labels[7]
     scores = {
         "run": f"F1 {f1_at(want, new):.3f}, first image {f1_at(want, first):.3f}",
-        "ghost": f"F1 {f1_at(plain, first):.3f}, first image",
+        "ghost": f"F1 {f1_at(untouched, first):.3f}, first image",
         "truth": "new image",
     }
     for panel, said in scores.items():  # which image a score is of
@@ -75,7 +75,7 @@ def test_each_intervention_acts_at_the_step_on_show(open_page):
         assert name.bounding_box()["x"] + name.bounding_box()["width"] <= right + 1, name.text_content()
     page.locator("select.layer").select_option("error")
     hits = (pixels(page, "ghost") == (240, 228, 66)).all(-1).sum()  # against the image it still sees
-    assert hits == int(((plain.trajectory.logits[7, 0].argmax(0) > 0) & (first[0] > 0)).sum())
+    assert hits == int(((untouched.trajectory.logits[7, 0].argmax(0) > 0) & (first[0] > 0)).sum())
     page.locator("select.layer").select_option("probability")
     chip = page.locator(".chips button").filter(has_text="t = 3").last
     before = run_id(page)
@@ -112,7 +112,7 @@ def test_painting_and_erasing_with_the_pointer(open_page):
 
 @pytest.mark.slow
 def test_clear_all_and_the_most_that_is_allowed(open_page):
-    items = "~".join(f"kick,t:{t}" for t in range(1, 13))
+    items = "~".join(f"perturb,t:{t}" for t in range(1, 13))
     page = open_page(f"?task=grouping&do={items}&t=2")
     assert page.locator(".chips").get_by_text("At most 12").count() == 1
     assert page.locator(".acts").get_by_role("button", name="Add noise to every neuron").is_disabled()

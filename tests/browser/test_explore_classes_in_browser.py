@@ -12,7 +12,7 @@ from explorer import CONTRAST, another_run, go, near, pixels, place, run_id, set
 from PIL import ImageColor
 from served import start_app, watched
 
-from fbseg_core.rollout.interventions import Kick
+from fbseg_core.rollout.interventions import Perturb
 from fbseg_core.scores.metrics import entropy
 from fbseg_core.tasks.base import PALETTE
 from pages.explore import computed
@@ -84,8 +84,8 @@ READ = """text => {
 
 @pytest.mark.parametrize("task", ["shapes", "grouping", "mosaic"])
 def test_every_layer_arrives_as_sent(new_context, link, monkeypatch, task):
-    view = ExploreState(**(link() if task == "mosaic" else {"task": task}), do=(Kick(t=3, size=2.0),))
-    run, plain = computed.runs(scene_of(view, models.cards()))
+    view = ExploreState(**(link() if task == "mosaic" else {"task": task}), do=(Perturb(t=3, size=2.0),))
+    run, untouched = computed.runs(scene_of(view, models.cards()))
     laid, lay = {}, wire.Blocks.lay
 
     def note(self, name, values, *more):
@@ -93,11 +93,11 @@ def test_every_layer_arrives_as_sent(new_context, link, monkeypatch, task):
         return lay(self, name, values, *more)
 
     monkeypatch.setattr(wire.Blocks, "lay", note)
-    raw = payload.pack(run, plain, None, None, fed=True, state=True, header={}, of_class=1)
+    raw = payload.pack(run, untouched, None, None, fed=True, state=True, header={}, of_class=1)
     page = new_context().new_page()
     page.add_script_tag(content=web.script(("decode",), {}))
     read = page.evaluate(READ, base64.b64encode(raw).decode())
-    assert set(read) == set(laid) and {"run.mask", "ghost.logit", "beside.entropy", "state.0"} < set(read)
+    assert set(read) == set(laid) and {"run.mask", "ghost.logit", "comparison.entropy", "state.0"} < set(read)
     for name, block in read.items():
         values = np.frombuffer(base64.b64decode(block["values"])).reshape(block["shape"])
         sent = laid[name]
@@ -164,15 +164,15 @@ def test_every_layer_of_five_classes_is_the_core_s(open_mosaic, link):
         settle(page)
         page.wait_for_function(f"(location.search.match(/of_class=(\\d)/)?.[1] ?? '0') === '{k}'")
         assert near(pixels(page, "run"), probs[k] if k else 1 - probs[0]).all(), k
-        assert near(pixels(page, "beside"), _beside(run, k)).all(), k
+        assert near(pixels(page, "comparison"), _comparison(run, k)).all(), k
     assert page.locator("select.of-class option").all_text_contents() == [
         "any but ground", "water", "sand", "forest", "town"
     ]  # fmt: skip
     assert page.faults == []
 
 
-def _beside(run, k):
-    probs = run.beside[0, 0].softmax(0)
+def _comparison(run, k):
+    probs = run.comparison[0, 0].softmax(0)
     return probs[k] if k else 1 - probs[0]
 
 
@@ -211,7 +211,7 @@ def test_classes_are_named_in_the_legend_and_at_a_pixel(open_mosaic, link):
 
 @pytest.mark.parametrize("width, theme", [(1440, "light"), (390, "dark")])
 def test_nothing_is_clipped_and_pictures_keep_their_shape(open_mosaic, width, theme):
-    page = open_mosaic(options={"width": width, "theme": theme}, layer="mask", do="kick,t:2,size:3.0")
+    page = open_mosaic(options={"width": width, "theme": theme}, layer="mask", do="perturb,t:2,size:3.0")
     for panel in page.locator(".panel canvas").all():
         inner = panel.evaluate("c => [c.clientWidth, c.clientHeight]")
         assert inner[0] / inner[1] == pytest.approx(80 / 48, rel=0.03)

@@ -41,8 +41,8 @@ def test_plays_once_on_load_and_every_frame_is_the_core_s(open_page, task, theme
     for t in range(11):
         go(page, t)
         assert shows(page, "run", shape(want, t)), t
-    plain = reference(f"{task}-feedforward", steps=1)
-    assert shows(page, "beside", shape(plain, 1))
+    baseline = reference(f"{task}-feedforward", steps=1)
+    assert shows(page, "comparison", shape(baseline, 1))
     assert shows(page, "truth", want.labels[0, 0] > 0)
     background = page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", background)[:3])) > 380) == (theme == "light")
@@ -176,7 +176,7 @@ def test_layers_show_what_the_core_computes(open_page):
     settle(page)
     page.locator("select.channel").select_option(index=2)
     shows_soon(page, "run", result.trajectory.v_hat[3, 0, 2])
-    assert "no v̂" in page.locator(".panel.beside figcaption").inner_text()
+    assert "no v̂" in page.locator(".panel.comparison figcaption").inner_text()
     for width in (390, 800, 1440):  # however long a caption is, its row's pictures stand on one line
         page.set_viewport_size({"width": width, "height": 1100})
         eventually(lambda: pictures_stand_in_line(page))
@@ -202,12 +202,12 @@ def test_commit_time_counts_up_and_hatches_what_flips_now(open_page):
     steady = (last != 5).numpy()
     assert near(pixels(page, "run"), last / 10)[steady].all()
     assert summary(page).endswith(f"{int((~steady).sum())} pixels still changing.")
-    canvas, beside = page.locator(".panel.run canvas"), page.locator(".panel.beside figcaption")
-    assert canvas.evaluate(PINK) > 0 and "no commit time here, as its one answer" in beside.inner_text()
+    canvas, caption = page.locator(".panel.run canvas"), page.locator(".panel.comparison figcaption")
+    assert canvas.evaluate(PINK) > 0 and "no commit time here, as its one answer" in caption.inner_text()
     go(page, 0)
     assert canvas.evaluate(PINK) == 0
     page.locator("select.layer").select_option("difference")
-    assert "no difference of two steps here, as its one answer" in beside.inner_text()
+    assert "no difference of two steps here, as its one answer" in caption.inner_text()
     tops = page.locator(".panel canvas").evaluate_all("all => all.map(c => c.getBoundingClientRect().top)")
     assert np.ptp(tops) < 1  # side by side, however long their captions
 
@@ -238,7 +238,7 @@ def test_plane_follows_its_menus_and_sixteen_draws_are_a_cloud(open_page):
     before = payload(page)
     page.locator("select.what").select_option("logits")
     another_payload(page, before)
-    assert page.locator("svg.plane rect:not(.hit)").count() == 1  # the plain model: one point, same space
+    assert page.locator("svg.plane rect:not(.hit)").count() == 1  # the comparison: one point, same space
     before = payload(page)
     page.locator("select.points").select_option("regions")
     another_payload(page, before)
@@ -257,7 +257,7 @@ def test_plane_follows_its_menus_and_sixteen_draws_are_a_cloud(open_page):
 
 @pytest.mark.slow
 def test_every_curve_is_drawn(open_page):
-    page = open_page("?task=grouping&lesson=late-kick&t=3")
+    page = open_page("?task=grouping&lesson=late-perturbation&t=3")
     drawn = set()
     for curve in ("f1", "iou", "update", "entropy", "norms"):
         page.locator("select.curve").select_option(curve)

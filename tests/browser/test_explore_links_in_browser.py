@@ -37,7 +37,7 @@ def test_a_link_brings_back_the_whole_screen(open_page):
 
 @pytest.mark.slow
 def test_a_hostile_or_stale_link_gives_defaults_and_one_notice(open_page):
-    page = open_page("?sigma=1e400&task=%3Cscript%3Ealert(1)%3C/script%3E&do=paint,mask:AAAA,t:2~kick,t:1e99")
+    page = open_page("?sigma=1e400&task=%3Cscript%3Ealert(1)%3C/script%3E&do=paint,mask:AA,t:2~perturb,t:1e9")
     assert summary(page).startswith("Step 10 of 10")
     alerts = page.locator("[data-testid=stAlert]")
     assert alerts.count() == 1 and "defaults are shown" in alerts.inner_text()
@@ -51,7 +51,7 @@ def test_a_teacher_link_hides_what_it_says(open_page):
     page = open_page(f"?task=grouping&hide={json.dumps(hidden)}")
     for selector in (".layer", ".acts", ".draw-tools", ".plane-figure", ".save"):
         assert not page.locator(selector).is_visible(), selector
-    for text in ("Beside it", "Exponential decay", "Take it along"):
+    for text in ("Comparison", "Exponential decay", "Take it along"):
         assert page.get_by_text(re.compile(text)).count() == 0
     assert page.locator(".sigma").is_visible() and page.get_by_text("Image seed").count() == 1
     page.get_by_role("button", name="Reset everything").click()
@@ -69,7 +69,7 @@ def test_a_teacher_link_hides_what_it_says(open_page):
 
 
 def test_reset_brings_back_the_defaults_and_an_empty_link(open_page):
-    page = open_page("?lesson=late-kick&layer=error")
+    page = open_page("?lesson=late-perturbation&layer=error")
     page.get_by_role("button", name="Reset everything").click()
     page.wait_for_function("location.search === ''")
     settle(page)

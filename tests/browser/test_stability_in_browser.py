@@ -5,7 +5,7 @@ import pytest
 from served import at_rest, eventually, watched
 
 pytestmark = pytest.mark.browser
-CHARTS = 4  # curves, plane, clock, certificate; local stability adds two, a kick one
+CHARTS = 4  # curves, plane, clock, certificate; local stability adds two, a perturbation one
 SMALL = "T=16"  # short runs, where the length does not matter
 
 
@@ -142,9 +142,9 @@ def test_eigenvalues_come_on_a_button_with_progress_can_be_stopped_and_nothing_i
     page.get_by_text("spectral radius").wait_for()
     settle(page, CHARTS + 2)
     assert "local=true" in page.url
-    page.get_by_role("button", name=f"Kick at t = {at}").click()
+    page.get_by_role("button", name=f"Perturb at t = {at}").click()
     settle(page, CHARTS + 3)
-    assert page.get_by_text("of the kick is there").count() == 1
+    assert page.get_by_text("of the perturbation is left").count() == 1
     fits(page, 1440, "dark")
     fits(page, 390, "light")
     assert page.faults == []

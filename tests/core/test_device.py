@@ -6,12 +6,12 @@ import torch
 from fbseg_core import ShapesConfig, State, Switches, TrainConfig, build, fit, iterate, make_batch
 from fbseg_core.__main__ import main
 from fbseg_core.analysis.jacobian import leading_eigenvalues, lyapunov
-from fbseg_core.analysis.probes import kick
+from fbseg_core.analysis.probes import response
 from fbseg_core.checkpoint import versions
 from fbseg_core.config import ModelConfig
 from fbseg_core.device import new_models_on, of_new_models, pick, title
 from fbseg_core.models.mechanisms import PROJECTIONS
-from fbseg_core.rollout.interventions import Kick, perturb
+from fbseg_core.rollout.interventions import Perturb, intervene
 from fbseg_core.scores.evaluate import evaluate
 from fbseg_core.settings import ConfigError
 
@@ -136,9 +136,9 @@ def test_the_random_state_of_every_device_is_left_as_found(monkeypatch):
     model = build(SMALL, 5)
     batch = make_batch(TASK, 1, 0)
     list(fit(model, TASK, TrainConfig(batch=2, updates=2, eval_every=1, flips=True)))
-    perturb(model, TASK, batch, 3, [Kick(t=1)])
+    intervene(model, TASK, batch, 3, [Perturb(t=1)])
     state = State(1, torch.ones(1, model.state_channels, 16, 16))
-    kick(model, batch.x, state, 1.0, 2)
+    response(model, batch.x, state, 1.0, 2)
     lyapunov(model, batch.x, state, 3)
     leading_eigenvalues(model, batch.x, state, 1, most=8)
     evaluate(model, batch, 2)

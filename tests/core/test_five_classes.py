@@ -13,10 +13,10 @@ from fbseg_core.analysis.certificate import certify
 from fbseg_core.analysis.ensemble import ensemble, redraw
 from fbseg_core.analysis.jacobian import leading_eigenvalues
 from fbseg_core.analysis.lockstep import shared_plane, walk
-from fbseg_core.analysis.probes import ablate, kick
+from fbseg_core.analysis.probes import ablate, response
 from fbseg_core.config import FewShotConfig
 from fbseg_core.rollout.halting import stops
-from fbseg_core.rollout.interventions import Flip, Freeze, Kick, Paint, Swap, pack_mask, perturb
+from fbseg_core.rollout.interventions import Flip, Freeze, Paint, Perturb, Swap, intervene, pack_mask
 from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.scores.evaluate import evaluate
 from fbseg_core.tasks import draw, parse_task, task_of
@@ -61,7 +61,7 @@ def test_training_lowers_the_loss(learned):
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
-def test_a_held_out_score_is_of_the_test_split(task, monkeypatch):
+def test_a_validation_score_is_of_the_test_split(task, monkeypatch):
     kind, asked = type(task_of(task)), []
     content = kind.content
 
@@ -99,7 +99,7 @@ INTERVENTIONS = (
     Flip(t=2, switch="softmax"),
     Flip(t=2, switch="decay"),
     Freeze(t=2),
-    Kick(t=3, size=0.1),
+    Perturb(t=3, size=0.1),
     Paint(t=4, mask=PACKED),
     Paint(t=4, mask=PACKED, like=0),
     Paint(t=4, mask=PACKED, target="h", like="background"),
@@ -110,14 +110,14 @@ INTERVENTIONS = (
 @pytest.mark.parametrize("item", INTERVENTIONS, ids=str)
 def test_every_kind_of_intervention_acts_from_its_step_on(learned, task, item):
     model, one = learned[0], draw(task, 3, 4)
-    plain, changed = rollout(model, one.x, 6), perturb(model, task, one, 6, [item])
+    plain, changed = rollout(model, one.x, 6), intervene(model, task, one, 6, [item])
     same = (changed.trajectory.h == plain.h).flatten(1).all(1).tolist()
     assert not changed.refused and all(same[: item.t]) and not all(same)
 
 
 def test_interventions_together(learned, task):
     one, swapped = draw(task, 3, 4), draw(task, 11, 12)
-    result = perturb(learned[0], task, one, 6, INTERVENTIONS)
+    result = intervene(learned[0], task, one, 6, INTERVENTIONS)
     assert not result.refused and len(result.trajectory) == 6
     assert (result.trajectory.logits[4, 0].argmax(0)[torch.from_numpy(MASK)] == 0).all()  # erased
     assert torch.equal(result.labels[4], one.labels) and torch.equal(result.labels[5], swapped.labels)
@@ -132,7 +132,7 @@ def test_paint_is_taken_from_one_class_alone(learned, task, named):
     assert len(classes.unique()) >= 3  # two kinds and the ground, so that "shape" is another colour
     number = int(classes.max())
     item = Paint(t=4, mask=PACKED, like=NAMES[number] if named else number)
-    painted, marked = perturb(model, task, one, 4, [item]).trajectory.h[4, 0], torch.from_numpy(MASK)
+    painted, marked = intervene(model, task, one, 4, [item]).trajectory.h[4, 0], torch.from_numpy(MASK)
     want = h[6:, classes == number].mean(1)
     assert torch.allclose(painted[6:, marked], want[:, None].expand(-1, int(marked.sum())), atol=1e-5)
     assert torch.equal(painted[:6], h[:6]) and torch.equal(painted[:, ~marked], h[:, ~marked])
@@ -140,7 +140,7 @@ def test_paint_is_taken_from_one_class_alone(learned, task, named):
 
 @pytest.mark.parametrize("like", ["violet", 5, VOID])
 def test_a_class_that_the_task_does_not_have_is_named_with_those_it_has(learned, task, like):
-    result = perturb(learned[0], task, draw(task, 3, 4), 2, [Paint(t=1, mask=PACKED, like=like)])
+    result = intervene(learned[0], task, draw(task, 3, 4), 2, [Paint(t=1, mask=PACKED, like=like)])
     assert str(like) in result.refused[0] and "shape, ground, amber, moss, sky, rose" in result.refused[0]
 
 
@@ -148,7 +148,7 @@ def test_a_class_that_is_nowhere_seen_cannot_be_painted_with_and_is_called_by_it
     model = build(SMALL)
     torch.nn.init.zeros_(model.head.weight)
     torch.nn.init.zeros_(model.head.bias)  # of equals the first: ground everywhere
-    result = perturb(model, task, draw(task, 3, 4), 2, [Paint(t=1, mask=PACKED, like=3)])
+    result = intervene(model, task, draw(task, 3, 4), 2, [Paint(t=1, mask=PACKED, like=3)])
     assert "labelled sky" in result.refused[0]
 
 
@@ -176,7 +176,7 @@ def test_stability_is_judged_and_its_parts_have_the_image_s_shape(learned, task,
     state = rollout(model, one.x, 3).state(3)
     found = leading_eigenvalues(model, one.x, state, 1, tolerance=0.1, most=20)
     assert found.neutral == 6 * HEIGHT * WIDTH and found.direction.shape == (11, *SIZE)
-    pushed = kick(model, one.x, state, 0.1, 3)
+    pushed = response(model, one.x, state, 0.1, 3)
     assert pushed.clocked.shape == (4, 1) and pushed.clocked[0] == pytest.approx(0.1, rel=1e-3)
     assert {len(run) for run in ablate(model, one.x, 2).values()} == {2}
     run, proof = rollout(model, one.x, 12), certify(model, SIZE)

@@ -9,7 +9,7 @@ from fbseg_core.__main__ import main
 from fbseg_core.analysis.lockstep import walk
 from fbseg_core.analysis.verdicts import mask_verdict
 from fbseg_core.config import FewShotConfig
-from fbseg_core.rollout.interventions import Flip, Paint, Swap, pack_mask, perturb
+from fbseg_core.rollout.interventions import Flip, Paint, Swap, intervene, pack_mask
 from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.scores.evaluate import evaluate
 from fbseg_core.tasks import draw, task_of
@@ -54,7 +54,7 @@ def test_a_kind_of_shape_is_painted_by_its_name(learned):
     name = task_of(TASK).class_names(TASK)[number]
     assert number > 0 and name in ("triangle", "square", "circle")
     do = [Flip(t=1), Flip(t=1, on=True), Paint(t=3, target="h", like=name, mask=pack_mask(TOP)), Swap(t=4)]
-    done = perturb(learned, TASK, one, 5, do)
+    done = intervene(learned, TASK, one, 5, do)
     assert not done.refused
     want = plain.h[3, 0][:, classes == number].mean(1)
     assert torch.allclose(done.trajectory.h[3, 0, :, 0, 0], want, atol=1e-5)

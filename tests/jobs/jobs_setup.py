@@ -6,7 +6,7 @@ import torch
 
 from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.models.registry import build
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import fit
 from pages.jobs import Spec
 
@@ -20,7 +20,7 @@ LONG = 180.0  # seconds to wait for what takes a few at most, where nothing else
 
 
 def spec(train=TRAIN, **more):
-    runs = tuple(Run(kind, SMALL.replace(kind=kind), train) for kind in ("feedback", "feedforward"))
+    runs = tuple(TrainingRun(kind, SMALL.replace(kind=kind), train) for kind in ("feedback", "feedforward"))
     return Spec(TASK, runs, **more)
 
 

@@ -21,7 +21,7 @@ from pages.jobs.folder import Folder
 from pages.jobs.timings import Timings
 
 # on a busy machine a worker is slow to obey, which is not what is tested here: it gets all the time it needs
-LIMITS = Limits(workers=1, snapshot=0.0, watch=0.05, nice=0, grace=LONG)
+LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0, grace=LONG)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -367,13 +367,13 @@ def test_a_worker_whose_server_died_saves_and_lets_go_whatever_was_written_last(
 GIVES_WAY = """
 import os
 from pathlib import Path
-from pages.jobs.worker import give_way, hurry
+from pages.jobs.worker import lower_priority, restore_priority
 def weight():
     group = Path("/proc/self/autogroup")
     return group.read_text().split()[-1] if group.exists() else "0", os.nice(0)
-give_way(19)
+lower_priority(19)
 print(*weight())
-hurry()
+restore_priority()
 print(*weight())
 """
 

@@ -13,10 +13,10 @@ from jobs_setup import FOREVER, LONG, SMALL, TASK, TRAIN, finish, same, spec, st
 
 from fbseg_core.config import GroupingConfig
 from fbseg_core.models.registry import build
-from fbseg_core.training.fewshot import Run
+from fbseg_core.training.fewshot import TrainingRun
 from pages.jobs import Curves, JobError, Limits, Pool, Spec
 
-LIMITS = Limits(workers=1, snapshot=0.0, watch=0.05, nice=0)
+LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -188,7 +188,7 @@ def test_cost_is_measured_and_remembered(pool):
     assert again.per_update == estimate.per_update
     assert again.seconds == pytest.approx(100 * estimate.seconds)
     impossible = GroupingConfig(side=16, winding=2.5, scale=8.0)
-    runs = (Run("a", SMALL.replace(in_channels=2), TRAIN),)
+    runs = (TrainingRun("a", SMALL.replace(in_channels=2), TRAIN),)
     with pytest.raises(JobError, match="winding"):
         pool.estimate(Spec(impossible, runs), wait=LONG)
     with pytest.raises(JobError, match="updates"):

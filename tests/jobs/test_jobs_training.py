@@ -15,14 +15,14 @@ from fbseg_core.models.registry import build
 from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.settings import ConfigError
 from fbseg_core.training.examples import training_examples
-from fbseg_core.training.fewshot import Run, own_example, replace_example
+from fbseg_core.training.fewshot import TrainingRun, own_example, replace_example
 from fbseg_core.training.fit import learning_rate
-from pages.jobs import Curves, JobError, Limits, Spec, training, watched
+from pages.jobs import Curves, JobError, Limits, Spec, training, validation_images
 from pages.jobs import folder as files
 from pages.jobs.folder import Folder, Log
 from pages.jobs.training import train
 
-OFTEN = Limits(snapshot=0.0, watch=0.0)
+OFTEN = Limits(snapshot=0.0, validation=0.0)
 
 
 def no_command():
@@ -59,7 +59,7 @@ def test_both_runs_learn_what_they_would_alone_and_grow_together(make):
 
 def test_runs_of_different_length_reach_every_share_together(make):
     a, b = spec().runs
-    folder = make(Spec(TASK, (a, Run(b.name, b.model, TRAIN.replace(updates=36)))))
+    folder = make(Spec(TASK, (a, TrainingRun(b.name, b.model, TRAIN.replace(updates=36)))))
     train(folder, no_command, OFTEN)
     done = [0, 0]
     for record in folder.tail()[0]:
@@ -71,7 +71,7 @@ def test_runs_of_different_length_reach_every_share_together(make):
 
 def test_later_turns_wait_for_earlier_ones(make):
     a, b = spec().runs
-    folder = make(Spec(TASK, (Run(a.name, a.model, a.train, 1), b)))
+    folder = make(Spec(TASK, (TrainingRun(a.name, a.model, a.train, 1), b)))
     train(folder, no_command, OFTEN)
     assert [r["run"] for r in folder.tail()[0] if r["event"] == "update"] == [1] * 12 + [0] * 12
 
@@ -91,7 +91,7 @@ def test_every_update_is_recorded_with_all_a_page_shows(make):
 def test_masks_and_scores_are_those_of_the_weights_they_name(make):
     folder = make()
     train(folder, no_command, OFTEN)
-    batch = watched(TASK)
+    batch = validation_images(TASK)
     for index, steps in ((0, 2), (1, 1)):
         update, probs = folder.load_live(index)
         assert update == 12 and probs.shape == (steps, 3, 16, 16) and probs.dtype == np.uint8
@@ -174,7 +174,7 @@ def test_a_loss_that_blows_up_stops_with_the_last_good_weights(make, at):
 
 def test_a_loss_that_is_no_number_is_told_in_plain_words(make):
     wild = SMALL.replace(delta_norm=False, norm="none")
-    runs = (Run("wild", wild, TRAIN.replace(lr=1e9, clip=0.0)), spec().runs[1])
+    runs = (TrainingRun("wild", wild, TRAIN.replace(lr=1e9, clip=0.0)), spec().runs[1])
     folder = make(Spec(TASK, runs))
     state, reason = train(folder, no_command, OFTEN)
     assert state == "failed" and reason.startswith("wild: Stopped at update 2")
@@ -300,7 +300,7 @@ def test_a_status_that_makes_no_sense_reads_as_interrupted(make, content):
 
 def test_a_spec_travels_unchanged(make):
     a, b = spec().runs
-    job = Spec(TASK, (a, Run("x", b.model, b.train, 2)), seconds=3.0, changes=((1, 5, 0.5),))
+    job = Spec(TASK, (a, TrainingRun("x", b.model, b.train, 2)), seconds=3.0, changes=((1, 5, 0.5),))
     assert make(job).spec() == job
     with pytest.raises(JobError, match="unreadable"):
         Spec.parse({**job.plain(), "task": {"name": "luck"}})
@@ -316,10 +316,13 @@ def test_a_spec_travels_unchanged(make):
         (spec(changes=((2, 0, 0.5),)), "learning rate"),
         (spec(changes=((0, 0, float("nan")),)), "learning rate"),
         (spec(TRAIN.replace(patience=1, eval_every=1)), "patience"),
-        (Spec(ShapesConfig(side=512), (Run("a", SMALL, TRAIN.replace(batch=64, steps_max=50)),)), "memory"),
-        (Spec(TASK, (Run("a", SMALL.replace(width=128), TRAIN.replace(steps_max=2)),)), "fine"),
-        (Spec(TASK, (Run("a", SMALL.replace(width=128, depth=4), TRAIN),)), "weights"),
-        (Spec(TASK, (Run("a", SMALL.replace(in_channels=1), TRAIN),)), "in_channels"),
+        (
+            Spec(ShapesConfig(side=512), (TrainingRun("a", SMALL, TRAIN.replace(batch=64, steps_max=50)),)),
+            "memory",
+        ),
+        (Spec(TASK, (TrainingRun("a", SMALL.replace(width=128), TRAIN.replace(steps_max=2)),)), "fine"),
+        (Spec(TASK, (TrainingRun("a", SMALL.replace(width=128, depth=4), TRAIN),)), "weights"),
+        (Spec(TASK, (TrainingRun("a", SMALL.replace(in_channels=1), TRAIN),)), "in_channels"),
         (spec(examples=training_examples(TASK, TRAIN.replace(examples=3))), "examples"),
     ],
 )

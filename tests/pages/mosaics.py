@@ -88,7 +88,7 @@ def link(task="mosaic", **more):
     """The link to a feedback and a feedforward model of a task, which are kept as a visitor's own."""
     register()
     config, names = MosaicConfig(name=task, sigma=0.3), {}
-    for field, kind in (("model", "feedback"), ("beside", "feedforward")):
+    for field, kind in (("model", "feedback"), ("comparison", "feedforward")):
         channels = len(TASKS[task].channel_names(config))
         model = build(ModelConfig(kind=kind, classes=5, in_channels=channels, width=4, depth=2, steps=6), 3)
         card = Card(model.config, config, TrainConfig(), 0, "untrained", (0.1,) * 7, images=1, chance=0.2)

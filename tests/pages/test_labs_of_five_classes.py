@@ -100,7 +100,7 @@ def test_both_models_learn_and_their_masks_are_drawn_by_class(trained, task):
         assert update == 6 and masks.shape == (steps, 3, *SIZE) and masks.max() < len(NAMES)
     strip = picture_of(trained.get("image")[0].proto.imgs[0].url)
     height, tile, gap, line = 77, figures.TILE, figures.GAP, figures.LINE
-    truth = computed.held_out(task)[0].labels[0]
+    truth = computed.validation(task)[0].labels[0]
     left, top = tile + gap, 2 * line + gap
     seen = strip[top : top + height, left : left + tile]
     palette = (*task_of(task).palette(task), *[VOID_COLOUR] * (VOID - 4))
@@ -199,11 +199,11 @@ def test_the_box_for_an_image_of_one_s_own_names_the_numbers_and_the_size(task):
 @pytest.fixture(scope="module")
 def files():
     """What is given to Streamlit's download buttons, by its file's name."""
-    given, plain = {}, DeltaGenerator.download_button
+    given, original = {}, DeltaGenerator.download_button
 
     def button(self, label, data, name, *more, **options):
         given[name] = data
-        return plain(self, label, data, name, *more, **options)
+        return original(self, label, data, name, *more, **options)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DeltaGenerator, "download_button", button)
@@ -215,7 +215,7 @@ def files():
 def stability(trained, files):
     """The trained feedback model in the Stability lab, everything asked for; its name."""
     name = computed.result(followed(trained), 0, ME).name
-    at = app("pages/stability/page.py", model=name, T="12", local="true", kick="true", at="2")
+    at = app("pages/stability/page.py", model=name, T="12", local="true", perturb="true", at="2")
     return sound(at), name
 
 
@@ -232,7 +232,7 @@ def test_the_stability_lab_shows_masks_by_class(stability, task):
 def test_the_stability_lab_s_files_hold_its_numbers(stability, files):
     at, _ = stability
     made = {name.split("-", 3)[-1]: make() for name, make in files.items() if name.startswith("stability")}
-    assert set(made) == {"curves.csv", "figures.html", "local.csv", "kick.csv"}
+    assert set(made) == {"curves.csv", "figures.html", "local.csv", "perturbation.csv"}
     rows = list(csv.DictReader(io.StringIO(made["curves.csv"])))
     assert len(rows) == 4 * 2 * 13
     body = next(html for html in told(at)[0] if 'class="verdicts"' in html)
@@ -241,7 +241,7 @@ def test_the_stability_lab_s_files_hold_its_numbers(stability, files):
         if row["t"] == "12" and row["clock"] == "running":
             assert f"{float(row['f1']):.3f}" == shown[row["variant"]]
     assert made["figures.html"].count("Plotly.newPlot(") == 7
-    assert all(len(made[name].splitlines()) > 5 for name in ("local.csv", "kick.csv"))
+    assert all(len(made[name].splitlines()) > 5 for name in ("local.csv", "perturbation.csv"))
 
 
 def test_the_stability_lab_s_code_gives_its_numbers(stability, monkeypatch):

@@ -17,7 +17,7 @@ from pages.explore import exports
 from pages.explore.run import scene_of
 from pages.explore.state import ExploreState
 from pages.few_shot import computed
-from pages.stability import compute
+from pages.stability import computed as stability_computed
 from pages.stability.state import StabilityState, variants_of
 from pages.ui import models, server
 from pages.ui.memo import size_of
@@ -53,7 +53,7 @@ def test_a_visitor_in_the_stability_lab_holds_on_to_no_run(monkeypatch):
     given = handed_over(monkeypatch)
     app("pages/stability/page.py", T="12")
     variant = variants_of(StabilityState(T=12), models.cards())["neither"]
-    held = weakref.ref(compute.walk_of(variant).clocked.sample)
+    held = weakref.ref(stability_computed.walk_of(variant).clocked.sample)
     server.memo().clear()
     gc.collect()
     assert held() is None and any("neither" in str(make()) for make in given if callable(make))

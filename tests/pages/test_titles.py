@@ -62,8 +62,8 @@ def test_the_oldest_go_with_their_notes(jobs, monkeypatch):
 
 @pytest.mark.parametrize("page, query", [("explore", {}), ("stability", {"T": "8"})])
 def test_no_screen_shows_a_digest_in_place_of_a_model(jobs, page, query):
-    model, beside = kept(), kept("feedforward", called="feedforward")
-    query |= {"model": model} | ({"beside": beside} if page == "explore" else {})
+    model, comparison = kept(), kept("feedforward", called="feedforward")
+    query |= {"model": model} | ({"comparison": comparison} if page == "explore" else {})
     at = sound(app(f"pages/{page}/page.py", **query))
     assert not at.warning
     address = next(code.value for code in at.code if "model=" in code.value)
@@ -71,7 +71,7 @@ def test_no_screen_shows_a_digest_in_place_of_a_model(jobs, page, query):
     read += [table.value.to_string() for table in at.table]
     read += [code.value for code in at.code if code.value != address]
     assert "mine:" not in str(read) and "mine%3A" in address
-    assert title(model) in str(read) and (page != "explore" or title(beside) in str(read))
+    assert title(model) in str(read) and (page != "explore" or title(comparison) in str(read))
     assert own_models.loadable(model) in str(read)  # by which the file that was taken along is read
 
 

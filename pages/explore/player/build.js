@@ -77,7 +77,7 @@ function buildChoices(S) {
 
 // Panels that stay are left where they are, so that none loses its focus when another comes or goes.
 function buildPanels(S) {
-  const wanted = ["input", "run", ...(S.header.curves.ghost ? ["ghost"] : []), "beside", "truth"];
+  const wanted = ["input", "run", ...(S.header.curves.ghost ? ["ghost"] : []), "comparison", "truth"];
   const there = new Map(S.panels.map((panel) => [panel.entity, panel]));
   S.panels = wanted.map((entity) => there.get(entity) ?? newPanel(S, entity));
   const holder = S.$(".panels");
@@ -111,14 +111,14 @@ function refill(holder, items) {
 const HINTS = {
   "Cut the loop": "From here v̂ := 0 and F sees the image alone. Cut it half-way, and watch what the mask loses.",
   "Close the loop": "From here v is fed back to F again. See whether the mask takes up what it lost.",
-  "Softmax off": "From here v is only normalised before it is fed back. Compare the mask with the run left alone.",
+  "Softmax off": "From here v is only normalised before it is fed back. Compare the mask with the untouched run.",
   "Softmax on": "From here each pixel's v̂ lies on the simplex again. See whether the mask grows steadier.",
   "Decay off": "From here every update counts in full. Lift it late: does a mask that stood still move on?",
   "Decay on": "From here updates are damped again as the clock says. See where the mask comes to rest.",
   "Freeze the clock": "From here updates keep the gain they have now. A mask that then moves was only switched off.",
   "Run the clock": "From here the gain falls again with every step. See where the mask comes to rest.",
   "Swap the image": "From here the model sees another image, and the state stays. Does the old mask let go?",
-  "Kick h": "Adds noise of the size beside it to every neuron of h. Kick early and late, and compare what is left.",
+  "Perturb h": "Adds noise of the size given to every neuron of h. Do it early and late, and compare what is left.",
   "Paint v": "Paints into the feedback neurons what they hold where the model sees shape. Does the answer follow?",
   "Erase mask": "Wipes the state to what it holds where the model sees background. Does the mask grow back?",
 };
@@ -156,15 +156,15 @@ function buildActs(S) {
     const active = S.tool?.kind === "paint" && S.tool.id === name;
     return button(text, label, () => useTool(S, active ? null : { kind: "paint", id: name, name: "pen", target, like }), active);
   };
-  const size = Object.assign(document.createElement("input"), { type: "number", min: 0.1, max: 100, step: 0.1, value: S.kick ?? 1 });
-  size.className = "kick-size";
-  size.setAttribute("aria-label", "Size of the kick: standard deviation at each neuron");
-  size.title = "How much noise the kick adds. Start small, and raise it until the mask no longer comes back.";
+  const size = Object.assign(document.createElement("input"), { type: "number", min: 0.1, max: 100, step: 0.1, value: S.noiseSize ?? 1 });
+  size.className = "noise-size";
+  size.setAttribute("aria-label", "Size of the perturbation: standard deviation at each neuron");
+  size.title = "How much noise is added. Start small, and raise it until the mask no longer comes back.";
   size.addEventListener("change", () => {
-    S.kick = Math.min(100, Math.max(0.1, +size.value || 1));
-    size.value = S.kick;
+    S.noiseSize = Math.min(100, Math.max(0.1, +size.value || 1));
+    size.value = S.noiseSize;
   });
-  const kicks = header.do.filter((i) => i.kind === "kick").length;
+  const perturbations = header.do.filter((i) => i.kind === "perturb").length;
   const swaps = header.do.filter((i) => i.kind === "swap").length;
   const title = Object.assign(document.createElement("b"), { textContent: `At step ${S.t}:`, className: "at" });
   const full = header.do.length >= header.most;
@@ -175,7 +175,7 @@ function buildActs(S) {
     button(now.frozen ? "Run the clock" : "Freeze the clock", "Hold the decay's clock from the step on show, or let it run", () => add({ kind: "freeze", on: !now.frozen })),
     button("Swap the image", "Show the model another image from this step on; the state stays", () =>
       add({ kind: "swap", seed: (header.image + swaps + 1) % 1000, noise: header.noise })),
-    button("Kick h", "Add noise to every neuron of the state", () => add({ kind: "kick", size: S.kick ?? 1, seed: kicks })),
+    button("Perturb h", "Add noise to every neuron of the state", () => add({ kind: "perturb", size: S.noiseSize ?? 1, seed: perturbations })),
     size,
     ...(header.loops ? [paint("v", "v", "shape", "Paint v", shapeless(S, "Paint into the feedback neurons: as where the model sees shape"))] : []),
     paint("erase", "h", "background", "Erase mask", "Wipe the state: as where the model sees background"),
@@ -200,7 +200,7 @@ function buildActs(S) {
 
 // A new one of these replaces an earlier one of the same step.
 function overrides(item, other) {
-  if (other.kind !== item.kind || item.kind === "kick" || item.kind === "paint") return false;
+  if (other.kind !== item.kind || item.kind === "perturb" || item.kind === "paint") return false;
   return (other.t === undefined || other.t === item.t) && (item.kind !== "flip" || other.switch === item.switch);
 }
 

@@ -13,9 +13,9 @@ from pages.ui.web.wire import Layout
 
 FRAMES = ("step", "row", "column")
 
-# A block's name is one of these, after its run ("run", "ghost", "beside") where it belongs to one, and before
-# its channel or class where it is of one: "noise", "beside.mask", "run.v_hat.3". Where one frame holds at
-# every step, it is sent once.
+# A block's name is one of these, after its run ("run", "ghost", "comparison") where it belongs to one, and
+# before its channel or class where it is of one: "noise", "comparison.mask", "run.v_hat.3". Where one frame
+# holds at every step, it is sent once.
 BLOCKS: dict[str, Layout] = {
     "input": Layout(("image", "channel", "row", "column"), "unit"),
     "truth": Layout(("image", "row", "column"), "whole"),
@@ -62,7 +62,7 @@ LAYERS: dict[str, Layer] = {
         "commit time",
         "commit",
         history=True,
-        note=" step of the last flip; hatched: flipped in this very step",
+        note=" step of the last label flip; hatched: in this very step",
     ),
     "difference": Layer("difference of two steps", history=True),
 }

@@ -20,7 +20,7 @@ function diverging(value) {
   return from.map((c) => Math.round(232 + (c - 232) * Math.min(to, 1)));
 }
 
-// RGBA of one entity ("run", "ghost", "beside") at step t.
+// RGBA of one entity ("run", "ghost", "comparison") at step t.
 function colours(S, entity, t) {
   const { blocks, lut, header } = S;
   const layer = layerOf(S, entity);
@@ -100,7 +100,7 @@ function truthColours(S, t) {
   return out;
 }
 
-// The input as the model sees it; while the hand is ahead of the model, clean image plus the same noise.
+// The input as the model sees it; while a drawing or σ is ahead of the run, clean image plus the same noise.
 function inputColours(S, t) {
   const pixels = S.header.size[0] * S.header.size[1];
   const out = new Uint8ClampedArray(4 * pixels).fill(255);
@@ -130,7 +130,7 @@ function inputColours(S, t) {
   return out;
 }
 
-// What a pixel's clean value becomes where the hand has changed it.
+// What a pixel's clean value becomes where it was drawn on.
 function drawnOver(S, pixel) {
   return S.bitmap && S.bitmap[pixel] !== inked(S.blocks.clean, pixel) ? S.bitmap[pixel] : undefined;
 }

@@ -29,7 +29,7 @@ function drawPanel(S, panel) {
   if (S.pixel) crosshair(context, S, times);
 }
 
-// Pixels that flipped in this very step.
+// Pixels that changed class in this very step.
 function hatch(context, S, entity, times) {
   const commit = frameOf(S.blocks[`${entity}.commit`], S.t);
   context.strokeStyle = S.header.marks.colour;
@@ -121,7 +121,7 @@ function filmOf(S, width) {
   return { cell, pitch, frames };
 }
 
-// A row for the run and one for the untouched run beside it.
+// A row for the run and one for the untouched run.
 function drawFilm(S, canvas, width) {
   const { cell, frames } = S.film;
   const rows = S.header.curves.ghost ? ["run", "ghost"] : ["run"];

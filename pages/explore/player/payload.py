@@ -24,7 +24,7 @@ from pages.ui.web.wire import Blocks
 
 def pack(
     run: Run,
-    plain: Run,
+    untouched: Run,
     plane: Projection | None,
     draws: list[EnsembleStep] | None,
     *,
@@ -42,7 +42,7 @@ def pack(
     task, config = task_of(run.scene.task), run.scene.task
     classes = run.trajectory.logits.shape[2]
     blocks = RunBlocks(classes)
-    ghost = None if plain is run else plain
+    ghost = None if untouched is run else untouched
     cues = _images(blocks, run)
     curves = {"run": _entity(blocks, "run", run.trajectory, run.labels)}
     if state:
@@ -55,9 +55,9 @@ def pack(
         if any(not torch.equal(truth, run.labels[0]) for truth in run.labels):
             # the image was swapped: does the answer let go of the old one?
             curves["run"]["old"] = _list(f1_over_time(run.trajectory.logits, run.labels[0])[:, 0])
-    curves["beside"] = _answers(blocks, "beside", run.beside, run.labels)
+    curves["comparison"] = _answers(blocks, "comparison", run.comparison, run.labels)
     asked = {of_class} - {0} if of_class < classes else set()
-    everyone = {"run": run.trajectory.logits, "beside": run.beside}
+    everyone = {"run": run.trajectory.logits, "comparison": run.comparison}
     if ghost is not None:
         everyone["ghost"] = ghost.trajectory.logits
     for name, logits in everyone.items():
@@ -175,11 +175,11 @@ def _plane(
         "classes": None if regions is None or classes == 2 else [region.label for region in regions],
         "run": _paths(own),
         "ghost": None if ghost is None else _paths(plane.points),
-        "beside": None,
+        "comparison": None,
         "cloud": None,
     }
     if plane.what == "logits":  # the one space two models share
-        result["beside"] = _paths(plane.place(run.beside[-1:, 0]))
+        result["comparison"] = _paths(plane.place(run.comparison[-1:, 0]))
     if draws:
         cloud = np.stack([_with_regions(step.points) for step in draws])  # step, region, draw, axis
         result["cloud"] = _short(cloud.transpose(1, 2, 0, 3))

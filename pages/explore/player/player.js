@@ -1,8 +1,8 @@
 // The player: one run, decoded once, played here. Python is asked only for what changes the run.
 
 const PATIENCE = 3000; // ms until a request that was not answered no longer holds back the next
-const COLOURS = { run: "#0072B2", ghost: "#7f8c99", beside: "#D55E00", chance: "#7f8c99", old: "#CC79A7" };
-const DASHES = { ghost: "5 3", beside: "8 4", chance: "2 3", old: "1 3" };
+const COLOURS = { run: "#0072B2", ghost: "#7f8c99", comparison: "#D55E00", chance: "#7f8c99", old: "#CC79A7" };
+const DASHES = { ghost: "5 3", comparison: "8 4", chance: "2 3", old: "1 3" };
 const sessions = new WeakMap();
 
 export default function (component) {
@@ -151,7 +151,7 @@ function flush(S) {
   S.$(".busy").hidden = false;
 }
 
-// Tell Python what is looked at, for the link, once the hand has come to rest.
+// Tell Python what is looked at, for the link, once it no longer changes.
 function report(S) {
   clearTimeout(S.reporting);
   S.reporting = setTimeout(() => {

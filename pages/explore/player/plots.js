@@ -28,7 +28,7 @@ function planeOf(S) {
     const series = [
       ...plane.run.map((points, i) => ({ name: named(names[0], plane.regions[i]), values: first(points), ...styleOf(i) })),
       ...(plane.ghost ?? []).map((points, i) => ({ name: i ? "" : "untouched", values: first(points), colour: COLOURS.ghost, dash: DASHES.ghost, width: 1.5 })),
-      ...(plane.beside ?? []).map((points, i) => ({ name: i ? "" : names[1], values: plane.run[0].map(() => points[0][0]), colour: COLOURS.beside, dash: DASHES.beside })),
+      ...(plane.comparison ?? []).map((points, i) => ({ name: i ? "" : names[1], values: plane.run[0].map(() => points[0][0]), colour: COLOURS.comparison, dash: DASHES.comparison })),
     ];
     return thinned(svg, series, cloud, { yLabel: shares[0], label, at: jump });
   }
@@ -37,7 +37,7 @@ function planeOf(S) {
       ...(plane.ghost ?? []).map((points, i) => ({ name: i ? "" : "untouched", points, colour: COLOURS.ghost, dash: DASHES.ghost })),
       ...plane.run.map((points, i) => ({ name: named(names[0], plane.regions[i]), points, ...styleOf(i), live: true })),
     ].filter((path) => path.points.length),
-    dots: (plane.beside ?? []).map((points, i) => ({ name: i ? "" : names[1], point: points[0], colour: COLOURS.beside })),
+    dots: (plane.comparison ?? []).map((points, i) => ({ name: i ? "" : names[1], point: points[0], colour: COLOURS.comparison })),
     cloud: plane.cloud?.flatMap((draws, i) => draws.map((points) => ({ points, colour: styleOf(i).colour }))),
     labels: shares, label, at: jump,
   });
@@ -78,7 +78,7 @@ function curvesOf(S) {
     series = [
       line("run", curves.run[key], names[0]),
       ...(curves.ghost ? [line("ghost", curves.ghost[key], curves.run.old ? "untouched, first image" : "untouched", { width: 1.5 })] : []),
-      ...(curves.beside[key] ? [line("beside", curves.beside[key], names[1])] : []),
+      ...(curves.comparison[key] ? [line("comparison", curves.comparison[key], names[1])] : []),
       ...(key === "f1" ? [line("chance", chance, "chance", { width: 1.5 })] : []),
       ...(key === "f1" && curves.run.old ? [line("old", curves.run.old, `${names[0]}, first image`)] : []),
     ];
@@ -124,7 +124,7 @@ function logitText(S, pixel) {
 function readShape(S, names, pixel) {
   const p = (entity) => valueOf(S.blocks[`${entity}.probability`], S.t, pixel).toFixed(2);
   const truth = truthAt(S, S.t)[pixel];
-  return `${probabilityName(S, 0)} ${p("run")}, logit ${logitText(S, pixel)}, ${names.beside} ${p("beside")}, truth ${truth === RUN.void ? "void" : truth}`;
+  return `${probabilityName(S, 0)} ${p("run")}, logit ${logitText(S, pixel)}, ${names.comparison} ${p("comparison")}, truth ${truth === RUN.void ? "void" : truth}`;
 }
 
 // The same of more classes: the answer by its name, the margin of the best class over the background, the truth.
@@ -137,7 +137,7 @@ function readClasses(S, names, pixel) {
   return (
     `${names.run} ${classNames[k]}${sure}, ${probabilityName(S, 0)} ${valueOf(S.blocks["run.probability"], S.t, pixel).toFixed(2)}, ` +
     `logit of the best class less ${classNames[0]}'s ${logitText(S, pixel)}, ` +
-    `${names.beside} ${classNames[answer("beside")]}, truth ${truth === RUN.void ? "void" : classNames[truth]}`
+    `${names.comparison} ${classNames[answer("comparison")]}, truth ${truth === RUN.void ? "void" : classNames[truth]}`
   );
 }
 
@@ -155,8 +155,8 @@ function pixelChart(S) {
   const i = row * header.size[1] + column;
   const steps = [...header.curves.run.f1.keys()];
   const over = (name) => steps.map((t) => valueOf(blocks[name], t, i));
-  const entities = ["run", ...(header.curves.ghost ? ["ghost"] : []), "beside"];
-  const names = { run: header.names[0], ghost: "untouched", beside: header.names[1] };
+  const entities = ["run", ...(header.curves.ghost ? ["ghost"] : []), "comparison"];
+  const names = { run: header.names[0], ghost: "untouched", comparison: header.names[1] };
   const many = header.classes > 2;
   const chances = entities.map((e) => ({ name: names[e], values: over(`${e}.probability`), colour: COLOURS[e], dash: DASHES[e] }));
   const classes = many && blocks["run.class.0"]; // they come with u and v

@@ -1,4 +1,4 @@
-"""What the player asked for: changes; which request was dealt with last; whether the next may take long."""
+"""What the player asked for: changes; which request was answered last; whether a slider is being dragged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _listed(wish: dict[str, Any], key: str) -> tuple[Any, ...]:
 
 def heard(wish: dict[str, Any]) -> None:
     """Note a request that was dealt with, so that the player can send its next."""
-    st.session_state["wish"], st.session_state["calm"] = wish, False
+    st.session_state["wish"], st.session_state["drag_shown"] = wish, False
     st.session_state["state"] = wants_state() or bool(wish.get("state"))
 
 
@@ -47,14 +47,15 @@ def answered() -> int:
     return number if isinstance(number, int) else 0
 
 
-def hurried() -> bool:
-    """Whether a slider is being dragged: answer fast, the rest can wait until it is let go."""
-    return st.session_state.get("wish", {}).get("live") is True and not st.session_state.get("calm", False)
+def dragging() -> bool:
+    """Whether a slider is being dragged: answer fast, and leave the rest until it is released."""
+    live = st.session_state.get("wish", {}).get("live") is True
+    return live and not st.session_state.get("drag_shown", False)
 
 
-def calm() -> None:
-    """What was hurried has been shown; the next run, whatever causes it, may take its time."""
-    st.session_state["calm"] = True
+def drag_shown() -> None:
+    """The drag has been answered: the next run, whatever causes it, may take its time."""
+    st.session_state["drag_shown"] = True
 
 
 def wants_state() -> bool:

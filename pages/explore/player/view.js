@@ -46,18 +46,18 @@ function captionOf(S, entity) {
   if (entity === "truth") return ["Truth", `the exact label${image}`];
   const why = S.blocks[`${entity}.mask`].shape[0] > 1 ? "" : ", as its one answer holds at every step";
   const shown = layerOf(S, entity) === S.look.layer ? "" : `${probabilityName(S, classOf(S, entity))}: no ${layer} here${why}. `;
-  const name = { run: header.names[0], ghost: "untouched", beside: header.names[1] }[entity];
+  const name = { run: header.names[0], ghost: "untouched", comparison: header.names[1] }[entity];
   let score = `F1 ${at(S, entity, "f1").toFixed(3)}`;
   if (old && entity === "run") score += `, first image ${old[S.t].toFixed(3)}`;
   if (old && entity === "ghost") score += ", first image";
-  return [name[0].toUpperCase() + name.slice(1) + (entity === "beside" && header.still ? "" : `, t = ${S.t}`), shown + score];
+  return [name[0].toUpperCase() + name.slice(1) + (entity === "comparison" && header.still ? "" : `, t = ${S.t}`), shown + score];
 }
 
 function summary(S) {
-  const changed = at(S, "run", "flips");
+  const changed = at(S, "run", "label_flips");
   return (
     `Step ${S.t} of ${S.header.steps}: F1 ${at(S, "run", "f1").toFixed(2)} ${S.header.names[0]}, ` +
-    `${at(S, "beside", "f1").toFixed(2)} ${S.header.names[1]}; ` +
+    `${at(S, "comparison", "f1").toFixed(2)} ${S.header.names[1]}; ` +
     `${changed} pixel${changed === 1 ? "" : "s"} still changing.`
   );
 }

@@ -25,7 +25,7 @@ def component(
     """A component of these files, joined in their order: nothing is built, and nothing is fetched.
 
     html: the file, or the text itself, with a line break in it. js: files of its own, and by their bare names
-    those shared ones that stand beside this module. base: begin with the CSS that all of them share.
+    those shared ones in this folder. base: begin with the CSS that all of them share.
     constants: what Python declares and JavaScript reads, by the name it has there.
     """
     styles = [HERE / "base.css"] * base + list(css)

@@ -36,7 +36,7 @@ function valueOf(block, t, pixel) {
   return block.lo + ((block.hi - block.lo) * frameOf(block, t)[pixel]) / block.top;
 }
 
-// A mask as pack_mask of fbseg_core/interventions.py writes it: bits, deflated, in base64 safe for links.
+// A mask as pack_mask of fbseg_core/rollout/interventions.py writes it: bits, deflated, in base64 safe for links.
 async function packMask(mask) {
   const bits = new Uint8Array(Math.ceil(mask.length / 8));
   mask.forEach((on, i) => on && (bits[i >> 3] |= 128 >> (i & 7)));

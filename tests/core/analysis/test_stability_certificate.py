@@ -138,5 +138,5 @@ def test_shipped_models_stay_within_their_envelope(name):
     x = make_batch(card.task.replace(side=32), 1, 3).x
     switches = Switches(decay=True)
     run, found = rollout(model, x, 40, switches=switches), certify(model, (32, 32), switches)
-    assert found.holds and "∞" in found.proves and "kick" in found.does_not_prove
+    assert found.holds and "∞" in found.proves and "perturbation" in found.does_not_prove
     assert (to_the_last(run) <= found.envelope(0, 40)).all()

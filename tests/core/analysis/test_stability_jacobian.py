@@ -183,14 +183,14 @@ def test_a_uniform_map_converges_and_agrees_between_directions(stand_in):
     assert np.ptp(found.exponents) < 1e-9 and found.converged
 
 
-def test_tangents_are_what_small_kicks_become():
+def test_tangents_are_what_small_perturbations_become():
     model = build(SMALL, 4).double()
     x, direction = X.double(), torch.randn(5, 16, 16, generator=SEED, dtype=torch.float64)
     start = rollout(model, x, 1).state(1)
     found = lyapunov(model, x, start, 6, direction=direction)
     size = 1e-7
-    kicked = State(1, start.h + size * direction / direction.norm())
-    apart = rollout(model, x, 6, kicked).h[-1] - rollout(model, x, 6, start).h[-1]
+    perturbed = State(1, start.h + size * direction / direction.norm())
+    apart = rollout(model, x, 6, perturbed).h[-1] - rollout(model, x, 6, start).h[-1]
     assert found.rates[0].sum() == pytest.approx(math.log(float(apart.norm()) / size), abs=1e-4)
 
 

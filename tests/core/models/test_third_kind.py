@@ -28,7 +28,7 @@ from fbseg_core.analysis.pca import pca
 from fbseg_core.models.base import AS_BUILT, Model, StepResult, Traits
 from fbseg_core.models.kinds import KINDS
 from fbseg_core.models.registry import count_weights, traits_of
-from fbseg_core.rollout.interventions import Flip, Paint, pack_mask, perturb
+from fbseg_core.rollout.interventions import Flip, Paint, intervene, pack_mask
 from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.scores.evaluate import evaluate
 
@@ -117,12 +117,12 @@ def test_it_can_be_intervened_with(model, batch):
     one = type(batch)(batch.x[:1], batch.labels[:1])
     plain, mask = rollout(model, one.x, 4), np.zeros((16, 16), bool)
     mask[:2] = True
-    flipped = perturb(model, TASK, one, 4, [Flip(t=2)]).trajectory
+    flipped = intervene(model, TASK, one, 4, [Flip(t=2)]).trajectory
     cut = rollout(model, one.x, 2, plain.state(2), Switches(loop=False))
     assert torch.equal(flipped.h[2:], cut.h) and not torch.equal(flipped.h, plain.h)
     assert flipped.v_hat.shape == (4, 1, 3, 16, 16) and flipped.v_hat[2:].abs().max() == 0
     like = "shape" if plain.logits[1].argmax(1).any() else "background"
-    painted = perturb(model, TASK, one, 4, [Paint(t=1, like=like, mask=pack_mask(mask))])
+    painted = intervene(model, TASK, one, 4, [Paint(t=1, like=like, mask=pack_mask(mask))])
     assert not painted.refused and (painted.trajectory.h[1, 0, :, :2].flatten(1).std(1) == 0).all()
 
 

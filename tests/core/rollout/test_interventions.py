@@ -10,12 +10,12 @@ from fbseg_core.models.base import AS_BUILT
 from fbseg_core.rollout.interventions import (
     Flip,
     Freeze,
-    Kick,
     Paint,
+    Perturb,
     Swap,
+    intervene,
     pack_mask,
     parse_intervention,
-    perturb,
     unpack_mask,
 )
 from fbseg_core.rollout.trajectory import State, join
@@ -33,7 +33,7 @@ def setting():
 
 def run(setting, *items, switches=AS_BUILT):
     model, task, batch, _ = setting
-    return perturb(model, task, batch, T, items, switches)
+    return intervene(model, task, batch, T, items, switches)
 
 
 def everywhere(task):
@@ -41,22 +41,26 @@ def everywhere(task):
 
 
 def test_nothing_done_and_things_past_the_end_leave_the_run_bit_for_bit(setting):
-    plain = setting[3]
-    for result in (run(setting), run(setting, Kick(t=T + 1, size=5.0)), run(setting, Kick(t=2, size=0.0))):
-        assert torch.equal(result.trajectory.h, plain.h)
-        assert torch.equal(result.trajectory.delta, plain.delta)
+    untouched = setting[3]
+    for result in (
+        run(setting),
+        run(setting, Perturb(t=T + 1, size=5.0)),
+        run(setting, Perturb(t=2, size=0.0)),
+    ):
+        assert torch.equal(result.trajectory.h, untouched.h)
+        assert torch.equal(result.trajectory.delta, untouched.delta)
         assert torch.equal(result.x[:, 0], setting[2].x.expand_as(result.x[:, 0]))
 
 
 @pytest.mark.parametrize("switch", ["loop", "softmax", "decay"])
 def test_a_flip_equals_a_rollout_continued_with_that_switch(setting, switch):
-    model, _, batch, plain = setting
+    model, _, batch, untouched = setting
     result = run(setting, Flip(t=2, switch=switch))
-    rest = rollout(model, batch.x, T - 2, plain.state(2), Switches(**{switch: False}))
-    assert torch.equal(result.trajectory.h[:3], plain.h[:3])
+    rest = rollout(model, batch.x, T - 2, untouched.state(2), Switches(**{switch: False}))
+    assert torch.equal(result.trajectory.h[:3], untouched.h[:3])
     assert torch.equal(result.trajectory.h[2:], rest.h)
     back = run(setting, Flip(t=2, switch=switch), Flip(t=2, switch=switch, on=True))
-    assert torch.equal(back.trajectory.h, plain.h)
+    assert torch.equal(back.trajectory.h, untouched.h)
 
 
 def test_a_cut_loop_feeds_back_zero_from_there_and_only_there(setting):
@@ -67,45 +71,46 @@ def test_a_cut_loop_feeds_back_zero_from_there_and_only_there(setting):
 
 
 def test_a_frozen_clock_repeats_the_gain_of_its_step_and_runs_again(setting):
-    model, _, _, plain = setting
+    model, _, _, untouched = setting
     frozen = run(setting, Freeze(t=3)).trajectory
     gain = frozen.update[:, 0] / frozen.residual[:, 0]
     want = [float(model.gain(min(t, 3))[0]) for t in range(T)]
     assert gain.numpy() == pytest.approx(want, rel=1e-4)
-    assert torch.equal(run(setting, Freeze(t=3), Freeze(t=3, on=False)).trajectory.h, plain.h)
+    assert torch.equal(run(setting, Freeze(t=3), Freeze(t=3, on=False)).trajectory.h, untouched.h)
 
 
-def test_a_kick_is_seeded_has_its_size_and_is_seen_at_its_own_step(setting):
-    plain = setting[3]
-    kicked = run(setting, Kick(t=2, size=0.5, seed=1)).trajectory
-    assert torch.equal(kicked.h[:2], plain.h[:2])
-    change = kicked.h[2] - plain.h[2]
+def test_a_perturbation_is_seeded_has_its_size_and_is_seen_at_its_own_step(setting):
+    untouched = setting[3]
+    perturbed = run(setting, Perturb(t=2, size=0.5, seed=1)).trajectory
+    assert torch.equal(perturbed.h[:2], untouched.h[:2])
+    change = perturbed.h[2] - untouched.h[2]
     assert float(change.std()) == pytest.approx(0.5, rel=0.02)
-    assert torch.equal(kicked.h, run(setting, Kick(t=2, size=0.5, seed=1)).trajectory.h)
-    assert not torch.equal(kicked.h, run(setting, Kick(t=2, size=0.5, seed=2)).trajectory.h)
+    assert torch.equal(perturbed.h, run(setting, Perturb(t=2, size=0.5, seed=1)).trajectory.h)
+    assert not torch.equal(perturbed.h, run(setting, Perturb(t=2, size=0.5, seed=2)).trajectory.h)
 
 
 def test_a_swap_changes_image_and_truth_and_keeps_the_state(setting):
-    model, task, batch, plain = setting
+    model, task, batch, untouched = setting
     result, new = run(setting, Swap(t=2, seed=9, noise=1)), draw(task, 9, 1)
-    assert torch.equal(result.trajectory.h[:3], plain.h[:3])
-    assert torch.equal(result.trajectory.h[2:], rollout(model, new.x, T - 2, State(2, plain.h[2])).h)
+    assert torch.equal(result.trajectory.h[:3], untouched.h[:3])
+    assert torch.equal(result.trajectory.h[2:], rollout(model, new.x, T - 2, State(2, untouched.h[2])).h)
     assert torch.equal(result.labels[1], batch.labels) and torch.equal(result.labels[2], new.labels)
     assert torch.equal(result.x[-1], new.x) and len(result.x) == len(result.labels) == T + 1
 
 
 def test_at_the_last_step_the_edit_is_what_is_shown(setting):
-    result = run(setting, Kick(t=T, size=1.0))
+    result = run(setting, Perturb(t=T, size=1.0))
     assert torch.equal(result.trajectory.h[:T], setting[3].h[:T])
     assert not torch.equal(result.trajectory.h[T], setting[3].h[T])
 
 
 def test_paint_gives_marked_pixels_the_mean_state_of_shape_pixels(setting):
-    model, task, _, plain = setting
+    model, task, _, untouched = setting
     mask = np.zeros((task.side, task.side), bool)
     mask[:5] = True
-    h, before = run(setting, Paint(t=4, target="v", mask=pack_mask(mask))).trajectory.h[4, 0], plain.h[4, 0]
-    shape = plain.logits[4, 0].argmax(0) > 0
+    h = run(setting, Paint(t=4, target="v", mask=pack_mask(mask))).trajectory.h[4, 0]
+    before = untouched.h[4, 0]
+    shape = untouched.logits[4, 0].argmax(0) > 0
     u = model.config.u
     assert torch.equal(h[:u], before[:u]) and torch.equal(h[:, 5:], before[:, 5:])
     assert torch.allclose(h[u:, 2, 7], before[u:, shape].mean(1))
@@ -157,9 +162,9 @@ def test_a_mask_that_is_none_is_refused_in_one_sentence(bad):
 @pytest.mark.parametrize(
     "bad",
     [
-        None, 7, [], {}, {"kind": []}, {"kind": "explode"}, {"kind": "kick", "size": float("inf")},
-        {"kind": "kick", "size": -1}, {"kind": "flip", "switch": "tau"}, {"kind": "swap", "seed": 10**40},
-        {"kind": "freeze", "t": -1}, {"kind": "paint", "mask": "A" * 30_000}, {"kind": "kick", "more": 1},
+        None, 7, [], {}, {"kind": []}, {"kind": "explode"}, {"kind": "perturb", "size": float("inf")},
+        {"kind": "perturb", "size": -1}, {"kind": "flip", "switch": "tau"}, {"kind": "swap", "seed": 10**40},
+        {"kind": "freeze", "t": -1}, {"kind": "paint", "mask": "A" * 30_000}, {"kind": "perturb", "more": 1},
     ],
 )  # fmt: skip
 def test_hostile_interventions_are_refused(bad):
@@ -167,6 +172,16 @@ def test_hostile_interventions_are_refused(bad):
         parse_intervention(bad)
 
 
+def test_a_perturbation_of_an_earlier_link_is_read():
+    assert parse_intervention({"kind": "kick", "t": 3, "size": 2.0}) == Perturb(t=3, size=2.0)
+
+
 def test_interventions_survive_a_round_trip():
-    for item in (Flip(t=3, switch="decay"), Freeze(t=1), Swap(seed=7), Kick(t=2, size=0.3), Paint(mask="AA")):
+    for item in (
+        Flip(t=3, switch="decay"),
+        Freeze(t=1),
+        Swap(seed=7),
+        Perturb(t=2, size=0.3),
+        Paint(mask="AA"),
+    ):
         assert parse_intervention(item.model_dump(mode="json")) == item

@@ -67,11 +67,11 @@ def test_full_runs_give_no_reason():
     assert rollout(MODEL, X, 6).stopped is None
 
 
-def test_states_can_be_kicked_cut_and_moved_to_another_image():
+def test_states_can_be_perturbed_cut_and_moved_to_another_image():
     base = rollout(MODEL, X, 6)
     state = base.state(3)
-    kicked = rollout(MODEL, X, 3, start=State(3, state.h + 1))
-    assert torch.equal(kicked.h[0], base.h[3] + 1) and not torch.equal(kicked.h[-1], base.h[-1])
+    perturbed = rollout(MODEL, X, 3, start=State(3, state.h + 1))
+    assert torch.equal(perturbed.h[0], base.h[3] + 1) and not torch.equal(perturbed.h[-1], base.h[-1])
     moved = rollout(MODEL, X.flip(-1), 3, start=state)
     assert torch.equal(moved.h[0], base.h[3]) and not torch.equal(moved.h[1], base.h[4])
     assert torch.equal(base.h, rollout(MODEL, X, 6).h)
@@ -218,12 +218,12 @@ def test_a_lesion_of_v_can_only_be_felt_through_the_loop():
 
 
 @pytest.mark.parametrize("tau", [0.5, 5.0])
-def test_a_late_kick_is_never_forgotten_without_a_loop(tau):
-    model, kick = build(SMALL.replace(tau=tau)), torch.randn(2, 5, 17, 18)
+def test_a_late_perturbation_is_never_forgotten_without_a_loop(tau):
+    model, change = build(SMALL.replace(tau=tau)), torch.randn(2, 5, 17, 18)
     quiet = Switches(loop=False)
     base = rollout(model, X, 9, switches=quiet)
-    kicked = rollout(model, X, 5, start=State(4, base.h[4] + kick), switches=quiet)
-    assert torch.allclose(kicked.h[-1] - base.h[-1], kick, atol=1e-4)
+    perturbed = rollout(model, X, 5, start=State(4, base.h[4] + change), switches=quiet)
+    assert torch.allclose(perturbed.h[-1] - base.h[-1], change, atol=1e-4)
 
 
 @pytest.mark.parametrize("tau", [0.3, 3.0])

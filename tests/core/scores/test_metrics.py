@@ -11,8 +11,8 @@ from fbseg_core.scores.metrics import (
     entropy,
     f1,
     f1_over_time,
-    flips,
     iou,
+    label_flips,
     mean_f1,
     mean_iou,
     pooled_f1,
@@ -53,10 +53,10 @@ def test_f1_over_time_scores_each_step():
     assert f1_over_time(torch.stack([right, -right]), labels).tolist() == [[1.0] * 5, [0.0] * 5]
 
 
-def test_flips_and_commit_time_of_a_known_history():
+def test_label_flips_and_commit_time_of_a_known_history():
     # one pixel that never changes, one that settles at 2, one that flips at every step
     masks = torch.tensor([[0, 0, 0], [0, 1, 1], [0, 0, 0], [0, 0, 1]]).view(4, 1, 1, 3)
-    assert flips(masks)[:, 0].tolist() == [0, 2, 2, 1]
+    assert label_flips(masks)[:, 0].tolist() == [0, 2, 2, 1]
     assert commit_time(masks).view(4, 3).tolist() == [[0, 0, 0], [0, 1, 1], [0, 2, 2], [0, 2, 3]]
 
 

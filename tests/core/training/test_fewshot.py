@@ -1,4 +1,4 @@
-"""The two runs of a few-shot comparison, their rungs, examples of one's own, and rates changed in flight."""
+"""The two runs of a few-shot comparison, the changes between them, one's own examples, rates changed."""
 
 import pytest
 import torch
@@ -10,13 +10,13 @@ from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Content, make_batch
 from fbseg_core.training.examples import Examples, training_examples
 from fbseg_core.training.fewshot import (
-    RUNGS,
-    climb,
+    CHANGES,
     few_shot,
-    open_rungs,
+    open_changes,
     own_example,
     replace_example,
     seeds,
+    with_changes,
 )
 from fbseg_core.training.fit import PROTOCOLS, fit, learning_rate, scale_at
 
@@ -76,17 +76,17 @@ def test_examples_out_of_range_are_refused():
         FewShotConfig(examples=33)
 
 
-def test_rungs_lead_from_the_papers_baseline_to_the_same_normalisation_and_budget():
+def test_changes_lead_from_the_papers_baseline_to_the_same_normalisation_and_budget():
     _, feedback, plain = few_shot(ShapesConfig(), FewShotConfig(protocol="paper"))
-    assert open_rungs(plain) == tuple(RUNGS)
-    top = climb(plain, *RUNGS)
+    assert open_changes(plain) == tuple(CHANGES)
+    top = with_changes(plain, *CHANGES)
     assert top.model == feedback.model.replace(kind="feedforward") and top.train.total == 5 * 20
     assert top.name == "feedforward + group norm + normalised output + more updates"
-    one = climb(plain, "group norm")
+    one = with_changes(plain, "group norm")
     assert one.train == plain.train and one.model == plain.model.replace(norm="group")
-    assert open_rungs(one) == ("normalised output", "more updates")
+    assert open_changes(one) == ("normalised output", "more updates")
     with pytest.raises(ConfigError, match="group norm"):
-        climb(plain, "luck")
+        with_changes(plain, "depth")
 
 
 def test_seeds_run_one_after_the_other_and_differ_in_nothing_else():

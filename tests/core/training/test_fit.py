@@ -37,7 +37,7 @@ def test_same_seed_same_weights(kind):
 def test_early_stop_ends_a_run_that_no_longer_improves():
     config = DRAWN.replace(lr=0.0, updates=40, eval_every=2, patience=3)
     progress = list(fit(build(SMALL), TASK, config))
-    assert progress[-1].update == 8 and "held-out" in progress[-1].stopped
+    assert progress[-1].update == 8 and "validation" in progress[-1].stopped
     assert len(progress[1].f1) == SMALL.steps + 1 and progress[0].f1 is None
 
 

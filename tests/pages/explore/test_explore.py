@@ -41,7 +41,7 @@ def link(at):
 
 def test_first_load_has_a_run_with_no_click_in_at_most_700_kB():
     at = app()
-    assert header(at)["steps"] == 10 and f1(at)[-1] > 0.9 and f1(at, "beside")[-1] > 0.9
+    assert header(at)["steps"] == 10 and f1(at)[-1] > 0.9 and f1(at, "comparison")[-1] > 0.9
     assert size(at) <= 700_000
     assert any("200 fresh images" in caption.value for caption in at.caption)
     assert link(at) == {}
@@ -91,11 +91,11 @@ def test_a_new_image_takes_off_the_drawing():
     assert not header(at)["drawn"] and header(at)["cue"] is None
 
 
-def test_cut_loop_can_be_set_beside_feedback():
+def test_cut_loop_can_be_compared_with_feedback():
     at = app(task="grouping")
-    at.selectbox(key="explore-beside").set_value("grouping-loop-cut").run()
+    at.selectbox(key="explore-comparison").set_value("grouping-loop-cut").run()
     sound(at)
-    assert header(at)["names"] == ["feedback", "loop cut"] and len(set(f1(at, "beside"))) > 2
+    assert header(at)["names"] == ["feedback", "loop cut"] and len(set(f1(at, "comparison"))) > 2
 
 
 def test_another_task_starts_from_its_own_defaults():
@@ -109,7 +109,7 @@ def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on()
     at = app()
     assert "shapes-no-softmax" in checkpoint.shipped()
     assert at.selectbox(key="explore-model").options == ["shapes-feedback"]
-    assert at.selectbox(key="explore-beside").options == ["shapes-feedforward", "shapes-feedforward-wide"]
+    assert at.selectbox(key="explore-comparison").options == ["shapes-feedforward", "shapes-feedforward-wide"]
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def test_overflow_is_a_warning_and_what_was_reached_is_shown():
 def test_an_intervention_that_cannot_act_is_a_warning():
     at = app(task="grouping", do="paint,t:0,mask:eJxjYBgFgwEAAAOAAAE")
     assert len(at.warning) == 1
-    at = app(task="grouping", decay="false", do="kick,t:3,size:2.0")
+    at = app(task="grouping", decay="false", do="perturb,t:3,size:2.0")
     assert header(at)["curves"]["ghost"]["f1"][:3] == f1(at)[:3] != f1(at)[3:6]
 
 
@@ -137,7 +137,7 @@ def test_other_parts_of_the_state_have_their_own_plane(what, points):
     plane = header(app(plane=what, points=points))["plane"]
     assert plane["what"] == what and 0 < sum(plane["explained"]) <= 1 + 1e-9
     assert len(plane["run"]) == (2 if points == "regions" else 1) and len(plane["run"][0]) == 11
-    assert (plane["beside"] is not None) == (what == "logits")
+    assert (plane["comparison"] is not None) == (what == "logits")
 
 
 def test_sixteen_draws_bring_a_cloud_and_bands():
@@ -287,7 +287,7 @@ def test_the_teacher_link_is_made_from_what_is_chosen():
 
 
 def cells(at):
-    """The table of costs: the name of a number -> that of the model, and of the one beside it."""
+    """The table of costs: the name of a number -> that of the model, and of its comparison."""
     rows = next(table.value for table in at.table if "weights" in table.value.iloc[:, 0].tolist())
     return {row[0]: row[1:] for row in rows.values.tolist()}
 

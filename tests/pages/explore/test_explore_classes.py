@@ -13,7 +13,7 @@ from driven import app, sound
 from PIL import Image, ImageColor
 
 from fbseg_core import ConfigError
-from fbseg_core.rollout.interventions import Flip, Kick, Paint, Swap, pack_mask
+from fbseg_core.rollout.interventions import Flip, Paint, Perturb, Swap, pack_mask
 from fbseg_core.tasks.base import PALETTE
 from pages.explore import computed, exports
 from pages.explore.player.layers import BLOCKS, LAYERS
@@ -69,10 +69,10 @@ def test_every_layer_s_payload_is_the_run_s(link, layer):
     margin = (logits[:, 1:].amax(1) - logits[:, 0]).numpy()
     assert abs(blocks["run.logit"] - margin).max() <= (np.ptp(margin) + abs(margin).max()) / 65535
     assert all(blocks[f"{entity}.{name}"].shape[1:] == SIZE for entity, name in (
-        ("run", "delta"), ("run", "applied"), ("run", "commit"), ("beside", "mask")
+        ("run", "delta"), ("run", "applied"), ("run", "commit"), ("comparison", "mask")
     ))  # fmt: skip
     asked = layer in ("probability", "difference")
-    assert ("run.class.3" in blocks) == ("beside.class.3" in blocks) == asked
+    assert ("run.class.3" in blocks) == ("comparison.class.3" in blocks) == asked
     if asked:
         assert abs(blocks["run.class.3"] - probs[:, 3]).max() <= 0.5 / 255 + 1e-6
     assert ("run.v_hat.1" in blocks) == (layer == "v_hat")
@@ -83,12 +83,12 @@ def test_a_pixel_is_read_off_in_every_class(link):
     _, blocks = unpacked(pack(run, run, None, None, fed=False, state=True, header={}))
     total = sum(blocks[f"run.class.{k}"] for k in range(5))
     assert abs(total - 1).max() <= 5 * 0.5 / 255 + 1e-6
-    assert (sum(name.startswith("beside.class") for name in blocks), "state.11" in blocks) == (0, True)
+    assert (sum(name.startswith("comparison.class") for name in blocks), "state.11" in blocks) == (0, True)
 
 
 def test_all_that_is_sent_is_declared_and_menus_are_what_links_know(link):
-    run, plain = runs(link, do=(Kick(t=2, size=3.0),))
-    _, blocks = unpacked(pack(run, plain, None, None, fed=True, state=True, header={}, of_class=2))
+    run, untouched = runs(link, do=(Perturb(t=2, size=3.0),))
+    _, blocks = unpacked(pack(run, untouched, None, None, fed=True, state=True, header={}, of_class=2))
     used = {next(part for part in name.split(".") if part in BLOCKS) for name in blocks}
     assert used == set(BLOCKS)
     assert {layer.block for layer in LAYERS.values()} - {""} <= set(BLOCKS)
@@ -116,7 +116,7 @@ def test_a_plane_has_a_path_for_each_class_present(link):
     assert plane["classes"] == present == [1, 2, 0]
     assert plane["regions"] == ["water", "sand", "ground"]
     assert np.array(plane["run"]).shape == (3, 7, 2) and np.array(plane["cloud"]).shape == (3, 16, 7, 2)
-    assert len(plane["beside"]) == 3
+    assert len(plane["comparison"]) == 3
 
 
 def test_of_many_classes_the_largest_eight_have_a_path(link):
@@ -154,7 +154,7 @@ def app_with_a_notice(**query):
     return at
 
 
-def test_a_model_of_other_classes_cannot_stand_beside(link):
+def test_a_model_of_other_classes_cannot_be_compared(link):
     first, second = choices(models.cards(), "mosaic", *list(link().values())[1:])
     assert len(first) == len(second) == 1
     cards = dict(models.cards()) | {"odd": models.cards()[second[0]]}
@@ -162,10 +162,10 @@ def test_a_model_of_other_classes_cannot_stand_beside(link):
     cards["odd"] = odd.__class__(**{**vars(odd), "model": odd.model.replace(classes=4)})
     cards |= {name: models.cards()[name] for name in (first[0], second[0])}
     with pytest.raises(ConfigError):
-        scene_of(ExploreState(**link() | {"beside": "odd"}), cards)
+        scene_of(ExploreState(**link() | {"comparison": "odd"}), cards)
 
 
-DO = (Flip(t=1, switch="loop"), Swap(t=3, seed=4), Kick(t=4, size=2.0))
+DO = (Flip(t=1, switch="loop"), Swap(t=3, seed=4), Perturb(t=4, size=2.0))
 
 
 @pytest.mark.parametrize("task", ["mosaic", "sketched"])
@@ -173,8 +173,8 @@ def test_every_export_is_whole(link, task, tmp_path):
     mask = np.zeros(SIZE, bool)
     mask[30:, 60:] = True
     paint = Paint(t=2, target="h", like="background", mask=pack_mask(mask))
-    run, plain = runs(link, task, do=(*DO, paint))
-    rows = [line.split(",") for line in exports.table(run, plain).splitlines()]
+    run, untouched = runs(link, task, do=(*DO, paint))
+    rows = [line.split(",") for line in exports.table(run, untouched).splitlines()]
     assert len(rows) == 8 and len({len(row) for row in rows}) == 1
     table = dict(zip(rows[0], zip(*rows[1:])))
     assert all(0 <= float(value) <= 1 for value in table["model_f1"] + table["untouched_iou"])
@@ -187,7 +187,7 @@ def test_every_export_is_whole(link, task, tmp_path):
     assert loaded["class_names"].tolist() == list(mosaics.NAMES)
     assert (loaded["labels"] == run.labels.numpy()).all() and loaded["logits"].shape == (7, 1, 5, *SIZE)
     assert (loaded["h"] == run.trajectory.h.numpy()).all() and loaded["x"].shape[-2:] == SIZE
-    path.write_bytes(exports.animation(run, plain, ["feedback", "feedforward"]))
+    path.write_bytes(exports.animation(run, untouched, ["feedback", "feedforward"]))
     image = Image.open(path)
     assert image.n_frames == 7
     frame = np.asarray(image.convert("RGB"))
@@ -207,7 +207,7 @@ def test_every_export_is_whole(link, task, tmp_path):
 
 @pytest.mark.parametrize("task", ["mosaic", "sketched"])
 def test_the_snippet_repeats_the_run(link, task, tmp_path, monkeypatch):
-    query = link(task, noise="5", do="swap,t:2,seed:7~kick,t:4")
+    query = link(task, noise="5", do="swap,t:2,seed:7~perturb,t:4")
     if task == "sketched":
         mask = np.zeros(SIZE, bool)
         mask[5:40, 10:75] = True
@@ -215,7 +215,7 @@ def test_the_snippet_repeats_the_run(link, task, tmp_path, monkeypatch):
     at = app(**query)
     code = at.code[0].value
     monkeypatch.chdir(tmp_path)
-    for name in (query["model"], query["beside"]):
+    for name in (query["model"], query["comparison"]):
         (tmp_path / own_models.loadable(name)).write_bytes(own_models.content(name))
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(code, "snippet", "exec"), {})

@@ -17,7 +17,7 @@ from fbseg_core.experiments.grouping import DEEPER
 from fbseg_core.experiments.records import path_of, read
 from fbseg_core.experiments.report import gap, mean
 from fbseg_core.rollout.halting import AUTO, stops
-from fbseg_core.rollout.interventions import Paint, pack_mask, perturb
+from fbseg_core.rollout.interventions import Paint, intervene, pack_mask
 from fbseg_core.scores.metrics import f1_over_time
 from fbseg_core.tasks import draw
 from pages.explore.lessons import LESSONS
@@ -66,7 +66,8 @@ def test_each_opens_from_the_menu_with_its_sentence_and_its_link(key):
 def test_links_to_lessons_keep_working():
     assert set(LESSONS) == {
         "loop-everything", "loop-nothing", "switched-off", "no-decay", "over-damped", "beyond-noise",
-        "two-cues", "unlearned-size", "swap", "late-kick", "erase", "cut-half-way", "stopped-too-soon",
+        "two-cues", "unlearned-size", "swap", "late-perturbation", "erase", "cut-half-way",
+        "stopped-too-soon",
     }  # fmt: skip
 
 
@@ -85,7 +86,7 @@ def test_the_curve_on_show_is_the_one_its_sentence_speaks_of(key):
 def test_grouping_with_the_loop_and_without():
     run, cut, blocks = (
         curves("loop-everything"),
-        curves("loop-everything", "beside"),
+        curves("loop-everything", "comparison"),
         sent("loop-everything")[1],
     )
     says(
@@ -109,11 +110,11 @@ def test_a_deeper_network_without_a_loop_scores_nearly_as_well_in_the_evidence()
 
 
 def test_a_single_shape():
-    run, plain = curves("loop-nothing"), curves("loop-nothing", "beside")
+    run, baseline = curves("loop-nothing"), curves("loop-nothing", "comparison")
     says(
         "loop-nothing",
         f"F1 is {run['f1'][1]:.2f} after one step and {run['f1'][10]:.2f} after ten",
-        f"has {plain['f1'][10]:.2f} on this image",
+        f"has {baseline['f1'][10]:.2f} on this image",
     )
     ours, theirs = read_card("shapes-feedback"), read_card("shapes-feedforward")
     assert (theirs.task, theirs.train) == (ours.task, ours.train)
@@ -128,7 +129,11 @@ def test_switched_off_not_settled():
         "At step 12 the damping",
         f"to F1 {run['f1'][20]:.2f} at step 20 and {run['f1'][24]:.2f} at step {view.T}",
     )
-    assert run["flips"][4] > 0 and run["flips"][5:13].sum() == 0 and run["flips"][13:].min() > 0
+    assert (
+        run["label_flips"][4] > 0
+        and run["label_flips"][5:13].sum() == 0
+        and run["label_flips"][13:].min() > 0
+    )
     assert np.ptp(run["delta"][1:]) < 0.001 * run["delta"][1] and run["applied"][12] < 1e-4 * run["delta"][12]
 
 
@@ -142,7 +147,7 @@ def test_no_decay():
         "changes after step 13",
     )
     assert growth.max() / growth.min() < 1.02 and view.scale == "linear"  # even growth is a straight line
-    assert run["flips"][13] > 0 and run["flips"][14:].sum() == 0
+    assert run["label_flips"][13] > 0 and run["label_flips"][14:].sum() == 0
 
 
 def test_over_damped():
@@ -155,19 +160,19 @@ def test_over_damped():
         f"F1 {run['f1'][10]:.2f}. Set τ to {card.model.tau:g} in the sidebar, "
         f"and F1 is {usual[10]:.2f} at step 10",
     )
-    assert run["flips"][6] > 0 and run["flips"][7:].sum() == 0
+    assert run["label_flips"][6] > 0 and run["label_flips"][7:].sum() == 0
     missed = (blocks["truth"][0] > 0) & (blocks["run.mask"][10] == 0)
     assert missed[24:].sum() > 0.95 * missed.sum() and missed[24:].mean() > 0.2
 
 
 def test_beyond_the_noise():
-    run, plain = curves("beyond-noise"), curves("beyond-noise", "beside")
+    run, baseline = curves("beyond-noise"), curves("beyond-noise", "comparison")
     cards = [read_card(name) for name in ("shapes-feedback", "shapes-feedforward")]
     says(
         "beyond-noise",
         f"σ = {LESSONS['beyond-noise'].view.sigma:g}, trained at σ = {cards[0].task.sigma:g}",
         f"F1 is {run['f1'][1]:.2f} after one step and {run['f1'][10]:.2f} after ten",
-        f"has {plain['f1'][10]:.2f}, and is better on each of the images 0 to 9",
+        f"has {baseline['f1'][10]:.2f}, and is better on each of the images 0 to 9",
     )
     batches = [draw(cards[0].task.replace(sigma=2.0), image, 0) for image in range(10)]
     x, labels = (torch.cat(parts) for parts in zip(*((batch.x, batch.labels) for batch in batches)))
@@ -195,15 +200,15 @@ def test_two_cues():
 
 
 def test_unlearned_size():
-    run, plain = curves("unlearned-size"), curves("unlearned-size", "beside")
+    run, baseline = curves("unlearned-size"), curves("unlearned-size", "comparison")
     task, disc = read_card("shapes-feedback").task, sent("unlearned-size")[1]["truth"][0]
     says(
         "unlearned-size",
         f"radius {disc.any(1).sum() / 2:.0f} px, where no shape seen in training had more than "
         f"{task.radius_max * task.side:.0f} px",
-        f"(F1 {run['f1'][10]:.2f} and {plain['f1'][10]:.2f})",
+        f"(F1 {run['f1'][10]:.2f} and {baseline['f1'][10]:.2f})",
     )
-    assert max(run["f1"].max(), plain["f1"].max()) < 0.1
+    assert max(run["f1"].max(), baseline["f1"].max()) < 0.1
 
 
 def test_swap():
@@ -222,16 +227,17 @@ def test_swap():
     assert head["chance"] == pytest.approx([2 * p / (1 + p) for p in shares], abs=1e-4)
 
 
-def test_late_kick():
-    run, ghost, view = curves("late-kick"), curves("late-kick", "ghost"), LESSONS["late-kick"].view
-    most = run["flips"][-5:].max()
+def test_late_perturbation():
+    name = "late-perturbation"
+    run, ghost, view = curves(name), curves(name, "ghost"), LESSONS[name].view
+    most = run["label_flips"][-5:].max()
     says(
-        "late-kick",
-        f"kicked with noise at step {view.do[0].t}, and F1 falls to {run['f1'][10]:.2f}",
+        name,
+        f"added to the state at step {view.do[0].t}, and F1 falls to {run['f1'][10]:.2f}",
         f"{run['f1'][30]:.2f} at step {view.T}, against {ghost['f1'][30]:.2f} of the untouched run",
         f"most {most:.0f} pixels change",
     )
-    assert ghost["flips"][-5:].max() <= most
+    assert ghost["label_flips"][-5:].max() <= most
 
 
 def test_erase():
@@ -261,7 +267,7 @@ def ends_of_halves_wiped_at(t):
             if (cue & half).any() or not 0.35 < float((truth & half).sum() / truth.sum()) < 0.65:
                 continue
             wipe = Paint(t=t, target="h", like="background", mask=pack_mask(half.numpy()))
-            end = perturb(model, card.task, batch, 20, [wipe]).trajectory.logits[-1:]
+            end = intervene(model, card.task, batch, 20, [wipe]).trajectory.logits[-1:]
             found.append(float(f1_over_time(end, batch.labels)[-1, 0]))
     return found
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from fbseg_core.rollout.interventions import Flip, Kick, Swap, pack_mask
+from fbseg_core.rollout.interventions import Flip, Perturb, Swap, pack_mask
 from pages.explore import computed, exports
 from pages.explore.lessons import LESSONS
 from pages.explore.player.payload import pack
@@ -16,12 +16,12 @@ from pages.ui import marks, models
 
 def packed(view, **parts):
     scene = scene_of(view, models.cards())
-    run, plain = computed.run(scene), computed.run(scene.untouched())
-    plain = plain if scene.do else run
+    run, untouched = computed.run(scene), computed.run(scene.untouched())
+    untouched = untouched if scene.do else run
     raw = pack(
         run,
-        plain,
-        computed.plane(plain, "h", "image"),
+        untouched,
+        computed.plane(untouched, "h", "image"),
         None,
         header={},
         **({"fed": False, "state": False} | parts),
@@ -81,17 +81,17 @@ def test_a_swap_sends_both_images_and_scores_against_both():
     assert head["curves"]["run"]["old"][-1] == pytest.approx(
         2 * (mask & old).sum() / (mask.sum() + old.sum()), abs=1e-4
     )
-    assert len(blocks["beside.mask"]) == 11  # the plain model answers each image
+    assert len(blocks["comparison.mask"]) == 11  # the feedforward model answers each image
 
 
 def test_one_answer_is_sent_once():
-    assert len(packed(ExploreState())[2]["beside.mask"]) == 1
+    assert len(packed(ExploreState())[2]["comparison.mask"]) == 1
 
 
 def test_curves_as_csv_are_those_of_the_screen():
     scene = scene_of(LESSONS["erase"].view, models.cards())
-    run, plain = computed.run(scene), computed.run(scene.untouched())
-    rows = [line.split(",") for line in exports.table(run, plain).splitlines()]
+    run, untouched = computed.run(scene), computed.run(scene.untouched())
+    rows = [line.split(",") for line in exports.table(run, untouched).splitlines()]
     table = dict(zip(rows[0], zip(*rows[1:])))
     assert table["t"] == tuple(map(str, range(21)))
     assert np.array(table["untouched_f1"], float)[-1] > 0.99 > np.array(table["model_f1"], float)[-1]
@@ -103,20 +103,21 @@ def test_curves_as_csv_are_those_of_the_screen():
 def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     from PIL import Image, ImageColor
 
-    do = (Flip(t=2, switch="loop"), Swap(t=4, seed=9), Kick(t=4, size=3.0), Kick(t=99))
+    do = (Flip(t=2, switch="loop"), Swap(t=4, seed=9), Perturb(t=4, size=3.0), Perturb(t=99))
     scene = scene_of(ExploreState(task="grouping", cue=(5, 5), T=6, do=do), models.cards())
-    run, plain = computed.run(scene), computed.run(scene.untouched())
+    run, untouched = computed.run(scene), computed.run(scene.untouched())
     sent = marks.header(do)
-    assert sent["names"][:3] == ["cut the loop", "image 9", "kick 3"]
-    rows = [line.split(",") for line in exports.table(run, plain).splitlines()]
+    assert sent["names"][:3] == ["cut the loop", "image 9", "perturb by 3"]
+    rows = [line.split(",") for line in exports.table(run, untouched).splitlines()]
     at = {name: rows[0].index(name) for name in ("interventions", "cue_row", "cue_column")}
-    assert [row[at["interventions"]] for row in rows[1:6]] == ["", "", "cut the loop", "", "image 9; kick 3"]
+    named = [row[at["interventions"]] for row in rows[1:6]]
+    assert named == ["", "", "cut the loop", "", "image 9; perturb by 3"]
     assert rows[1][at["cue_row"] :] == ["5", "5"] != rows[5][at["cue_row"] :]
     path = tmp_path / "run"
     path.write_bytes(exports.arrays(run))
     loaded = np.load(path)
     assert loaded["interventions"][0] == "t = 2: cut the loop" and loaded["cue"][:4].tolist() == [[5, 5]] * 4
-    path.write_bytes(exports.animation(run, plain, ["feedback", "feedforward"]))
+    path.write_bytes(exports.animation(run, untouched, ["feedback", "feedforward"]))
     image, pink = Image.open(path), ImageColor.getrgb(sent["colour"])
     frame = np.asarray(image.convert("RGB"))
     found = (frame == pink).all(-1)

@@ -1,7 +1,7 @@
 import pytest
 
 from fbseg_core import ConfigError
-from fbseg_core.rollout.interventions import Flip, Freeze, Kick, Paint, Swap
+from fbseg_core.rollout.interventions import Flip, Freeze, Paint, Perturb, Swap
 from pages.explore.lessons import LESSONS
 from pages.explore.state import PARTS, ExploreState
 from pages.ui.link import LONGEST
@@ -19,7 +19,7 @@ FULL = ExploreState(
     drawing="0123",  # looks like a number
     cue=(3, 4),
     do=(
-        Kick(t=3, size=0.5, seed=2),
+        Perturb(t=3, size=0.5, seed=2),
         Flip(t=5, switch="decay"),
         Freeze(t=1),
         Swap(t=2),
@@ -41,9 +41,9 @@ def test_a_view_survives_its_link(view):
 def test_a_link_holds_only_what_differs():
     assert ExploreState().link(VIEWS) == {}
     assert ExploreState(sigma=0.3).link(VIEWS) == {"v": "1", "sigma": "0.3"}
-    assert VIEWS["late-kick"].link(VIEWS) == {"v": "1", "lesson": "late-kick"}
-    changed = VIEWS["late-kick"].replace(T=None, do=())
-    assert changed.link(VIEWS) == {"v": "1", "lesson": "late-kick", "T": "null", "do": ""}
+    assert VIEWS["late-perturbation"].link(VIEWS) == {"v": "1", "lesson": "late-perturbation"}
+    changed = VIEWS["late-perturbation"].replace(T=None, do=())
+    assert changed.link(VIEWS) == {"v": "1", "lesson": "late-perturbation", "T": "null", "do": ""}
     assert ExploreState.from_link(changed.link(VIEWS), VIEWS) == changed
 
 
@@ -59,9 +59,9 @@ def test_a_link_holds_only_what_differs():
         ({"cue": "[1]"}, "cue"),
         ({"cue": "[" * 5000}, "cue"),
         ({"cue": "{}"}, "cue"),
-        ({"do": "kick,t:" + "[" * 4000}, "t"),
-        ({"do": "~".join(["kick"] * 13)}, "do"),
-        ({"do": "kick,kind:swap,size:3"}, ""),
+        ({"do": "perturb,t:" + "[" * 4000}, "t"),
+        ({"do": "~".join(["perturb"] * 13)}, "do"),
+        ({"do": "perturb,kind:swap,size:3"}, ""),
         ({"hide": '[["noise"]]'}, "hide"),
         ({"lesson": "x"}, "lesson"),
         ({"drawing": "A" * LONGEST}, "longer"),

@@ -11,7 +11,7 @@ from pages.few_shot import computed
 from pages.few_shot.state import FewShotState, job_of, runs_of
 from pages.ui import screen
 
-# one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
+# one worker drives all runs of the lab: they share a pool, and the run that these tests begin with takes long
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
 
 

@@ -15,7 +15,7 @@ from fbseg_core.training.examples import training_examples
 from pages.few_shot import computed, uploads
 from pages.few_shot.state import FewShotState, examples, job_of, runs_of
 
-# one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
+# one worker drives all runs of the lab: they share a pool, and the run that these tests begin with takes long
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
 
 
@@ -28,18 +28,18 @@ def png(values, mode=None):
 def test_redrawn_and_own_examples_stand_in_their_rows_and_travel_in_the_link():
     task, run, _ = runs_of(FewShotState(examples=3))
     disc = np.hypot(*(np.mgrid[:64, :64] - 30)) < 9
-    plain = FewShotState(examples=3)
-    new = plain.with_own(0, "r.1").with_own(2, f"d.{pack_mask(disc)}")
-    before, after = examples(plain, {}), examples(FewShotState.from_link(new.link({}), {}), {})
+    untouched = FewShotState(examples=3)
+    new = untouched.with_own(0, "r.1").with_own(2, f"d.{pack_mask(disc)}")
+    before, after = examples(untouched, {}), examples(FewShotState.from_link(new.link({}), {}), {})
     assert torch.equal(before.clean, training_examples(task, run.train).clean)
     assert (
         torch.equal(after.labels[2], torch.from_numpy(disc).long())
         and (after.clean[2] == after.labels[2]).all()
     )
     assert torch.equal(after.clean[1], before.clean[1]) and not torch.equal(after.clean[0], before.clean[0])
-    assert not torch.equal(examples(plain.with_own(0, "r.2"), {}).clean[0], after.clean[0])
-    assert new.with_own(0, "").with_own(2, "") == plain
-    assert job_of(plain, {}).examples is None and torch.equal(job_of(new, {}).examples.clean, after.clean)
+    assert not torch.equal(examples(untouched.with_own(0, "r.2"), {}).clean[0], after.clean[0])
+    assert new.with_own(0, "").with_own(2, "") == untouched
+    assert job_of(untouched, {}).examples is None and torch.equal(job_of(new, {}).examples.clean, after.clean)
     assert FewShotState(examples=2, own=new.own).own_by_row().keys() == {0}
 
 

@@ -59,7 +59,7 @@ def test_a_wish_of_the_right_shape_is_read(monkeypatch):
         {"cue": 3},
         {"cue": "12"},
         {"do": None},
-        {"do": {"kind": "kick"}},
+        {"do": {"kind": "perturb"}},
         {"do": [3]},
         {"do": [{"kind": "sneeze"}]},
         {"look": None},

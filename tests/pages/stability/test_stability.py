@@ -15,7 +15,7 @@ from driven import ROOT, sound
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import Card, build, checkpoint, load, save
-from pages.stability import compute, exports, figures
+from pages.stability import computed, exports, figures
 from pages.stability.presets import PRESETS
 from pages.stability.state import NAMES, TRAINED, StabilityState, variants_of
 from pages.ui import models, server
@@ -91,7 +91,7 @@ def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
     labels = table(at)[preset.view.focus][:2]
     assert tuple(label.split(", period")[0] for label in labels) == preset.running
     assert tuple(label.split(", period")[0] for label in together(at)) == preset.together
-    walk = compute.walk_of(variants_of(preset.view, models.cards())[preset.view.focus])
+    walk = computed.walk_of(variants_of(preset.view, models.cards())[preset.view.focus])
     assert (walk.frozen.state.label, walk.frozen.mask.label) == preset.held
     assert at.info[0].value == f"**{preset.title}.** {preset.look}"
     assert link(at) == {"lesson": key, "v": "1"}
@@ -111,7 +111,7 @@ def percent(pattern, words):
 def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
     found = []  # the numbers that were told at all
     for variant in variants_of(PRESETS[key].view, models.cards()).values():
-        walk = compute.walk_of(variant)
+        walk = computed.walk_of(variant)
         for leg, run in (
             (walk.clocked, "clock running"),
             (walk.frozen, f"clock held from t = {variant.clock}"),
@@ -147,7 +147,7 @@ def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
 def test_table_masks_and_files_are_of_the_run_on_show(frozen):
     at = app(lesson="over-smoothed", frozen=str(frozen).lower())
     variants = variants_of(PRESETS["over-smoothed"].view, models.cards())
-    legs = {name: compute.walk_of(variant).leg(frozen) for name, variant in variants.items()}
+    legs = {name: computed.walk_of(variant).leg(frozen) for name, variant in variants.items()}
     for name, leg in legs.items():
         assert table(at)[name] == (leg.state.label, leg.mask.label, f"{leg.curves['f1'][-1]:.3f}")
     body = next(e.proto.body for e in at.get("html") if 'class="verdicts"' in e.proto.body)
@@ -167,7 +167,7 @@ def test_drifting_and_converges_are_explained_where_both_stand():
     assert "“Drifting” above is said of another run" in shown and "clock held from t = 0" in shown
     slower = " ".join(texts(opened("grouping")))
     assert "“Drifting, ever slower” is said of this run" in slower
-    walk = compute.walk_of(variants_of(PRESETS["grouping"].view, models.cards())["softmax, decay"])
+    walk = computed.walk_of(variants_of(PRESETS["grouping"].view, models.cards())["softmax, decay"])
     left = float(re.search(r"they move it by ([\d.e+-]+) at most", slower)[1])
     assert left < 0.01 * walk.clocked.curves["norm"][-1]
     for key, preset in PRESETS.items():
@@ -182,7 +182,7 @@ def test_the_words_of_presets_are_borne_out_by_the_numbers():
     assert table(at)["decay only"][:2] == ("switched off", "stands still")
     assert table(opened("oscillating"))["decay only"][1] == "oscillating, period 2"
     assert table(opened("over-smoothed"))["neither"][1] == "over-smoothed"
-    late = chart(opened("late-kick"), "kick")["clock running"]
+    late = chart(opened("late-perturbation"), "response")["clock running"]
     assert 0.99 < late[-1] / late[0] < 1.01
     over = opened("overflow")
     assert (
@@ -301,7 +301,7 @@ def test_the_certificate_is_withdrawn_without_normalisation(monkeypatch, tmp_pat
     assert any("δ is not normalised" in w.value for w in at.warning) and not at.success
 
 
-# ---- local stability and kicks ---------------------------------------------------------------------------
+# ---- local stability and perturbations -----------------------------------------------------------------
 
 
 def test_eigenvalues_come_on_a_button_and_go_with_another_image():
@@ -322,7 +322,7 @@ def test_eigenvalues_come_on_a_button_and_go_with_another_image():
 
 
 def test_where_the_run_has_overflowed_there_is_nothing_to_examine_and_it_says_so():
-    at = app(lesson="overflow", local="true", kick="true")
+    at = app(lesson="overflow", local="true", perturb="true")
     said = [w.value for w in at.warning if w.value.startswith("At step 5 there is nothing to examine")]
     assert len(said) == 2
 
@@ -372,8 +372,8 @@ def test_the_link_holds_only_what_differs_and_opens_the_same_view():
 def test_every_curve_is_in_the_table():
     view = StabilityState(T=12, clock=2)
     variants = variants_of(view, models.cards())
-    walks = {name: compute.walk_of(variant) for name, variant in variants.items()}
-    plane = compute.plane_of(list(variants.values()))
+    walks = {name: computed.walk_of(variant) for name, variant in variants.items()}
+    plane = computed.plane_of(list(variants.values()))
     bounds = {"softmax, decay: bound": np.arange(13.0)}
     rows = list(csv.DictReader(io.StringIO(exports.table(walks, plane, bounds))))
     assert len(rows) == 4 * 2 * 13
@@ -390,7 +390,7 @@ def test_every_curve_is_in_the_table():
 
 
 def test_the_figures_page_needs_no_network():
-    leg = compute.walk_of(variants_of(StabilityState(T=12), models.cards())["neither"]).clocked
+    leg = computed.walk_of(variants_of(StabilityState(T=12), models.cards())["neither"]).clocked
     figure = figures.curves_figure({"neither": leg}, 3, True)
     page = exports.page_of(
         [("One & two", figure), ("Two", figure)],
@@ -403,7 +403,7 @@ def test_the_figures_page_needs_no_network():
 
 @pytest.mark.slow
 def test_the_snippet_alone_gives_the_page_s_numbers():
-    asked = {"local": "true", "kick": "true", "direction": "leading eigenvector", "focus": "decay only"}
+    asked = {"local": "true", "perturb": "true", "direction": "leading eigenvector", "focus": "decay only"}
     at = app(model="grouping-feedback", T="12", image="3", **asked)
     code = next(c.value for c in at.code if "walk(" in c.value)
     assert "streamlit" not in code and "pages" not in code
@@ -415,12 +415,12 @@ def test_the_snippet_alone_gives_the_page_s_numbers():
         assert float(printed[1]) == pytest.approx(float(f1), abs=6e-4)
     assert all(sentence in output for sentence in said(at, "clock running"))
     assert all(f"{what}: {name}." in output for what, name in zip(("State", "Mask"), together(at)))
-    kicked, spectrum = output.strip().splitlines()[-1], output[output.rindex("[") :]
+    responded, spectrum = output.strip().splitlines()[-1], output[output.rindex("[") :]
     leading = re.search(r"Leading: ([-+.\d]+)", " ".join(texts(at)))[1]
     assert f"{complex(re.search(r'[-.0-9e]+[+-][.0-9e+-]+j', spectrum)[0]).real:.4g}" == leading
-    drawn = chart(at, "kick")
-    assert [float(n) for n in kicked.split()] == pytest.approx(
-        [drawn["clock running"][-1], drawn["clock held at the kick"][-1]], rel=1e-4
+    drawn = chart(at, "response")
+    assert [float(n) for n in responded.split()] == pytest.approx(
+        [drawn["clock running"][-1], drawn["clock held there"][-1]], rel=1e-4
     )
 
 
@@ -429,8 +429,8 @@ def test_the_snippet_alone_gives_the_page_s_numbers():
 
 def test_a_variant_looks_the_same_everywhere_and_can_be_seen_on_both_backgrounds():
     variants = variants_of(StabilityState(T=12), models.cards())
-    legs = {name: compute.walk_of(variant).clocked for name, variant in variants.items()}
-    plane = compute.plane_of(list(variants.values()))
+    legs = {name: computed.walk_of(variant).clocked for name, variant in variants.items()}
+    plane = computed.plane_of(list(variants.values()))
     for figure in (
         figures.curves_figure(legs, 3, True),
         figures.plane_figure(plane, legs, 3),

@@ -11,12 +11,12 @@ from fbseg_core.analysis.paired import Difference, paired_difference
 from fbseg_core.scores.evaluate import evaluate
 from fbseg_core.tasks import make_batch, task_of
 from pages.few_shot import computed, figures, followed_runs, results
-from pages.few_shot.comparisons import cost_of_luck
+from pages.few_shot.comparisons import cost_of_repeats
 from pages.few_shot.followed_runs import Followed, card, command, command_differs, curves_csv
-from pages.few_shot.state import FewShotState, job_of, luck_of, rung_of
+from pages.few_shot.state import FewShotState, ablation_of, job_of, repeats_of
 from pages.ui import own_models
 
-# one worker drives all runs of the lab: they share a pool, and what the tests of `after` begin with is dear
+# one worker drives all runs of the lab: they share a pool, and the run that these tests begin with takes long
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
 
 
@@ -74,7 +74,7 @@ def test_both_open_in_explore_by_one_click(scored):
     assert len(links) == 2
     results = [computed.result(followed(scored), index, ME) for index in (0, 1)]
     assert all(result.name.replace(":", "%3A") in link for link in links for result in results)
-    query = {"model": results[0].name, "beside": results[1].name}
+    query = {"model": results[0].name, "comparison": results[1].name}
     at = sound(app("pages/explore/page.py", **query))
     assert at.selectbox(key="explore-model").value == results[0].name
     assert any(results[0].card.protocol in caption.value for caption in at.caption)
@@ -123,43 +123,46 @@ def test_a_card_tells_what_was_done_by_hand(scored):
     assert "stopped at 7 of 10 updates" in card(job, 0, 7, score).protocol
 
 
-def test_a_rung_trains_beside_the_others_on_the_same_examples_and_seed():
+def test_an_ablation_step_trains_on_the_same_examples_and_seed():
     at = done(started(protocol="paper", updates="10", own='["0.r.1"]'))
-    at.button(key="rung-group norm").click().run()
+    at.button(key="ablation-group norm").click().run()
     name = "feedforward + group norm"
     until(at, lambda: len(traces(at, "gradient").get(name, ([],))[0]) == 10)
     assert set(traces(sound(at), "f1")) >= {"feedback", "feedforward", name}
-    base, rung = (computed.pool().spec(job, ME) for job in (view(at).job, view(at).rungs[0]))
-    assert torch.equal(base.examples.clean, rung.examples.clean)
-    assert rung.runs[0].model == base.runs[1].model.replace(norm="group")
-    assert rung.runs[0].train == base.runs[1].train
-    assert at.button(key="rung-group norm").disabled and not at.button(key="rung-normalised output").disabled
+    base, step = (computed.pool().spec(job, ME) for job in (view(at).job, view(at).ablations[0]))
+    assert torch.equal(base.examples.clean, step.examples.clean)
+    assert step.runs[0].model == base.runs[1].model.replace(norm="group")
+    assert step.runs[0].train == base.runs[1].train
+    assert (
+        at.button(key="ablation-group norm").disabled
+        and not at.button(key="ablation-normalised output").disabled
+    )
 
 
 @pytest.mark.slow
-def test_luck_is_told_seed_by_seed_and_not_called_with_too_few(monkeypatch):
+def test_seed_variance_is_told_seed_by_seed_and_not_called_with_too_few(monkeypatch):
     monkeypatch.setattr(followed_runs, "IMAGES", FEW)
     at = done(started(updates="5", steps="2"))
     at.slider(key="few_shot-k").set_value(2).run()
-    at.button(key="luck").click().run()
+    at.button(key="repeats").click().run()
     until(at, lambda: any("too few" in text.value for text in at.markdown))
-    luck = view(at).luck
-    spec = computed.pool().spec(luck, ME)
-    want = [computed.final_f1(luck, index, 5, ME, spec.task) for index in range(4)]
-    drawn = traces(at, "luck")
+    repeats = view(at).repeats
+    spec = computed.pool().spec(repeats, ME)
+    want = [computed.final_f1(repeats, index, 5, ME, spec.task) for index in range(4)]
+    drawn = traces(at, "seeds")
     assert drawn["feedback"] == ([0, 1], want[:2]) and drawn["feedforward"] == ([0, 1], want[2:])
     computed.final_f1.clear()
     base = computed.pool().spec(view(at).job, ME)
-    assert [run.train.seed for run in luck_of(base, 2).runs] == [0, 1, 0, 1]
+    assert [run.train.seed for run in repeats_of(base, 2).runs] == [0, 1, 0, 1]
 
 
 def test_what_seeds_would_cost_follows_from_what_the_run_took():
     job = Followed("", job_of(FewShotState(updates=2), {}), view=None)
     job.curves.seconds = 50.4
-    assert cost_of_luck(job, 5, 600.0) == ""  # nothing is told of a run that did not end
+    assert cost_of_repeats(job, 5, 600.0) == ""  # nothing is told of a run that did not end
     job.curves.updates = {0: {2: {}}, 1: {2: {}}}
-    assert cost_of_luck(job, 5, 600.0) == "About 252 s on this machine, by the 50.4 s that this run took."
-    assert "ended after 600 s" in cost_of_luck(job, 12, 600.0)
+    assert cost_of_repeats(job, 5, 600.0) == "About 252 s on this machine, by the 50.4 s that this run took."
+    assert "ended after 600 s" in cost_of_repeats(job, 12, 600.0)
 
 
 def test_a_difference_is_called_one_only_when_its_interval_excludes_zero():
@@ -170,10 +173,10 @@ def test_a_difference_is_called_one_only_when_its_interval_excludes_zero():
     assert "in favour of feedforward" in figures.verdict(Difference(-0.1, -0.2, -0.05, 5))
 
 
-def test_rungs_start_from_the_feedforward_run_of_the_job():
+def test_ablation_steps_start_from_the_feedforward_run_of_the_job():
     base = job_of(FewShotState(protocol="paper"), {})
-    climbed = rung_of(base, ("more updates",)).runs[0]
-    assert climbed.train.total == 5 * base.runs[1].train.total and climbed.model == base.runs[1].model
+    changed = ablation_of(base, ("more updates",)).runs[0]
+    assert changed.train.total == 5 * base.runs[1].train.total and changed.model == base.runs[1].model
 
 
 def test_commands_of_other_settings_are_understood():
@@ -182,7 +185,7 @@ def test_commands_of_other_settings_are_understood():
         FewShotState(protocol="paper", examples=1, steps=3, tau=0.05),
     ):
         spec = job_of(lab, {})
-        for run in (*spec.runs, rung_of(spec, ("normalised output",)).runs[0]):
+        for run in (*spec.runs, ablation_of(spec, ("normalised output",)).runs[0]):
             words = command(spec, run)
             assert words.startswith(f"python -m fbseg_core train {lab.task}-paper --out ")
             assert task_of(spec.task) and "None" not in words
