@@ -176,8 +176,9 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         for task in _tasks(rows)
     )
     because = (
-        f"The cheapest rule that keeps F1 within {MARGIN} of T = 10 in every task is {best}. It takes {shares}. "
-        "One training seed a model: the intervals are over parts of the images, not over other seeds."
+        f"The cheapest rule that keeps F1 within {MARGIN} of T = 10 in every task is {best}. "
+        f"It takes {shares}. One training seed a model: the intervals are over parts of the images, not over "
+        "other seeds."
     )
     return Finding(
         "measured",

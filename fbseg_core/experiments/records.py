@@ -33,9 +33,9 @@ Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "other"
 class Finding:
     """The verdict on a claim: one of four words, or "measured" where the paper claims nothing.
 
-    All worked out from the rows. brief: the answer in one line, in words for a student. because: at most three
-    short sentences with the two or three numbers it rests on; details: the other numbers, which are folded
-    away. cause: what explains the claimed effect, where the word is "explained by".
+    All worked out from the rows. brief: the answer in one line, in words for a student. because: at most
+    three short sentences with the two or three numbers it rests on; details: the other numbers, which are
+    folded away. cause: what explains the claimed effect, where the word is "explained by".
     """
 
     word: Word

@@ -92,7 +92,8 @@ OFF, ON = "drifting", "switched off"
 def test_the_verdict_on_the_mechanisms(plain, switched, free, verdict):
     finding = ablation.conclude(ablation_rows(plain, switched, free))
     assert finding.verdict == verdict
-    assert "‖h‖ × 3" in finding.because and "0 of 64 trainings" in finding.because
+    assert "0 of 96 runs grow exponentially" in finding.because
+    assert "‖h‖ × 3" in finding.details and "0 of 64 trainings" in finding.details
 
 
 def test_runs_that_overflow_are_counted_and_drawn_as_far_as_half_of_the_seeds_go():
@@ -101,6 +102,6 @@ def test_runs_that_overflow_are_counted_and_drawn_as_far_as_half_of_the_seeds_go
         if row.settings["trained"] == NO_DECAY and row.settings["seed"] > 0:
             row.result["at"][NO_DECAY]["norm"][20:] = [None] * 11
     finding = ablation.conclude(rows)
-    assert "3 overflow" in finding.because and "8 of 48 runs grow exponentially" in finding.because
+    assert "3 overflow" in finding.details and "8 of 48 runs grow exponentially" in finding.because
     sizes = next(p for p in ablation.panels(rows) if p.title == "Size of the state, trained without")
     assert {line.name: len(line.x) for line in sizes.series}[NO_DECAY] == 19

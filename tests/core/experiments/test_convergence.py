@@ -83,4 +83,5 @@ def test_the_verdict_on_convergence(feedback, frozen, cut, verdict):
     finding = convergence.conclude(settling_rows(feedback, frozen, cut))
     assert finding.verdict == verdict
     count = 0 if verdict == "not reproduced" else 8
-    assert f"feedback, τ = 0.2: PC1 settles in {count}," in finding.because
+    assert f"PC1 settles in {count} of 8 seeds" in finding.because
+    assert f"feedback, τ = 0.2: PC1 settles in {count}," in finding.details

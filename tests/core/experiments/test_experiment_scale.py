@@ -48,7 +48,7 @@ def test_each_word_has_its_rows(word, options):
 def test_an_exponent_has_an_interval_over_repeats():
     found = exponent(rows(k=2.0, spread=0.01), "side", "step_ms")
     assert found.mean == pytest.approx(2) and found.low < 2 < found.high and found.k == 8
-    assert "grows as 2.00" in EXPERIMENT.conclude(rows(k=2.0)).because
+    assert "grows as 2.00" in EXPERIMENT.conclude(rows(k=2.0)).details
 
 
 def test_only_timings_differ_from_run_to_run():

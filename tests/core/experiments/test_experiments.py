@@ -197,7 +197,8 @@ def test_what_others_found_is_told_beside_a_verdict_and_changes_none(name):
     alone, beside = experiment.conclude(rows, {}), experiment.conclude(rows, others)
     assert (beside.word, beside.cause, beside.brief) == (alone.word, alone.cause, alone.brief)
     lines = [[len(each.series) for each in experiment.panels(rows, known)] for known in ({}, others)]
-    assert (beside.because, lines[1]) != (alone.because, lines[0])
+    told = [finding.because + finding.details for finding in (beside, alone)]
+    assert (told[0], lines[1]) != (told[1], lines[0])
 
 
 def test_a_cell_is_known_by_its_settings():

@@ -67,6 +67,18 @@ def test_every_experiment_can_say_what_it_found(name, tmp_path):
     assert finding.because.endswith(".") and (finding.word == "explained by") == bool(finding.cause)
 
 
+SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_what_ships_is_told_in_a_line_of_words_and_in_three_short_sentences(name):
+    experiment = EXPERIMENTS[name]
+    found = experiment.conclude(read(path_of(name, "full"))[1], related(experiment, "full"))
+    assert len(found.brief) <= 130 and found.brief.endswith(".") and "[" not in found.brief
+    sentences = re.split(r"(?<=[.])\s+(?=[A-Z])", found.because)
+    assert len(sentences) <= 3 and all(len(sentence) <= 170 for sentence in sentences), sentences
+
+
 def test_the_raw_table_names_what_is_nested_by_its_path():
     result = {"at": {"4": {"f1": 0.5}}, "f1": None}
     (found,) = flat([Row({"seed": 1, "tests": [1, 2]}, result, 2.5, "ab", {"torch": "2", "note": "old"})])

@@ -1,3 +1,4 @@
+import html
 import json
 import re
 from urllib.parse import parse_qsl, urlsplit
@@ -27,7 +28,7 @@ def app(**query):
 
 
 def overview(at):
-    """The table on top: title -> verdict, numbers, seeds."""
+    """The table on top: title -> answer, verdict, seeds."""
     body = next(e.proto.body for e in at.get("html") if "evidence" in e.proto.body)
     rows = [re.findall(r"<td>(.*?)</td>", row) for row in body.split("<tr>")[2:]]
     return {re.sub("<.*?>", "", row[0]): [re.sub("<.*?>", "", cell) for cell in row[1:]] for row in rows}
@@ -39,9 +40,12 @@ def test_the_table_names_every_claim_with_the_verdict_that_its_rows_give():
     assert list(found) == [experiment.title for experiment in EXPERIMENTS.values()]
     for name in SHIPPED:
         head, rows = read(path_of(name, "full"))
-        verdict, _, seeds = found[EXPERIMENTS[name].title]
+        brief, verdict, seeds = found[EXPERIMENTS[name].title]
         finding = EXPERIMENTS[name].conclude(rows, related(EXPERIMENTS[name], "full"))
-        assert verdict == finding.verdict and finding.because in [m.value for m in at.markdown]
+        assert (html.unescape(brief), verdict) == (finding.brief, finding.verdict)
+        texts = [m.value for m in at.markdown]
+        assert f"**{finding.brief}** {finding.because}" in texts
+        assert not finding.details or finding.details in texts
         assert int(seeds.split()[0]) == len({row.settings["seed"] for row in rows}) >= 8
         assert any(head["command"] in code.value for code in at.code)
         unknown = [row for row in rows if not row.code]
@@ -58,7 +62,7 @@ def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monk
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
     try:
         at = app()
-        assert {row[0] for row in overview(at).values()} == {"no result here"}
+        assert {row[1] for row in overview(at).values()} == {"no result here"}
         assert any("experiment fewshot --profile full" in code.value for code in at.code)
         assert not at.get("plotly_chart")
     finally:
