@@ -23,7 +23,7 @@ from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build
 from fbseg_core.scores.evaluate import evaluate
 from fbseg_core.tasks import Batch, make_batch
-from fbseg_core.tasks.parts import Batches
+from fbseg_core.tasks.batches import Batches
 from fbseg_core.training.fit import make_optimiser, objective, trajectory_losses
 
 BATCH = 8

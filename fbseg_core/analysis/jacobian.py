@@ -223,7 +223,7 @@ def lyapunov(
 
 def _one_image(model: Model, x: Tensor, state: State) -> Tensor:
     if not model.traits.takes_steps:
-        raise ConfigError("kind: a feedforward model takes one step, so it has no map to take apart.")
+        raise ConfigError("kind: a feedforward model takes one step, so it has no map to examine.")
     if len(x) != 1 or len(state.h) != 1:
         raise ConfigError(f"x: local stability is of one image at a time, not of {len(x)}.")
     return state.h.detach().to(model.device)

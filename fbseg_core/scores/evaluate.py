@@ -29,7 +29,7 @@ from fbseg_core.scores.metrics import (
     tally,
 )
 from fbseg_core.tasks import Batch
-from fbseg_core.tasks.parts import at_once
+from fbseg_core.tasks.batches import at_once
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def evaluate(
 ) -> Score:
     """Score images at each step; `seed` draws the 1000 bootstrap samples.
 
-    images: a batch, or several one after the other, such as `tasks.parts.Batches` draws as they are read.
+    images: a batch, or several one after the other, such as `tasks.batches.Batches` draws as they are read.
     """
     return score(counts_by_step(model, images, steps, switches), seed)
 
@@ -92,7 +92,7 @@ def counts_by_step(
     """Confusion counts of every image at t = 0 … steps, a Counts of (B, K) each, on the host.
 
     A part of the images whose run ends early keeps its last masks for the steps it did not reach. With
-    `switches.batch_statistics` such a part is the batch: `tasks.parts.at_once` images of each of `images`.
+    `switches.batch_statistics` such a part is the batch: `tasks.batches.at_once` images of each of `images`.
     """
     batches = (images,) if isinstance(images, Batch) else images
     parts = [_run(model, x, labels, steps, switches) for batch in batches for x, labels in _parts(batch)]

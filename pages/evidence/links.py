@@ -97,7 +97,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
     ),
     "limit": (
         _explore("Both models at paper sigma 8", sigma=PAPER_8),
-        _few_shot("Train others, and compute the limit", examples=10, protocol="matched", sigma=PAPER_8),
+        _few_shot("Train others, with the ideal observer", examples=10, protocol="matched", sigma=PAPER_8),
     ),
     "scale": (_explore("A run of 20 steps, and what it costs there", T=20),),
 }

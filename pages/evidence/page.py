@@ -84,7 +84,7 @@ def chart(name: str, experiment: Experiment, measured: Measured) -> None:
     k = max(y.k for series in panel.series for y in series.y)
     st.caption(
         f"Means over {k} {experiment.over}; bars and bands are 95 % intervals over them, by bootstrap. "
-        "What has neither is drawn without its interval, or has none."
+        "A line with neither has no interval, or is drawn without it."
     )
 
 
@@ -103,7 +103,7 @@ def repeat(name: str, measured: Measured) -> None:
     st.code(f"{measured.head['command']} --jobs 2", language="bash", wrap_lines=True)
     st.caption(
         f"{len(measured.rows)} cells, {measured.made}; on {' and '.join(figures.machines(measured.rows))}. "
-        "The raw table says it of each. Pass another profile, quick or tiny, for a smaller grid."
+        "The raw table has this for each cell. Pass another profile, quick or tiny, for a smaller grid."
     )
     with st.container(horizontal=True):
         st.download_button(

@@ -18,7 +18,7 @@ from fbseg_core.rollout.interventions import AnyIntervention
 from fbseg_core.scores.metrics import mask_of
 from fbseg_core.tasks import task_of
 from pages.explore import computed
-from pages.explore.halt import stop_of
+from pages.explore.halting import stop_of
 from pages.explore.run import Run, Scene, cues_of, shown_of
 from pages.explore.state import PARTS
 from pages.ui import images, marks, own_models

@@ -90,8 +90,8 @@ LESSONS: dict[str, Lesson] = {
         ),
         Lesson(
             "An unlearned size",
-            "A disc of radius 27 px, where no shape seen in training had more than 16 px: both models leave "
-            "it out almost wholly (F1 0.02 and 0.00). Draw your own and find the size at which they give "
+            "A disc of radius 27 px, where no shape seen in training had more than 16 px: both models miss "
+            "almost all of it (F1 0.02 and 0.00). Draw your own and find the size at which they give "
             "up.",
             ExploreState(lesson="unlearned-size", drawing=_disc(64, 27), layer="error"),
         ),

@@ -8,7 +8,7 @@ from fbseg_core import Card, CheckpointError, ConfigError
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import settings_of
 from fbseg_core.tasks import task_of
-from pages.explore import computed, costs, exports, halt
+from pages.explore import computed, costs, exports, halting
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
@@ -111,7 +111,7 @@ def choose_switches(view: ExploreState, card: Card) -> None:
     """How long to run, and which mechanisms to flip from the start."""
     model = card.model
     controls.slider(SCREEN, "T", "Run for T", view.T or model.steps, model.steps)
-    controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halt.measured())
+    controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halting.measured())
     st.markdown("**Switched at inference** (not trained without)")
     controls.toggle(SCREEN, "loop", "Feedback loop", view.loop, disabled=not traits_of(model).has_loop)
     controls.toggle(SCREEN, "softmax", "Softmax projection", view.softmax)
@@ -195,7 +195,7 @@ def show() -> None:
         if view.layer in ("probability", "difference"):
             parts["of_class"] = view.of_class
         told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide and drawable)}
-        told["auto"] = halt.header(run) if view.auto else None
+        told["auto"] = halting.header(run) if view.auto else None
         player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)
     for sentence in (*ended_early(run, untouched), *run.refused):
         st.warning(sentence)

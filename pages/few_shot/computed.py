@@ -12,7 +12,7 @@ from fbseg_core.config import EVAL_SEED, Switches, TaskConfig
 from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step
 from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
-from fbseg_core.tasks.parts import Batches
+from fbseg_core.tasks.batches import Batches
 from pages.few_shot import followed_runs
 from pages.jobs import Pool, validation_images
 from pages.ui import own_models, server
@@ -53,7 +53,7 @@ def validation(task: TaskConfig) -> tuple[Batch, float]:
 
 
 @dataclass(frozen=True)
-class Result:
+class Scored:
     """A trained model's score on fresh images, and the name under which its checkpoint is kept.
 
     batch_f1: F1 at the last step with each batch's own statistics, for a model with batch norm.
@@ -65,13 +65,13 @@ class Result:
     batch_f1: float | None
 
 
-def result(job: followed_runs.Followed, run: int, owner: str) -> Result:
+def result(job: followed_runs.Followed, run: int, owner: str) -> Scored:
     """Score a run on 200 fresh images and keep its checkpoint. Raises JobError or CheckpointError."""
     return _result(job.job, run, job.done(run), owner, job)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _result(name: str, run: int, done: int, owner: str, _job: followed_runs.Followed) -> Result:
+def _result(name: str, run: int, done: int, owner: str, _job: followed_runs.Followed) -> Scored:
     net, updates = pool().model(name, owner, run)
     fresh = _fresh(_job.spec.task)
     score = evaluate(net, fresh, net.steps)
@@ -80,7 +80,7 @@ def _result(name: str, run: int, done: int, owner: str, _job: followed_runs.Foll
         batch_f1 = evaluate(net, fresh, net.steps, Switches(batch_statistics=True)).f1[-1]
     card = followed_runs.card(_job, run, updates, score)
     note = own_models.Note(_job.spec.runs[run].name, "trained", _job.view.created)
-    return Result(*own_models.keep(net, card, note), score, batch_f1)
+    return Scored(*own_models.keep(net, card, note), score, batch_f1)
 
 
 @st.cache_data(max_entries=1024, show_spinner=False)

@@ -1,4 +1,4 @@
-"""What the Few-shot lab's models are worth: scores on fresh images, the limit, files, and checkpoints."""
+"""What the Few-shot lab's models are worth: scores on fresh images, the ideal observer, checkpoint files."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def show_limit(screen: Screen, job: Followed) -> Score | None:
     bar.empty()
     if score is None:
         bar.button(
-            "Compute the limit", key="limit", on_click=screen.remember, args=("limits", True),
-            help="The best F1 that any observer could reach on these images, who knows the family of shapes. "
+            "Compute the ideal observer", key="limit", on_click=screen.remember, args=("limits", True),
+            help="The best F1 of an observer that knows the family of shapes; no model can beat it. "
             "The time left is told once it is under way.",
         )  # fmt: skip
     elif wanted:
@@ -104,7 +104,7 @@ def show_limit(screen: Screen, job: Followed) -> Score | None:
     return score
 
 
-def _row(line: figures.Shown, result: computed.Result) -> dict[str, str]:
+def _row(line: figures.Shown, result: computed.Scored) -> dict[str, str]:
     score, trained = result.score, result.card.updates
 
     def at(t: int) -> str:

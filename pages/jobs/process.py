@@ -102,7 +102,7 @@ class Process:
             try:
                 self._on_death(self)
             except Exception:
-                LOG.exception("The death of worker %d could not be taken.", self.pid)
+                LOG.exception("The death of worker %d could not be handled.", self.pid)
 
     def _take(self, line: str) -> None:
         try:
@@ -113,5 +113,5 @@ class Process:
         try:
             self._on_event(self, event)
         except Exception:
-            LOG.exception("Worker %d is ended: its event %.200r could not be taken.", self.pid, line)
+            LOG.exception("Worker %d is ended: its event %.200r could not be handled.", self.pid, line)
             self.kill()

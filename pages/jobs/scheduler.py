@@ -20,7 +20,7 @@ from typing import Any
 
 from pages.jobs.process import Process
 from pages.jobs.spec import JobError, Limits
-from pages.jobs.timings import Timings
+from pages.jobs.timings import UpdateTimes
 
 LOG = logging.getLogger(__name__)
 TICK = 0.1  # seconds between two looks at leases and deadlines
@@ -38,7 +38,7 @@ class Scheduler:
     def __init__(self, limits: Limits, settle: Callable[[str, str, str], None]) -> None:
         self.limits = limits
         self.changed = threading.Condition()
-        self.timings = Timings()
+        self.timings = UpdateTimes()
         self.processes: list[Process] = []
         self._settle = settle
         self._owners: dict[str, str] = {}  # of all jobs that were admitted and have not been settled

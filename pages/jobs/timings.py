@@ -19,7 +19,7 @@ class Refusal:
     until: float = math.inf
 
 
-class Timings:
+class UpdateTimes:
     """Seconds of an update by key, or why there are none. Guarded by its owner's lock."""
 
     def __init__(self) -> None:

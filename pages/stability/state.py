@@ -124,7 +124,7 @@ class StabilityState(Linked):
     perturb: bool = False
     size: float = setting(
         0.1,
-        "How far the state is pushed. Start small, where the eigenvalues hold, then raise it until the mask "
+        "How far the state is moved. Start small, where the eigenvalues hold, then raise it until the mask "
         "changes.",
         unit="of ‖h‖",
         lo=0.01,
@@ -133,7 +133,7 @@ class StabilityState(Linked):
     )
     direction: Literal["random", "leading eigenvector"] = setting(
         "random",
-        "Which way the state is pushed: any way, or along the change that grows most while the clock is "
+        "Which way the state is moved: any way, or along the change that grows most while the clock is "
         "held. Compare how much of each is left.",
     )
 

@@ -105,7 +105,7 @@ def missing(name: str, known: Iterable[str]) -> str:
     names = ", ".join(one for one in known if path_of(one) is None)
     if path_of(name) is None:
         return f"There is no checkpoint {name!r:.80} for this; choose from {names}."
-    return f"The trained model of this link is not kept here, or is none for this place; choose from {names}."
+    return f"The trained model of this link is not kept here, or does not fit here; choose from {names}."
 
 
 def keep(model: Model, card: Card, note: Note) -> tuple[str, Card]:

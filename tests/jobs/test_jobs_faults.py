@@ -18,7 +18,7 @@ from jobs_setup import FOREVER, LONG, TRAIN, finish, spec, wait_for
 from pages.jobs import Curves, JobError, Limits, NoSuchJob, Pool, scheduler
 from pages.jobs import folder as files
 from pages.jobs.folder import Folder
-from pages.jobs.timings import Timings
+from pages.jobs.timings import UpdateTimes
 
 # on a busy machine a worker is slow to obey, which is not what is tested here: it gets all the time it needs
 LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0, grace=LONG)
@@ -141,7 +141,7 @@ def test_a_worker_that_dies_of_its_job_leaves_a_reason(pool):
 
 
 def test_a_refusal_holds_for_a_while_and_a_time_for_good():
-    timings = Timings()
+    timings = UpdateTimes()
     timings.take(["a", "b", "c"], [0.1, "too wide"])
     timings.refuse(["d"], "it died")
     assert timings.get("a") == 0.1 and timings.get("b").reason == "too wide" and timings.get("c") is None

@@ -7,7 +7,7 @@ from fbseg_core.config import ModelConfig
 from fbseg_core.scores.evaluate import counts_by_step, evaluate, f1_by_step
 from fbseg_core.scores.metrics import VOID, confusion, f1, iou, mask_of, pooled_f1
 from fbseg_core.tasks import Batch
-from fbseg_core.tasks.parts import Batches, at_once
+from fbseg_core.tasks.batches import Batches, at_once
 
 TASK = ShapesConfig(side=16, sides=(3, 0, 4), multiclass=True, count=2)
 MODEL = ModelConfig(classes=4, width=4, depth=1)

@@ -3,7 +3,7 @@ import torch
 
 from fbseg_core import GroupingConfig, ShapesConfig, make_batch
 from fbseg_core.tasks import TASKS, task_of
-from fbseg_core.tasks.parts import Batches
+from fbseg_core.tasks.batches import Batches
 from fbseg_core.tasks.shapes import Shapes, cover
 
 TASKS_TRIED = [
