@@ -11,6 +11,7 @@ from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Pa
 from fbseg_core.experiments.report import exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.training.fewshot import Run, few_shot
+from fbseg_core.training.fit import PROTOCOLS
 
 # name -> what it changes of the matched protocol with every help taken off.
 HELPS: dict[str, dict[str, Any]] = {
@@ -92,7 +93,9 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"n = {n}, no help but equal training: a loss on every step and not on the last alone changes "
         f"feedback's F1 by {words(path, sign=True)}; feedback against feedforward is "
         f"{words(loop, sign=True)}. Flips and turns change feedforward's F1 by "
-        f"{words(turned, sign=True)}, weight decay by {words(decayed, sign=True)}."
+        f"{words(turned, sign=True)}, weight decay by {words(decayed, sign=True)}. The models of this card "
+        "learn from the whole trajectory or its last step; the grouping models that ship leave the first "
+        f"{PROTOCOLS['settling'].loss_from:.0%} of it out of the loss (settling protocol)."
     )
     brief = (
         f"n = {n}: loss on every step {words(path, sign=True)}, feedback − feedforward "
