@@ -5,7 +5,7 @@ import pytest
 
 from fbseg_core.analysis.equivalence import family
 from fbseg_core.analysis.paired import paired_difference
-from fbseg_core.experiments import fewshot, noise
+from fbseg_core.experiments import fewshot, help, noise
 from fbseg_core.experiments.records import Row
 from fbseg_core.experiments.thresholds import MARGIN
 from fbseg_core.experiments.verdict import by_protocol, near_chance
@@ -137,3 +137,39 @@ def test_strong_noise_says_whether_feedforward_is_near_chance():
     fallen = noise.conclude(noise_rows(0.9, 0.1)).because
     assert "above chance, near chance" in fallen and "own statistics" in fallen
     assert "Paper sigma 4" not in fallen  # strong noise only
+
+
+def help_rows(path=0.0, loop=0.0, seeds=8, spread=0.004):
+    """F1 where a loss on every step adds `path` to feedback, which is `loop` better than feedforward."""
+
+    def f1(model, name):
+        last = name == "loss on the last step only"
+        return 0.8 + (loop - path * last if model == "feedback" else 0)
+
+    return [
+        Row(
+            {"examples": 2, "model": model, "help": name, "seed": i},
+            {"f1": f1(model, name) + spread * NOISE[(i + 3 * j) % 8], "chance": 0.07},
+            1.0,
+            "",
+        )
+        for model in ("feedback", "feedforward")
+        for j, name in enumerate(help.HELPS)
+        for i in range(seeds)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("word", "options"),
+    [
+        ("reproduced", {"path": 0.1, "loop": 0.1}),
+        ("partly", {"path": 0.1}),
+        ("partly", {"loop": 0.1}),
+        ("not reproduced", {}),
+        ("not reproduced", {"path": -0.1, "loop": -0.1}),
+        ("undecided", {"spread": 0.2}),
+        ("undecided", {"path": 0.1, "loop": 0.1, "seeds": 2}),
+    ],
+)
+def test_whole_trajectory_verdict(word, options):
+    assert help.conclude(help_rows(**options)).word == word
