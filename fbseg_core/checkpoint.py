@@ -114,7 +114,8 @@ def load(name_or_path: str | Path) -> tuple[Model, Card]:
     model = build(card.model)
     _check_against(path, tensors, model.state_dict())
     check_finite(tensors, path)
-    settings = {k: getattr(card, k).model_dump(mode="json") for k in ("model", "task", "train")}
+    # as the file has them: a setting that is newer than the file does not change what was written
+    settings = {key: json.loads(metadata["card"])[key] for key in ("model", "task", "train")}
     if _digest(tensors, settings) != card.digest:
         raise CheckpointError("its content does not match its digest; the file was altered.", path)
     model.load_state_dict(tensors)

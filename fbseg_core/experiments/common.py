@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,14 @@ from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.models.registry import build
 from fbseg_core.rollout.trajectory import State, rollout
 from fbseg_core.scores import metrics
-from fbseg_core.scores.evaluate import f1_by_step
-from fbseg_core.scores.metrics import chance, confusion, mask_of
+from fbseg_core.scores.evaluate import counts_by_step
+from fbseg_core.scores.metrics import Counts, chance, confusion, mask_of
 from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import fit
+
+COUNTED = ("tp", "fp", "fn")  # what is kept of each image
+SCORES = ("f1", "f1_first", "f1_cut", "f1_batch")
 
 
 def setup_of(settings: Mapping[str, Any], protocol: str) -> FewShotConfig:
@@ -115,26 +118,62 @@ def observe(
     }
 
 
+def seed_of_test(seed: int) -> int:
+    """The seed of the test images of a cell whose training seed is `seed`: other images for each.
+
+    Training draws from 63-bit numbers that `seed_of` mixes from the cell's seed, never from a number this
+    small, so no image and no noise of it comes back in a test.
+    """
+    return EVAL_SEED + seed
+
+
 def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | None]:
-    """Pooled F1 on fresh images (seed EVAL_SEED), chance, and the controls that a comparison carries.
+    """Pooled F1 on the images of EVAL_SEED, one set for all seeds; chance, and the controls.
 
     f1 at the model's own T (1 for a feedforward model) and f1_first at t = 1; f1_cut with the loop cut at
     inference; f1_batch with the test batch's own statistics, where batch norm is used. None where a control
     does not apply.
     """
-    config, batch = model.config, make_batch(task, images, EVAL_SEED, "test")
-    steps = model.steps
-    f1 = f1_by_step(model, batch, steps)
-    cut = batched = None
+    batch = make_batch(task, images, EVAL_SEED, "test")
+    return _values(_counts(model, batch, SCORES), batch, SCORES)
+
+
+def score_fresh(
+    model: Model, task: TaskConfig, images: int, seed: int, scores: Sequence[str] = ("f1",)
+) -> dict[str, Any]:
+    """Those of the `scores` of `score_at`, and chance, on fresh images for each training seed, with counts.
+
+    test_seed: of those images. counts: by name of the scores that apply, true positives, false positives and
+    false negatives of the foreground, each a list over images, in pixels: what intervals over images take.
+    """
+    batch = make_batch(task, images, seed_of_test(seed), "test")
+    counts = _counts(model, batch, scores)
+    kept = {name: _by_image(one) for name, one in counts.items()}
+    return _values(counts, batch, scores) | {"test_seed": seed_of_test(seed), "counts": kept}
+
+
+def _counts(model: Model, batch: Batch, scores: Sequence[str]) -> dict[str, Counts]:
+    """The counts of those scores that apply to the model."""
+    ways = {"f1": Switches(), "f1_first": Switches()}
     if model.has_loop():
-        cut = f1_by_step(model, batch, steps, Switches(loop=False))[-1]
-    if config.norm == "batch":
-        batched = f1_by_step(model, batch, steps, Switches(batch_statistics=True))[-1]
-    values = {
-        "f1": f1[-1],
-        "f1_first": f1[1],
-        "f1_cut": cut,
-        "f1_batch": batched,
-        "chance": chance(batch.labels, config.classes),
+        ways["f1_cut"] = Switches(loop=False)
+    if model.config.norm == "batch":
+        ways["f1_batch"] = Switches(batch_statistics=True)
+    runs = {
+        switches: counts_by_step(model, batch, model.steps, switches)
+        for switches in {ways[name] for name in scores if name in ways}
     }
-    return {key: None if value is None else round(value, 4) for key, value in values.items()}
+    return {name: runs[ways[name]][1 if name == "f1_first" else -1] for name in scores if name in ways}
+
+
+def _values(counts: Mapping[str, Counts], batch: Batch, scores: Sequence[str]) -> dict[str, float | None]:
+    """Pooled F1 of each of the scores, None where it does not apply, and chance on the same images."""
+    found = {name: metrics.pooled_f1(counts[name]) if name in counts else None for name in scores}
+    classes = next(iter(counts.values())).tp.shape[1]
+    found["chance"] = chance(batch.labels, classes)
+    return {key: None if value is None else round(value, 4) for key, value in found.items()}
+
+
+def _by_image(counts: Counts) -> dict[str, list[int]]:
+    """Counts of the one foreground class that the experiments' tasks have, image by image."""
+    return {name: getattr(counts, name)[:, 1].tolist() for name in COUNTED}

@@ -23,13 +23,13 @@ from fbseg_core.experiments.common import pooled_f1, rounded, rounded_all, setup
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.experiments.thresholds import FLOOR, MOST
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.scores.metrics import label_flips, mask_of
 from fbseg_core.tasks import make_batch
 from fbseg_core.training.fewshot import PAPER_TAU, TrainingRun, few_shot
 
-FLOOR = 1e-8  # of ‖h‖: below the rounding of the state's numbers
 CLOCKS = {"running": AS_BUILT, "frozen": Switches(clock=0)}
 TAUS = (PAPER_TAU, ModelConfig().tau)
 MODELS = (*((model, tau) for model in ("feedback", "loop cut") for tau in TAUS), ("feedforward", None))
@@ -190,12 +190,12 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"{' '.join(told(*each) for each in MODELS[:-1])} "
         "The feedforward model is a single pass, static by construction."
     )
-    if 2 * running <= k:
+    if running <= MOST * k:
         return Finding("not reproduced", because, "The state does not come to rest.", details=details)
-    if 2 * frozen > k:
+    if frozen > MOST * k:
         brief = "The state comes to rest, with its clock held too."
         return Finding("reproduced", because, brief, details=details)
-    if 2 * cut > k:
+    if cut > MOST * k:
         brief = "The state stops since its clock runs out, and it does so without a loop as well."
         return Finding("explained by", because, brief, "the decay", details)
     brief = "The state stops only while its clock runs, and only with the loop."

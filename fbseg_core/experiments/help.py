@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fbseg_core.analysis.equivalence import family, not_better
 from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
-from fbseg_core.experiments.report import exact, gap, mean, words
+from fbseg_core.experiments.report import answered, exact, gap, mean
 from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.experiments.thresholds import MARGIN
 from fbseg_core.training.fewshot import TrainingRun, few_shot
+from fbseg_core.training.fit import PROTOCOLS
 
 # name -> what it changes of the matched protocol with every help taken off.
 HELPS: dict[str, dict[str, Any]] = {
@@ -81,32 +84,49 @@ def _panel(rows: Sequence[Row], examples: int) -> Panel:
 
 
 def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
-    """With the fewest examples: does the loss on every step help, and is it the loop that it helps?"""
+    """With the fewest examples: does the loss on every step help, and is it the loop that it helps?
+
+    Reproduced: both, told by a test. Partly: one of them. Not reproduced: neither helps by more than MARGIN.
+    Undecided otherwise.
+    """
     n = min(row.settings["examples"] for row in rows)
     bare, last = {"help": "none"}, {"help": "loss on the last step only"}
-    path = gap(rows, "f1", bare, last, model="feedback", examples=n)
-    loop = gap(rows, "f1", {"model": "feedback"}, {"model": "feedforward"}, examples=n, help="none")
-    turned = gap(rows, "f1", {"help": "flips and turns"}, bare, model="feedforward", examples=n)
-    decayed = gap(rows, "f1", {"help": "weight decay"}, bare, model="feedforward", examples=n)
+    plain = {"model": "feedforward", "examples": n}
+    found = family(
+        {
+            "path": gap(rows, "f1", bare, last, model="feedback", examples=n),
+            "loop": gap(rows, "f1", plain | {"model": "feedback"}, plain, help="none"),
+            "turned": gap(rows, "f1", {"help": "flips and turns"}, bare, **plain),
+            "decayed": gap(rows, "f1", {"help": "weight decay"}, bare, **plain),
+        },
+        MARGIN,
+    )
+    path, loop = found["path"], found["loop"]
     because = (
-        f"With n = {n} examples and equal training, a loss at every step and not at the last alone changes "
-        f"feedback's F1 by {words(path, sign=True)}. Feedback less feedforward is {words(loop, sign=True)}."
+        f"With n = {n} examples, trained alike, a loss at every step and not at the last alone "
+        f"changes feedback's F1 by {answered(path)}. Feedback less feedforward is {answered(loop)}."
     )
     details = (
-        f"Flips and turns change feedforward's F1 by {words(turned, sign=True)}, weight decay by "
-        f"{words(decayed, sign=True)}."
+        f"Flips and turns change feedforward's F1 by {answered(found['turned'])}, weight decay by "
+        f"{answered(found['decayed'])}. The models of this card learn from the whole trajectory or its last "
+        f"step; the grouping models that ship leave the first {PROTOCOLS['settling'].loss_from:.0%} of it out "
+        "of the loss (settling protocol)."
     )
-    if path.low > 0 and loop.low > 0:
+    helps = [one.different and one.difference.mean > 0 for one in (path, loop)]
+    if all(helps):
         brief = "A loss at every step helps the loop, and the loop beats one pass."
         return Finding("reproduced", because, brief, details=details)
-    if path.low > 0:
+    if helps[0]:
         brief = "A loss at every step helps the loop, which is not seen to beat one pass."
         return Finding("partly", because, brief, details=details)
-    if loop.low > 0:
+    if helps[1]:
         brief = "The loop beats one pass, but a loss at every step is not seen to help it."
         return Finding("partly", because, brief, details=details)
-    brief = "Neither a loss at every step nor the loop itself is seen to help here."
-    return Finding("not reproduced", because, brief, details=details)
+    if all(not_better(one.difference, MARGIN) for one in (path, loop)):
+        brief = f"Neither a loss at every step nor the loop helps by more than {MARGIN:g} F1."
+        return Finding("not reproduced", because, brief, details=details)
+    brief = "Whether a loss at every step or the loop helps is not told apart from chance."
+    return Finding("undecided", because, brief, details=details)
 
 
 EXPERIMENT = Experiment(

@@ -31,6 +31,7 @@ COLOURS = {  # verdict -> the colour of its badge
     "partly": "#C77F0A",
     "not reproduced": "#C0392B",
     "explained by": "#7A5BB5",
+    "undecided": NEUTRAL,
     "measured": NEUTRAL,
     "": NEUTRAL,
 }
