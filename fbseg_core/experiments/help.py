@@ -109,8 +109,8 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     details = (
         f"Flips and turns change feedforward's F1 by {answered(found['turned'])}, weight decay by "
         f"{answered(found['decayed'])}. The models of this card learn from the whole trajectory or its last "
-        f"step; the grouping models that ship leave the first {PROTOCOLS['settling'].loss_from:.0%} of it out "
-        "of the loss (settling protocol)."
+        f"step; the grouping models that ship leave the first {PROTOCOLS['settling'].loss_from:.0%} of it "
+        "out of the loss (settling protocol)."
     )
     helps = [one.different and one.difference.mean > 0 for one in (path, loop)]
     if all(helps):
