@@ -1,4 +1,4 @@
-"""What ladders on different tasks share: their rungs, summed up over seeds, and how the tasks compare."""
+"""Ablation steps summed up over seeds, as a chart has them; and what the loop adds on another task."""
 
 from __future__ import annotations
 
@@ -72,10 +72,16 @@ def panel(title: str, rungs: Sequence[Rung], *more: Series) -> Panel:
     return Panel(title, "", "pooled F1", lines)
 
 
+LOOP = (  # what differs in the loop alone, in the rows of the ladder
+    {"times": 1, "norm": "group", "output": True, "loop": "closed"},
+    {"times": 1, "norm": "group", "output": True, "loop": "cut"},
+)
+
+
 def loop_elsewhere(others: Others, name: str, where: str, **wanted: Any) -> str:
     """A sentence on what the loop adds in the ladder `name` among others, on the task `where`, with a space
     before it; empty where there is none."""
     if name not in others:
         return ""
-    adds = gap(others[name], "f1", {"rung": "feedback"}, {"rung": "loop cut"}, **wanted)
+    adds = gap(others[name], "f1", *LOOP, **wanted)
     return f" {where} the loop adds {words(adds, sign=True)}."

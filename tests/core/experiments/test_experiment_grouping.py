@@ -4,7 +4,7 @@ import pytest
 
 from fbseg_core.experiments.grouping import CLIMB, DEEPER, EXPERIMENT, rung_of
 from fbseg_core.experiments.records import Row, path_of, read
-from fbseg_core.experiments.rungs import RUNGS
+from fbseg_core.experiments.rungs import LOOP, RUNGS
 
 
 def runs():
@@ -84,9 +84,9 @@ def test_too_few_seeds_reproduce_nothing():
 
 def test_the_finding_says_what_depth_does_and_what_the_loop_adds_elsewhere():
     ladder = [
-        Row({"rung": rung, "seed": seed, "examples": n}, {"f1": f1}, 1.0, "")
+        Row({**end, "seed": seed, "examples": n}, {"f1": f1}, 1.0, "")
         for n, gain in ((2, 0.1), (10, 0.3))
-        for rung, f1 in (("loop cut", 0.5), ("feedback", 0.5 + gain))
+        for end, f1 in zip(LOOP, (0.5 + gain, 0.5))
         for seed in range(8)
     ]
     alone = EXPERIMENT.conclude(rows(feedback=0.9)).because
