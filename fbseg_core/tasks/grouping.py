@@ -40,6 +40,13 @@ class Grouping(Task[GroupingConfig]):
     def noisy_channels(self, config: GroupingConfig) -> tuple[bool, ...]:
         return (True, False)
 
+    def trivial_name(self, config: GroupingConfig) -> str:
+        return "mark every region"
+
+    def trivial(self, config: GroupingConfig, content: Content) -> Tensor:
+        """Every pixel of every region, whatever the cue."""
+        return (content.clean[:, 0] > 0.5).long()
+
     def content(self, config: GroupingConfig, n: int, seed: int, split: Split = "train") -> Content:
         """Draw n images. info: path_length (n,) px, the longest shortest way from the cue within its region.
 
