@@ -92,7 +92,10 @@ class Switches(Config):
 class ModelConfig(Config):
     """The network and its loop (equations E1-E6)."""
 
-    kind: str = setting("feedback", "The loop closed; the same network with v̂ := 0; or one plain pass.")
+    kind: str = setting(
+        "feedback",
+        "The loop closed; the same network with v̂ := 0; T steps, each with weights of its own; or one pass.",
+    )
     in_channels: int = setting(
         3, "Channels C that an image must have; in training, those of the task.", lo=1, hi=16
     )
