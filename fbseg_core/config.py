@@ -219,9 +219,12 @@ class GroupingConfig(SquareConfig):
         hi=4.0,
         step=0.05,
     )
+    regions: Literal["blobs", "curves", "maze"] = setting(
+        "blobs", "Blobs of smooth noise; curves of one width; or the ways of a maze, which branch."
+    )
     scale: float = setting(
         2.5,
-        "Width of the regions: deviation of the blur that makes them.",
+        "Width of the regions: deviation of the blur that makes blobs, half the width of a curve or a way.",
         unit="px",
         lo=1.0,
         hi=16.0,
