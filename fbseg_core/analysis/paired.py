@@ -1,35 +1,53 @@
-"""Is it luck? The mean difference of two models over training seeds, with an interval over the seeds."""
+"""The mean difference of two models over training seeds: an interval, and a paired t test."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from fbseg_core.settings import ConfigError
 
-FEWEST = 5  # with fewer seeds no resampling can tell a difference from luck
+FEWEST = 5  # below it a bootstrap of seeds has too few values to vary; there are no bounds then
 RESAMPLES = 10_000
+Over = Literal["seeds", "seeds and images"]
 
 
 @dataclass(frozen=True)
 class Difference:
     """mean of a − b with the bounds of its 95 % interval over k paired seeds, in the unit of the scores.
 
-    Below FEWEST seeds the bounds are infinite: that few cannot be told from luck.
+    Below FEWEST seeds the bounds are infinite: that few cannot be told from chance. inner: the bounds of the
+    90 % interval, which an equivalence test asks for. error: standard error of the mean over seeds. over:
+    what the bounds were resampled over.
     """
 
     mean: float
     low: float
     high: float
     k: int
+    inner: tuple[float, float] = (-math.inf, math.inf)
+    error: float = math.inf
+    over: Over = "seeds"
 
     @property
     def called(self) -> bool:
         """Whether it may be called a difference: its interval excludes zero."""
         return self.low > 0 or self.high < 0
+
+    @property
+    def p(self) -> float:
+        """Two-sided p value of a paired t test of no difference, k − 1 degrees of freedom; 1 below FEWEST."""
+        if self.k < FEWEST:
+            return 1.0
+        if self.error == 0:
+            return float(self.mean == 0)
+        from scipy.special import stdtr
+
+        return float(2 * stdtr(self.k - 1, -abs(self.mean) / self.error))
 
 
 def mean_over_seeds(a: Sequence[float]) -> Difference:
@@ -48,22 +66,30 @@ def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0) -> 
     pairs = np.asarray(a, float), np.asarray(b, float)
     if pairs[0].ndim != 1 or pairs[0].shape != pairs[1].shape or not len(pairs[0]):
         raise ConfigError("scores: give as many of the one model as of the other, at least one.")
-    difference, k = pairs[0] - pairs[1], len(pairs[0])
-    if not np.isfinite(difference).all():
+    values = pairs[0] - pairs[1]
+    if not np.isfinite(values).all():
         raise ConfigError("scores: every one must be a finite number.")
-    mean = float(difference.mean())
-    if k < FEWEST:
-        return Difference(mean, -math.inf, math.inf, k)
-    from scipy.stats import bootstrap, norm, t  # over a second to import
+    rows = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
+    return from_resamples(values, values[rows].mean(1))
 
-    tail = norm.cdf(math.sqrt(k / (k - 1)) * t.ppf(0.025, k - 1))
-    interval = bootstrap(
-        (difference,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=1 - 2 * tail,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Difference(mean, float(interval.low), float(interval.high), k)
+
+def from_resamples(values: np.ndarray, means: np.ndarray, over: Over = "seeds") -> Difference:
+    """The Difference of values (k,), one a seed, whose bootstrap means (resamples,) are given.
+
+    Its bounds are expanded percentiles: those of a normal distribution that are as wide as Student's t with
+    k − 1 degrees of freedom, and wider by √(k/(k − 1)), since resamples vary by that much too little.
+    """
+    k, mean = len(values), float(values.mean())
+    if k < FEWEST:
+        return Difference(mean, -math.inf, math.inf, k, over=over)
+    error = float(values.std(ddof=1) / math.sqrt(k))
+    low, inner_low, inner_high, high = np.quantile(means, [q for q in _tails(k)]).tolist()
+    return Difference(mean, low, high, k, (inner_low, inner_high), error, over)
+
+
+def _tails(k: int) -> tuple[float, float, float, float]:
+    """The shares of resamples below the bounds of the 95 %, 90 %, 90 % and 95 % intervals."""
+    from scipy.special import ndtr, stdtrit
+
+    outer, inner = (float(ndtr(math.sqrt(k / (k - 1)) * stdtrit(k - 1, tail))) for tail in (0.025, 0.05))
+    return outer, inner, 1 - inner, 1 - outer

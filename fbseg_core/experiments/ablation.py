@@ -19,11 +19,11 @@ from fbseg_core.experiments.common import observe, rounded, setup_of, watched
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.experiments.thresholds import CLIPPED, MOST
 from fbseg_core.tasks import make_batch
 from fbseg_core.training.fewshot import Run, few_shot
 
 BOTH, NO_DECAY, NO_SOFTMAX, _ = ABLATIONS
-LIMIT = 1.0  # the gradient norm at which the matched protocol clips; the paper's does not
 QUIET = ("settled", "switched off", "over-smoothed")
 HOW = {  # name -> (δ normalised, mechanisms taken away in training; else at inference)
     "trained without": (True, True),
@@ -75,7 +75,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     batch = make_batch(task, settings["images"], EVAL_SEED, "test")
     return ended | {
         "gradient": rounded(max((norm for norm in norms if np.isfinite(norm)), default=np.nan)),
-        "above": rounded(np.mean([not norm <= LIMIT for norm in norms])),
+        "above": rounded(np.mean([not norm <= CLIPPED for norm in norms])),
         "at": {
             name: observe(model, batch, settings["steps"], Switches(**on), settings["products"])
             for name, on in _ways(settings).items()
@@ -161,11 +161,11 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
 
     def count(how: str, name: str, verdicts: Sequence[str] = QUIET, key: str = "states") -> int:
         found = over_seeds(rows, _of(name, key), **_wanted(how, name))
-        return sum(2 * sum(each.get(word, 0) for word in verdicts) > sum(each.values()) for each in found)
+        return sum(sum(each.get(word, 0) for word in verdicts) > sum(each.values()) / 2 for each in found)
 
     def required(*ways: str) -> list[str]:
         alone = {"softmax": NO_SOFTMAX, "decay": NO_DECAY}
-        return [what for what, name in alone.items() if all(2 * count(how, name) <= k for how in ways)]
+        return [what for what, name in alone.items() if all(count(how, name) <= MOST * k for how in ways)]
 
     def growth(how: str, name: str) -> str:
         ends = [over_seeds(rows, _of(name, "norm", t), **_wanted(how, name)) for t in (early, steps)]
@@ -199,7 +199,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"settle trained with both {count(plain, BOTH)} of {k}, without softmax {count(plain, NO_SOFTMAX)}, "
         f"without decay {count(plain, NO_DECAY)}; {blown} runs grow exponentially"
     )
-    if 2 * count(plain, BOTH) <= k or not (needed or required(free)):
+    if count(plain, BOTH) <= MOST * k or not (needed or required(free)):
         return Finding("not reproduced", because, brief)
     if not needed:
         return Finding("explained by", because, brief, "the normalisation of δ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,13 @@ from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.models.registry import build
 from fbseg_core.rollout.trajectory import State, rollout
 from fbseg_core.scores import metrics
-from fbseg_core.scores.evaluate import f1_by_step
-from fbseg_core.scores.metrics import chance, confusion, mask_of
+from fbseg_core.scores.evaluate import counts_by_step
+from fbseg_core.scores.metrics import Counts, chance, confusion, mask_of
 from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.training.fewshot import Run
 from fbseg_core.training.fit import fit
+
+COUNTED = ("tp", "fp", "fn")  # what is kept of each image
 
 
 def setup_of(settings: Mapping[str, Any], protocol: str) -> FewShotConfig:
@@ -114,26 +116,54 @@ def observe(
     }
 
 
+def seed_of_test(seed: int) -> int:
+    """The seed of the test images of a cell whose training seed is `seed`: other images for each.
+
+    Training draws from 63-bit numbers that `seed_of` mixes from the cell's seed, never from a number this
+    small, so no image and no noise of it comes back in a test.
+    """
+    return EVAL_SEED + seed
+
+
 def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | None]:
-    """Pooled F1 on fresh images (seed EVAL_SEED), chance, and the controls that a comparison carries.
+    """Pooled F1 on the images of EVAL_SEED, one set for all seeds; chance, and the controls.
 
     f1 at the model's own T (1 for a feedforward model) and f1_first at t = 1; f1_cut with the loop cut at
     inference; f1_batch with the test batch's own statistics, where batch norm is used. None where a control
     does not apply.
     """
-    config, batch = model.config, make_batch(task, images, EVAL_SEED, "test")
-    steps = model.steps
-    f1 = f1_by_step(model, batch, steps)
-    cut = batched = None
+    return _scores(model, make_batch(task, images, EVAL_SEED, "test"))[0]
+
+
+def score_fresh(
+    model: Model, task: TaskConfig, images: int, seed: int, counted: Sequence[str] = ("f1",)
+) -> dict[str, Any]:
+    """The scores of `score_at` on fresh images for each training seed, with the counts behind them.
+
+    test_seed: of those images. counts: by name of those `counted` that apply, true positives, false
+    positives and false negatives of the foreground, each a list over images, in pixels: what intervals over
+    images take.
+    """
+    values, counts = _scores(model, make_batch(task, images, seed_of_test(seed), "test"))
+    kept = {name: _by_image(counts[name]) for name in counted if name in counts}
+    return values | {"test_seed": seed_of_test(seed), "counts": kept}
+
+
+def _scores(model: Model, batch: Batch) -> tuple[dict[str, float | None], dict[str, Counts]]:
+    """Scores of a batch by name, and the counts that they are of."""
+    config, steps = model.config, model.steps
+    by_step = counts_by_step(model, batch, steps)
+    counts = {"f1": by_step[-1], "f1_first": by_step[1]}
     if model.has_loop():
-        cut = f1_by_step(model, batch, steps, Switches(loop=False))[-1]
+        counts["f1_cut"] = counts_by_step(model, batch, steps, Switches(loop=False))[-1]
     if config.norm == "batch":
-        batched = f1_by_step(model, batch, steps, Switches(batch_statistics=True))[-1]
-    values = {
-        "f1": f1[-1],
-        "f1_first": f1[1],
-        "f1_cut": cut,
-        "f1_batch": batched,
-        "chance": chance(batch.labels, config.classes),
-    }
-    return {key: None if value is None else round(value, 4) for key, value in values.items()}
+        counts["f1_batch"] = counts_by_step(model, batch, steps, Switches(batch_statistics=True))[-1]
+    names = ("f1", "f1_first", "f1_cut", "f1_batch")
+    values = {name: metrics.pooled_f1(counts[name]) if name in counts else None for name in names}
+    values["chance"] = chance(batch.labels, config.classes)
+    return {key: None if value is None else round(value, 4) for key, value in values.items()}, counts
+
+
+def _by_image(counts: Counts) -> dict[str, list[int]]:
+    """Counts of the one foreground class that the experiments' tasks have, image by image."""
+    return {name: getattr(counts, name)[:, 1].tolist() for name in COUNTED}

@@ -23,13 +23,13 @@ from fbseg_core.experiments.common import pooled_f1, rounded, rounded_all, setup
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.experiments.thresholds import FLOOR, MOST
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.scores.metrics import flips, mask_of
 from fbseg_core.tasks import make_batch
 from fbseg_core.training.fewshot import PAPER_TAU, Run, few_shot
 
-FLOOR = 1e-8  # of ‖h‖: below the rounding of the state's numbers
 CLOCKS = {"running": AS_BUILT, "frozen": Switches(clock=0)}
 TAUS = (PAPER_TAU, ModelConfig().tau)
 MODELS = (*((model, tau) for model in ("feedback", "loop cut") for tau in TAUS), ("feedforward", None))
@@ -189,11 +189,11 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"PC1 settles in {running} of {k} seeds, with the clock frozen in {frozen}, with the loop cut in "
         f"{cut}"
     )
-    if 2 * running <= k:
+    if running <= MOST * k:
         return Finding("not reproduced", because, brief)
-    if 2 * frozen > k:
+    if frozen > MOST * k:
         return Finding("reproduced", because, brief)
-    if 2 * cut > k:
+    if cut > MOST * k:
         return Finding("explained by", because, brief, "the decay")
     return Finding("partly", because, brief)
 

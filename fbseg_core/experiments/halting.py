@@ -12,12 +12,13 @@ from typing import Any
 import torch
 
 from fbseg_core.analysis.cost import Cost, cost
-from fbseg_core.analysis.paired import FEWEST, Difference, paired_difference
+from fbseg_core.analysis.paired import Difference, paired_difference
 from fbseg_core.checkpoint import load, read_card
 from fbseg_core.config import EVAL_SEED
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import mean, over_seeds
 from fbseg_core.experiments.subject import Subject, of_card
+from fbseg_core.experiments.thresholds import FEWEST, KEPT
 from fbseg_core.models.registry import traits_of
 from fbseg_core.rollout.halting import LONGEST, RULES, stops
 from fbseg_core.rollout.trajectory import Trajectory, rollout
@@ -29,7 +30,6 @@ FEEDBACK = "feedback"
 PLAIN = {"feedforward": "feedforward, equal weights", "feedforward-wide": "feedforward, equal compute"}
 ONE_PASS = "one pass"  # the only rule of a feedforward model
 WHOLE = "T = 10"  # what every rule is held against: the steps of the models' own T
-MARGIN = 0.005  # of F1, that the best rule may lose
 PART = 25  # images in one cell; its place in the grid is its seed
 GRIDS: dict[Profile, dict[str, int]] = {
     "tiny": {"parts": 5, "images": 1},
@@ -108,7 +108,7 @@ def best_rule(rows: Sequence[Row]) -> str:
     T = 10 itself where no other rule keeps it, as with too few parts for an interval.
     """
     tasks = _tasks(rows)
-    able = [name for name in RULES if all(_lost(rows, task, name).low > -MARGIN for task in tasks)]
+    able = [name for name in RULES if all(_lost(rows, task, name).low > -KEPT for task in tasks)]
 
     def share(name: str) -> float:
         return sum(_of(rows, task, name, "macs") / _of(rows, task, WHOLE, "macs") for task in tasks)
@@ -172,7 +172,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """The best rule, what it saves, and how the feedforward models compare."""
     best = best_rule(rows)
     told = [
-        f"The cheapest rule that keeps F1 within {MARGIN} of T = 10 in every task is {best}.",
+        f"The cheapest rule that keeps F1 within {KEPT} of T = 10 in every task is {best}.",
         *(_told(rows, task, best) for task in _tasks(rows)),
         "One training seed a model: the intervals are over parts of the images, not over other seeds.",
     ]

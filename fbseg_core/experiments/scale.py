@@ -22,13 +22,12 @@ from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject
+from fbseg_core.experiments.thresholds import LARGER, LINEAR
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build
 from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.training.fit import make_optimiser, objective, trajectory_losses
 
-LARGER = 3  # sizes that an exponent is fitted to, from the largest down: fixed costs weigh on small ones
-TOLERANCE = 0.1  # how far from 1 an exponent may be called linear
 AXES = {"side": "side of the image, px", "steps": "steps T", "width": "width of the U-Net, channels"}
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {
@@ -142,7 +141,7 @@ def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
 
 
 def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
-    """Is inference time linear in T: is the exponent's whole interval within TOLERANCE of 1?
+    """Is inference time linear in T: is the exponent's whole interval within LINEAR of 1?
 
     Reproduced if so; partly if its mean is but not its interval, or there are too few repeats for one.
     """
@@ -159,9 +158,9 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"{of('width', 'step_ms')} and {of('width', 'update_mb')}."
     )
     brief = f"time of T steps ∝ T to the power {words(linear)}"
-    if max(abs(linear.low - 1), abs(linear.high - 1)) <= TOLERANCE:
+    if max(abs(linear.low - 1), abs(linear.high - 1)) <= LINEAR:
         return Finding("reproduced", because, brief)
-    word = "partly" if abs(linear.mean - 1) <= TOLERANCE else "not reproduced"
+    word = "partly" if abs(linear.mean - 1) <= LINEAR else "not reproduced"
     return Finding(word, because, brief)
 
 

@@ -3,10 +3,21 @@ import math
 import pytest
 
 from fbseg_core import ConfigError
+from fbseg_core.analysis.paired import Difference
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.harness import run
 from fbseg_core.experiments.records import UNRECORDED, Row, path_of, read, related
-from fbseg_core.experiments.report import exact, flat, gap, geometric_mean, made_by, mean, over_seeds, words
+from fbseg_core.experiments.report import (
+    above_chance,
+    exact,
+    flat,
+    gap,
+    geometric_mean,
+    made_by,
+    mean,
+    over_seeds,
+    words,
+)
 
 
 def rows(**values):
@@ -32,6 +43,39 @@ def test_a_seed_that_is_missing_or_there_twice_is_refused():
         over_seeds(rows(a=[0.1], b=[0.1]), "f1")
 
 
+def counted(model, tp, seed, test_seed):
+    """A row whose two images have `tp` true positives, and 10 pixels of shape each."""
+    missed = [10 - one for one in tp]
+    result = {
+        "f1": 2 * sum(tp) / (2 * sum(tp) + sum(missed)), "chance": 0.07, "test_seed": test_seed,
+        "counts": {"f1": {"tp": tp, "fp": [0, 0], "fn": missed}},
+    }  # fmt: skip
+    return Row({"model": model, "seed": seed}, {"at": {"4": result}, **result}, 1.0, "")
+
+
+def test_intervals_are_over_images_too_where_the_rows_have_their_counts():
+    found = [
+        counted(model, [high, 2], seed, seed) for model, high in (("a", 9), ("b", 5)) for seed in range(8)
+    ]
+    score, nested = mean(found, "f1", model="a"), mean(found, ("at", "4", "f1"), model="a")
+    assert score == nested and score.over == "seeds and images"
+    assert score.mean == pytest.approx(22 / 31) and score.low < score.mean < score.high  # seeds are all alike
+    difference = gap(found, "f1", {"model": "a"}, {"model": "b"})
+    assert difference.over == "seeds and images" and difference.mean == pytest.approx(22 / 31 - 14 / 27)
+    assert mean(found, lambda row: row.result["f1"], model="a").over == "seeds"
+
+
+def test_rows_that_share_their_test_images_or_lack_counts_have_intervals_over_seeds_alone():
+    shared = [counted("a", [9, 2], seed, 1000) for seed in range(8)]
+    assert mean(shared, "f1", model="a").over == "seeds"
+    assert mean(rows(a=[0.1] * 8), "f1").over == "seeds"
+
+
+def test_a_score_is_held_against_chance_on_its_own_images():
+    found = [counted("a", [9, 2], seed, seed) for seed in range(8)]
+    assert above_chance(found, "f1", model="a").mean == pytest.approx(22 / 31 - 0.07)
+
+
 def test_sizes_are_averaged_by_their_logarithms():
     found = geometric_mean([1.0, 10.0, 100.0, 10.0, 10.0])
     assert found.mean == pytest.approx(10) and 1 < found.low < 10 < found.high < 100
@@ -43,7 +87,9 @@ def test_sizes_are_averaged_by_their_logarithms():
 def test_numbers_in_words():
     assert words(mean(rows(a=[0.9] * 4 + [0.8] * 4), "f1")).startswith("0.85 [0.8")
     assert words(exact(0.07)) == "0.07" and words(exact(0.07), sign=True) == "+0.07"
-    assert words(exact(-0.3)) == "−0.30" and words(exact(-0.001), sign=True) == "0.00"
+    assert words(exact(-0.3)) == "−0.30" and words(exact(0.0), sign=True) == "0.00"
+    assert words(exact(-0.001), sign=True) == "−0.001"  # a digit more, for the sign to be seen
+    assert words(Difference(0.01, -0.00021, 0.02, 8), sign=True) == "+0.0100 [−0.0002, +0.0200]"
     few = mean(rows(a=[0.9, 0.8]), "f1")
     assert math.isinf(few.low) and words(few) == "0.85 [too few seeds for an interval]"
 
