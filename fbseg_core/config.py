@@ -271,6 +271,13 @@ class TrainConfig(Config):
         0.0, "Share of each trajectory, from its start, left out of the loss.", lo=0.0, hi=0.99, step=0.05
     )
     flips: bool = setting(False, "Flip and turn the training images at random.")
+    sigma_range: float = setting(
+        1.0,
+        "Each update draws its σ from the task's own divided by this number to that times it, evenly on a "
+        "logarithmic scale; 1 keeps the task's own.",
+        lo=1.0,
+        hi=16.0,
+    )
     eval_every: int = setting(0, "Updates between two held-out scores; 0 takes none.", lo=0, hi=1_000_000)
     patience: int = setting(
         0, "Held-out scores without a new best before stopping; 0 never stops early.", lo=0, hi=10_000

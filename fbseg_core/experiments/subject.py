@@ -34,6 +34,7 @@ TOLD: dict[str, Callable[[Any], str]] = {  # how a value is told where "name val
     "flips": lambda value: "flips and turns" if value else "no flips and turns",
     "batch": lambda value: f"batches of {value}",
     "lr": lambda value: f"learning rate {value:g}",
+    "sigma_range": lambda value: f"σ of each update within a factor {value:g}",
     "loss": lambda value: f"loss of the {value}",
     "loss_from": lambda value: f"share of the steps before the loss {value:g}",
 }
