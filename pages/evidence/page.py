@@ -57,6 +57,8 @@ def card(name: str, measured: Measured | None) -> None:
             return
         st.markdown(measured.finding.because)
         chart(name, experiment, measured)
+        if measured.table:
+            st.table(measured.table)
         ways(name)
         repeat(name, measured)
 

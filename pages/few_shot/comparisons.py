@@ -144,8 +144,8 @@ def show_seeds(screen: Screen, name: str, state: str) -> None:
     bar.empty()
     feedback, plain = ([scores[i + shift] for i in ended] for shift in (0, count))
     first = luck.spec.runs[0].train.seed
-    chance = computed.held_out(luck.spec.task)[1]
-    figure = figures.luck_figure(feedback, plain, first, chance)
+    levels = computed.held_out(luck.spec.task)[1]
+    figure = figures.luck_figure(feedback, plain, first, levels)
     chart(figure, key="chart-luck")
     try:
         st.markdown(figures.verdict(paired_difference(feedback, plain)))
@@ -180,12 +180,12 @@ def say_what_was_found() -> None:
         )
         if other := shipped.measured("grouping"):
             st.markdown(
-                f"The same ladder on grouping, where pixels far away decide: “{other.finding.verdict}” "
+                f"Fair controls on grouping, where pixels far away decide: “{other.finding.verdict}” "
                 f"({other.finding.brief}; {other.seeds} seeds)."
             )
         row = st.container(horizontal=True)
         row.link_button("All of it, in Evidence", menu.link("evidence", claim="ladder"))
-        row.link_button("The ladder on grouping", menu.link("evidence", claim="grouping"))
+        row.link_button("Fair controls on grouping", menu.link("evidence", claim="grouping"))
 
 
 def _rung_row(rung: Rung) -> dict[str, str]:

@@ -101,11 +101,11 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
     lines = [shown(main, index) for index in range(len(main.spec.runs))]
     lines += [shown(job, 0, rung) for rung, job in enumerate(jobs[1:])]
     say_state(jobs, lines)
-    batch, chance = computed.held_out(main.spec.task)
-    st.html(figures.legend(lines))
+    batch, levels = computed.held_out(main.spec.task)
+    st.html(figures.legend(lines, levels))
     drawn = (
         figures.loss_figure(lines),
-        figures.f1_figure(lines, chance, WATCHED),
+        figures.f1_figure(lines, levels, WATCHED),
         figures.gradient_figure(lines),
     )
     if any(job.view.active for job in jobs):
