@@ -190,6 +190,15 @@ class ShapesConfig(SquareConfig):
     )
     radius_min: float = setting(0.10, "Smallest circumradius.", unit="sides", lo=0.04, hi=0.5, step=0.01)
     radius_max: float = setting(0.25, "Largest circumradius.", unit="sides", lo=0.04, hi=0.5, step=0.01)
+    jitter: float = setting(
+        0.0,
+        "How far each corner may lie off the circumradius, at random, as in the authors' generator. 0 draws "
+        "regular polygons.",
+        unit="radii",
+        lo=0.0,
+        hi=0.5,
+        step=0.05,
+    )
     channels: Literal[1, 3] = setting(3, "Image channels, each with its own noise.")
     normalise: Literal["minmax", "standard", "none"] = setting(
         "standard", "Each image: to [0, 1] as in the paper, to mean 0 and deviation 1, or not at all."

@@ -53,6 +53,12 @@ def not_worse(difference: Difference, margin: float) -> bool:
     return difference.inner[0] > -margin
 
 
+def not_better(difference: Difference, margin: float) -> bool:
+    """Whether a one-sided test at 5 % says that a is at most `margin` above b: its 90 % interval lies below
+    margin."""
+    return difference.inner[1] < margin
+
+
 def holm(p: Sequence[float]) -> tuple[float, ...]:
     """Holm's adjusted p values, in the order given: below a level where the rule rejects at that level."""
     adjusted, largest = [0.0] * len(p), 0.0

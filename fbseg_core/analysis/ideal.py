@@ -125,6 +125,8 @@ def posteriors(config: ShapesConfig, observed: Tensor, grid: Grid = Grid()) -> I
     """
     if config.count != 1:
         raise ConfigError(f"count: the ideal observer knows single shapes, not {config.count} in an image.")
+    if config.jitter:
+        raise ConfigError("jitter: the ideal observer knows regular polygons, not ones of jittered corners.")
     if config.multiclass and len(config.sides) > 1:
         raise ConfigError("multiclass: the ideal observer tells shape from ground, not kinds of shape.")
     if observed.shape[1:] != (config.channels, config.side, config.side):

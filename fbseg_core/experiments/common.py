@@ -26,6 +26,7 @@ from fbseg_core.training.fewshot import Run
 from fbseg_core.training.fit import fit
 
 COUNTED = ("tp", "fp", "fn")  # what is kept of each image
+SCORES = ("f1", "f1_first", "f1_cut", "f1_batch")
 
 
 def setup_of(settings: Mapping[str, Any], protocol: str) -> FewShotConfig:
@@ -132,36 +133,44 @@ def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | N
     inference; f1_batch with the test batch's own statistics, where batch norm is used. None where a control
     does not apply.
     """
-    return _scores(model, make_batch(task, images, EVAL_SEED, "test"))[0]
+    batch = make_batch(task, images, EVAL_SEED, "test")
+    return _values(_counts(model, batch, SCORES), batch, SCORES)
 
 
 def score_fresh(
-    model: Model, task: TaskConfig, images: int, seed: int, counted: Sequence[str] = ("f1",)
+    model: Model, task: TaskConfig, images: int, seed: int, scores: Sequence[str] = ("f1",)
 ) -> dict[str, Any]:
-    """The scores of `score_at` on fresh images for each training seed, with the counts behind them.
+    """Those of the `scores` of `score_at`, and chance, on fresh images for each training seed, with counts.
 
-    test_seed: of those images. counts: by name of those `counted` that apply, true positives, false
-    positives and false negatives of the foreground, each a list over images, in pixels: what intervals over
-    images take.
+    test_seed: of those images. counts: by name of the scores that apply, true positives, false positives and
+    false negatives of the foreground, each a list over images, in pixels: what intervals over images take.
     """
-    values, counts = _scores(model, make_batch(task, images, seed_of_test(seed), "test"))
-    kept = {name: _by_image(counts[name]) for name in counted if name in counts}
-    return values | {"test_seed": seed_of_test(seed), "counts": kept}
+    batch = make_batch(task, images, seed_of_test(seed), "test")
+    counts = _counts(model, batch, scores)
+    kept = {name: _by_image(one) for name, one in counts.items()}
+    return _values(counts, batch, scores) | {"test_seed": seed_of_test(seed), "counts": kept}
 
 
-def _scores(model: Model, batch: Batch) -> tuple[dict[str, float | None], dict[str, Counts]]:
-    """Scores of a batch by name, and the counts that they are of."""
-    config, steps = model.config, model.steps
-    by_step = counts_by_step(model, batch, steps)
-    counts = {"f1": by_step[-1], "f1_first": by_step[1]}
+def _counts(model: Model, batch: Batch, scores: Sequence[str]) -> dict[str, Counts]:
+    """The counts of those scores that apply to the model."""
+    ways = {"f1": Switches(), "f1_first": Switches()}
     if model.has_loop():
-        counts["f1_cut"] = counts_by_step(model, batch, steps, Switches(loop=False))[-1]
-    if config.norm == "batch":
-        counts["f1_batch"] = counts_by_step(model, batch, steps, Switches(batch_statistics=True))[-1]
-    names = ("f1", "f1_first", "f1_cut", "f1_batch")
-    values = {name: metrics.pooled_f1(counts[name]) if name in counts else None for name in names}
-    values["chance"] = chance(batch.labels, config.classes)
-    return {key: None if value is None else round(value, 4) for key, value in values.items()}, counts
+        ways["f1_cut"] = Switches(loop=False)
+    if model.config.norm == "batch":
+        ways["f1_batch"] = Switches(batch_statistics=True)
+    runs = {
+        switches: counts_by_step(model, batch, model.steps, switches)
+        for switches in {ways[name] for name in scores if name in ways}
+    }
+    return {name: runs[ways[name]][1 if name == "f1_first" else -1] for name in scores if name in ways}
+
+
+def _values(counts: Mapping[str, Counts], batch: Batch, scores: Sequence[str]) -> dict[str, float | None]:
+    """Pooled F1 of each of the scores, None where it does not apply, and chance on the same images."""
+    found = {name: metrics.pooled_f1(counts[name]) if name in counts else None for name in scores}
+    classes = next(iter(counts.values())).tp.shape[1]
+    found["chance"] = chance(batch.labels, classes)
+    return {key: None if value is None else round(value, 4) for key, value in found.items()}
 
 
 def _by_image(counts: Counts) -> dict[str, list[int]]:

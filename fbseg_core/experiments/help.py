@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fbseg_core.analysis.equivalence import family, not_better
 from fbseg_core.config import ShapesConfig, TaskConfig
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
-from fbseg_core.experiments.report import exact, gap, mean, words
+from fbseg_core.experiments.report import answered, exact, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.experiments.thresholds import MARGIN
 from fbseg_core.training.fewshot import Run, few_shot
+from fbseg_core.training.fit import PROTOCOLS
 
 # name -> what it changes of the matched protocol with every help taken off.
 HELPS: dict[str, dict[str, Any]] = {
@@ -81,26 +84,41 @@ def _panel(rows: Sequence[Row], examples: int) -> Panel:
 
 
 def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
-    """With the fewest examples: does the loss on every step help, and is it the loop that it helps?"""
+    """With the fewest examples: does the loss on every step help, and is it the loop that it helps?
+
+    Reproduced: both, told by a test. Partly: one of them. Not reproduced: neither helps by more than MARGIN.
+    Undecided otherwise.
+    """
     n = min(row.settings["examples"] for row in rows)
     bare, last = {"help": "none"}, {"help": "loss on the last step only"}
-    path = gap(rows, "f1", bare, last, model="feedback", examples=n)
-    loop = gap(rows, "f1", {"model": "feedback"}, {"model": "feedforward"}, examples=n, help="none")
-    turned = gap(rows, "f1", {"help": "flips and turns"}, bare, model="feedforward", examples=n)
-    decayed = gap(rows, "f1", {"help": "weight decay"}, bare, model="feedforward", examples=n)
+    plain = {"model": "feedforward", "examples": n}
+    found = family(
+        {
+            "path": gap(rows, "f1", bare, last, model="feedback", examples=n),
+            "loop": gap(rows, "f1", plain | {"model": "feedback"}, plain, help="none"),
+            "turned": gap(rows, "f1", {"help": "flips and turns"}, bare, **plain),
+            "decayed": gap(rows, "f1", {"help": "weight decay"}, bare, **plain),
+        },
+        MARGIN,
+    )
+    path, loop = found["path"], found["loop"]
     because = (
         f"n = {n}, no help but equal training: a loss on every step and not on the last alone changes "
-        f"feedback's F1 by {words(path, sign=True)}; feedback against feedforward is "
-        f"{words(loop, sign=True)}. Flips and turns change feedforward's F1 by "
-        f"{words(turned, sign=True)}, weight decay by {words(decayed, sign=True)}."
+        f"feedback's F1 by {answered(path)}; feedback against feedforward is "
+        f"{answered(loop)}. Flips and turns change feedforward's F1 by "
+        f"{answered(found['turned'])}, weight decay by {answered(found['decayed'])}. The models of this card "
+        "learn from the whole trajectory or its last step; the grouping models that ship leave the first "
+        f"{PROTOCOLS['settling'].loss_from:.0%} of it out of the loss (settling protocol)."
     )
     brief = (
-        f"n = {n}: loss on every step {words(path, sign=True)}, feedback − feedforward "
-        f"{words(loop, sign=True)}"
+        f"n = {n}: loss on every step {words(path.difference, sign=True)}, feedback − feedforward "
+        f"{words(loop.difference, sign=True)}"
     )
-    if path.low > 0 and loop.low > 0:
-        return Finding("reproduced", because, brief)
-    return Finding("partly" if path.low > 0 or loop.low > 0 else "not reproduced", because, brief)
+    helps = [one.different and one.difference.mean > 0 for one in (path, loop)]
+    if any(helps):
+        return Finding("reproduced" if all(helps) else "partly", because, brief)
+    none = all(not_better(one.difference, MARGIN) for one in (path, loop))
+    return Finding("not reproduced" if none else "undecided", because, brief)
 
 
 EXPERIMENT = Experiment(

@@ -25,13 +25,14 @@ Settings = Mapping[str, Any]
 RESULTS = Path(__file__).with_name("results")
 UNRECORDED = "made before the code was recorded"  # the note of a row that has no digest of it
 
-Word = Literal["reproduced", "partly", "not reproduced", "explained by", "measured"]
+Word = Literal["reproduced", "partly", "not reproduced", "explained by", "undecided", "measured"]
 Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "trivial", "other"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The verdict on a claim: one of four words, or "measured" where the paper claims nothing.
+    """The verdict on a claim: one of five words, or "measured" where the paper claims nothing. "undecided"
+    is said where the rows tell neither a difference nor equality.
 
     because: sentences with the numbers it rests on, worked out from the rows; brief: the most telling of
     them, for a table. cause: what explains the claimed effect, where the word is "explained by".

@@ -123,8 +123,13 @@ def _number(value: float, sign: bool, digits: int) -> str:
 
 
 def answered(one: Compared) -> str:
-    """A difference within its family as it stands in a sentence: "+0.03 [0.01, 0.05], different"."""
-    return f"{words(one.difference, sign=True)}, {one.answer}"
+    """A difference within its family as it stands in a sentence: "+0.03 [+0.01, +0.05], different".
+
+    The p value is told where the family's correction takes back what the interval alone would call.
+    """
+    taken_back = one.difference.called and not one.different
+    why = f" (p = {one.p:.2g} in its family)" if taken_back else ""
+    return f"{words(one.difference, sign=True)}, {one.answer}{why}"
 
 
 def flat(rows: Sequence[Row]) -> list[dict[str, Any]]:

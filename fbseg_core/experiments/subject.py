@@ -28,6 +28,7 @@ TOLD: dict[str, Callable[[Any], str]] = {  # how a value is told where "name val
         "images "
         + {"minmax": "scaled to [0, 1]", "standard": "standardised", "none": "not normalised"}[value]
     ),
+    "jitter": lambda value: f"corners jittered by {value:g} radii" if value else "corners not jittered",
     "delta_norm": lambda value: "normalised output" if value else "plain output",
     "norm": lambda value: f"{value} norm",
     "tau": lambda value: f"τ = {value:g}",

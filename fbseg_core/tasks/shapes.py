@@ -31,22 +31,29 @@ class Shapes(Task[ShapesConfig]):
         return ("background", NAMES[config.sides[0]] if len(config.sides) == 1 else "shape")
 
     def content(self, config: ShapesConfig, n: int, seed: int, split: Split = "train") -> Content:
-        """Draw n images. info: cx, cy, radius (px), angle (rad), sides, each (n, count)."""
+        """Draw n images. info: cx, cy, radius (px), angle (rad), sides, each (n, count).
+
+        With jitter also corners (n, count, 8), the radius of each as a share of `radius`; the first `sides`
+        of them count.
+        """
         return next(Shapes.contents(self, config, n, seed, n, split))
 
     def contents(
         self, config: ShapesConfig, n: int, seed: int, part: int, split: Split = "train"
     ) -> Iterator[Content]:
         """`content`, `part` images at a time: their numbers are drawn at once, pixels when asked for."""
-        kind_rng, radius_rng, x_rng, y_rng, angle_rng = streams(seed, 5)
+        kind_rng, radius_rng, x_rng, y_rng, angle_rng, corner_rng = streams(seed, 6)
         size = (n, config.count)
         kind = kind_rng.integers(0, len(config.sides), size)
         radius = radius_rng.uniform(config.radius_min, config.radius_max, size) * config.side
-        lo, hi = (radius, config.side - radius) if config.border == "inside" else (0.0, config.side)
+        reach = radius * (1 + config.jitter)
+        lo, hi = (reach, config.side - reach) if config.border == "inside" else (0.0, config.side)
         cx, cy = lo + x_rng.random(size) * (hi - lo), lo + y_rng.random(size) * (hi - lo)
         turn = angle_rng.uniform(0, 2 * math.pi, size)
         angle = turn if config.rotate else np.full(size, -math.pi / 2)  # a vertex on top
         numbers = {"cx": cx, "cy": cy, "radius": radius, "angle": angle, "kind": kind}
+        if config.jitter:
+            numbers["corners"] = 1 + config.jitter * corner_rng.uniform(-1, 1, (*size, max(NAMES)))
         for rows in spans(n, part):
             yield _rendered(config, {key: one[rows] for key, one in numbers.items()})
 
@@ -87,14 +94,41 @@ def cover(side: int, cx, cy, radius, angle, sides: int) -> np.ndarray:
     return inside
 
 
+def cover_jittered(side: int, cx, cy, radii, angle) -> np.ndarray:
+    """Pixels whose centre lies in a polygon whose corners have radii of their own, at equal angles.
+
+    cx, cy and angle of the first corner as in `cover`; radii (N, sides) px, each above 0, of at least three
+    corners; returns (N, side, side) bool. Seen from its centre such a polygon is a fan of triangles.
+    """
+    centre = np.arange(side) + 0.5
+    x = centre[None, None, :] - np.asarray(cx)[:, None, None]
+    y = centre[None, :, None] - np.asarray(cy)[:, None, None]
+    sides = radii.shape[1]
+    turns = np.asarray(angle)[:, None] + 2 * math.pi * np.arange(sides) / sides
+    ends_x, ends_y = (radii * one(turns) for one in (np.cos, np.sin))
+    inside = np.zeros((len(x), side, side), bool)
+    for k in range(sides):
+        (ax, bx), (ay, by) = (
+            (end[:, k, None, None], end[:, (k + 1) % sides, None, None]) for end in (ends_x, ends_y)
+        )
+        between = (ax * y - ay * x >= 0) & (x * by - y * bx >= 0)
+        inside |= between & ((bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0)
+    return inside
+
+
 def _rendered(config: ShapesConfig, numbers: dict[str, np.ndarray]) -> Content:
-    """Images of the numbers that describe them, each (B, count); kind is an index into config.sides."""
+    """Images of the numbers that describe them, each (B, count, …); kind is an index into config.sides."""
     cx, cy, radius, angle, kind = (numbers[key] for key in ("cx", "cy", "radius", "angle", "kind"))
     labels = np.zeros((len(kind), config.side, config.side), np.int64)
     for j in range(config.count):
         for k, sides in enumerate(config.sides):
             rows = np.flatnonzero(kind[:, j] == k)
-            inside = cover(config.side, cx[rows, j], cy[rows, j], radius[rows, j], angle[rows, j], sides)
+            place = config.side, cx[rows, j], cy[rows, j]
+            if config.jitter and sides:
+                radii = radius[rows, j, None] * numbers["corners"][rows, j, :sides]
+                inside = cover_jittered(*place, radii, angle[rows, j])
+            else:
+                inside = cover(*place, radius[rows, j], angle[rows, j], sides)
             value = k + 1 if config.multiclass else 1
             labels[rows] = np.where(inside, value, labels[rows])
     labels = torch.from_numpy(labels)

@@ -32,6 +32,7 @@ COLOURS = {  # verdict -> its colour, which the word stands beside
     "partly": "#C77F0A",
     "not reproduced": "#C0392B",
     "explained by": "#7A5BB5",
+    "undecided": NEUTRAL,
     "measured": NEUTRAL,
     "": NEUTRAL,
 }

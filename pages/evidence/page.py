@@ -7,6 +7,7 @@ import streamlit as st
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS, Experiment
 from fbseg_core.experiments.report import flat
+from fbseg_core.experiments.thresholds import MARGIN
 from pages.evidence import figures, links
 from pages.evidence.state import EvidenceState, check
 from pages.ui import plotly_style, screen, shipped, tables
@@ -80,9 +81,12 @@ def chart(name: str, experiment: Experiment, measured: Measured) -> None:
         st.markdown(f"**{panel.title}**")
     st.html(figures.legend(panel))
     plotly_style.chart(figures.panel_figure(panel), key=f"evidence-{name}-{number}")
-    k = max(y.k for series in panel.series for y in series.y)
+    points = [y for series in panel.series for y in series.y]
+    k = max(y.k for y in points)
+    images = any(y.over == "seeds and images" for y in points)
+    over = f"{experiment.over} and test images" if images else f"{experiment.over} alone"
     st.caption(
-        f"Means over {k} {experiment.over}; bars and bands are 95 % intervals over them, by bootstrap. "
+        f"Means over {k} {experiment.over}; bars and bands are 95 % intervals over {over}, by bootstrap. "
         "What has neither is drawn without its interval, or has none."
     )
 
@@ -132,9 +136,12 @@ def page() -> None:
     st.caption(
         "Verdicts are worked out from the result files that ship with the app, by the rule in each "
         "experiment's code. *Explained by*: the effect is there as the paper trains, and gone once what is "
-        "named is made equal. *Measured*: the paper claims nothing that could be tested. [a, b] is a 95 % "
-        "interval; F1 is of the foreground, pooled over fresh images. Differences are paired by seed "
-        "and taken before rounding. A link opens one seed or one image; the charts are means."
+        "named is made equal. *Undecided*: the rows tell neither a difference nor equality. *Measured*: the "
+        "paper claims nothing that could be tested. [a, b] is a 95 % interval; F1 is of the foreground, "
+        "pooled over fresh images. Differences are paired by seed and taken before rounding. *Different*: "
+        "the interval excludes zero, and so does a t test, corrected by Holm's rule for all comparisons of "
+        f"its family. *Equal*: two one-sided tests at 5 % tell that less than {MARGIN} F1 lies between "
+        "the two. A link opens one seed or one image; the charts are means."
     )
     for name, measured in found.items():
         if SCREEN.view.claim in ("", name):

@@ -8,8 +8,8 @@ import streamlit as st
 
 from fbseg_core import ConfigError
 from fbseg_core.analysis.paired import paired_difference
-from fbseg_core.experiments.ladder import Rung
-from fbseg_core.experiments.report import words
+from fbseg_core.experiments.factorial import Step
+from fbseg_core.experiments.report import answered, words
 from fbseg_core.models.registry import traits_of
 from fbseg_core.training.fewshot import open_rungs
 from pages import menu
@@ -159,24 +159,22 @@ def _ended(job: Followed, index: int) -> bool:
 
 def say_what_was_found() -> None:
     """Our own measurement of the paper's claim: the shipped result of the ladder, two examples."""
-    head, rungs = shipped.ladder()
-    if not rungs:
+    steps, updates = shipped.ladder()
+    found = shipped.measured("ladder")
+    if not steps or found is None:
         return
-    plain, cut, feedback = rungs[0], rungs[-2], rungs[-1]
-    closed = next(rung for rung in rungs[1:] if rung.from_feedback.high >= 0)
+    first, cut, last = steps[0], steps[-2], steps[-1]
     with st.expander("What we found: is it the loop?", expanded=True):
-        st.table([_rung_row(rung) for rung in rungs])
-        told = "a difference" if cut.from_feedback.called else "no difference that can be told from luck"
+        st.table([_row(step) for step in steps])
         st.markdown(
-            f"The paper's gap is there: {feedback.f1.mean:.2f} against {plain.f1.mean:.2f}. It is closed at "
-            f"“{closed.name}”, before there is any loop. The feedback model with its loop cut scores "
-            f"{cut.f1.mean:.2f}: {told}."
+            f"The paper's gap: feedback {last.f1.mean:.2f}, feedforward {first.f1.mean:.2f}, each after "
+            f"{updates} updates. Verdict: **{found.finding.verdict}**. With its loop cut the feedback model "
+            f"scores {cut.f1.mean:.2f}: {cut.from_feedback.answer}."
         )
         st.caption(
-            "`paper` protocol, two examples, 64 px, σ = 0.5; each rung is the one above and one thing more. "
-            f"Mean F1 on 200 fresh images over {feedback.f1.k} training seeds with its 95 % interval over "
-            f"them; differences are paired by seed; chance {feedback.chance:.2f}. "
-            f"Repeat it: `{head['command']}`."
+            "`paper` protocol, two examples, 64 px, σ = 0.5. Mean F1 on fresh images for each of "
+            f"{last.f1.k} training seeds, with its 95 % interval over {last.f1.over}; differences are "
+            f"paired by seed, p values corrected by Holm's rule. Repeat it: `{found.head['command']}`."
         )
         if other := shipped.measured("grouping"):
             st.markdown(
@@ -188,10 +186,10 @@ def say_what_was_found() -> None:
         row.link_button("Fair controls on grouping", menu.link("evidence", claim="grouping"))
 
 
-def _rung_row(rung: Rung) -> dict[str, str]:
+def _row(step: Step) -> dict[str, str]:
     return {
-        "rung": rung.name.replace("+", "\\+"),  # else Markdown makes a list of it
-        "F1": words(rung.f1),
-        "batch statistics": "–" if rung.batch is None else f"{rung.batch:.2f}",
-        "minus feedback": "–" if rung.name == "feedback" else words(rung.from_feedback, sign=True),
+        "model": step.name,
+        "F1": words(step.f1),
+        "batch statistics": "–" if step.batch is None else words(step.batch),
+        "minus feedback": "–" if step.from_feedback is None else answered(step.from_feedback),
     }

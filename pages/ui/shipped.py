@@ -9,7 +9,7 @@ import streamlit as st
 
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.code import code_of
-from fbseg_core.experiments.ladder import Rung, summary
+from fbseg_core.experiments.factorial import BASELINE, Step, steps, updates
 from fbseg_core.experiments.records import RESULTS, Finding, Panel, Row, path_of, read, related
 from fbseg_core.experiments.report import made_by
 
@@ -64,7 +64,8 @@ def measured(name: str) -> Measured | None:
 
 
 @st.cache_data(show_spinner=False)
-def ladder() -> tuple[dict[str, Any], list[Rung]]:
-    """The head of the shipped ladder and its rungs at two examples; nothing where it does not ship."""
+def ladder() -> tuple[list[Step], int]:
+    """The shipped ladder's steps at two examples, and how many updates each took; nothing where it does not
+    ship."""
     found = result("ladder")
-    return (found.head, summary(found.rows, 2)) if found else ({}, [])
+    return (steps(found.rows, 2), updates(found.rows, BASELINE, 2)) if found else ([], 0)

@@ -77,6 +77,11 @@ def test_what_ships_loads_and_keeps_its_promises():
     assert grouping.f1[1] <= grouping.f1[T] - 0.15 and abs(grouping.f1[3 * T] - grouping.f1[T]) <= 0.02
 
 
+def test_only_the_grouping_models_leave_a_third_of_the_trajectory_out_of_the_loss():
+    left_out = {name: read_card(name).train.loss_from for name in checkpoint.shipped()}
+    assert left_out == {name: 0.33 * name.startswith("grouping") for name in left_out}
+
+
 @pytest.mark.parametrize("name", checkpoint.shipped())
 @pytest.mark.slow
 def test_cards_hold_what_is_measured(name):

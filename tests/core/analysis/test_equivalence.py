@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fbseg_core.analysis.equivalence import Compared, equivalent, family, holm, not_worse
+from fbseg_core.analysis.equivalence import Compared, equivalent, family, holm, not_better, not_worse
 from fbseg_core.analysis.paired import Difference, paired_difference
 
 NOISE = np.random.default_rng(0).standard_normal(8)
@@ -80,6 +80,7 @@ def test_two_models_that_differ_by_the_margin_are_rarely_called_equal():
 def test_not_worse_looks_down_only():
     assert not_worse(shifted(0.1, 0.01), 0.02) and not not_worse(shifted(-0.1, 0.01), 0.02)
     assert not not_worse(Difference(0.1, -math.inf, math.inf, 3), 0.02)
+    assert not_better(shifted(-0.1, 0.01), 0.02) and not not_better(shifted(0.1, 0.01), 0.02)
 
 
 def test_a_difference_that_stands_alone_may_fall_in_a_family():

@@ -212,6 +212,7 @@ def test_one_image_at_a_time_and_stops_when_told():
     [
         ({"count": 2}, "count"),
         ({"multiclass": True, "sides": (3, 4)}, "multiclass"),
+        ({"jitter": 0.1}, "jitter"),
         ({"side": 24}, "observed"),
     ],
 )

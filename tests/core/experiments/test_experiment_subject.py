@@ -24,6 +24,7 @@ CHANGES = {  # of each config: field -> another value
     ShapesConfig: {
         "side": 32, "sigma": 0.25, "sides": (4,), "count": 2, "multiclass": True, "rotate": True,
         "border": "inside", "radius_min": 0.05, "radius_max": 0.3, "channels": 1, "normalise": "none",
+        "jitter": 0.2,
     },
     Switches: {
         "tau": 1.0, "clock": 0, "spectrum": (1.0,), "kernel": "fractional", "batch_statistics": True,

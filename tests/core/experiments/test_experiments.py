@@ -7,12 +7,10 @@ import pytest
 
 from fbseg_core import ConfigError
 from fbseg_core.__main__ import main
-from fbseg_core.config import FewShotConfig, ShapesConfig
 from fbseg_core.experiments import EXPERIMENTS, harness
 from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.harness import OTHER, run
-from fbseg_core.experiments.ladder import RUNGS, rung_of, summary
-from fbseg_core.experiments.records import RESULTS, UNRECORDED, Row, digest, path_of, read, related
+from fbseg_core.experiments.records import RESULTS, UNRECORDED, digest, path_of, read, related
 from fbseg_core.experiments.rounding import fingerprint
 
 pytestmark = pytest.mark.xdist_group("experiments")  # what one has measured, others are held against
@@ -215,18 +213,6 @@ def test_every_grid_has_distinct_cells_of_plain_values(name, profile):
         assert len({cell["seed"] for cell in cells}) >= 8
 
 
-def test_each_rung_adds_one_thing():
-    setup, task = FewShotConfig(examples=2, protocol="paper"), ShapesConfig()
-    models = {rung: rung_of(task, setup, rung)[1] for rung in RUNGS}
-    assert models["feedforward"].model.norm == "batch" and not models["feedforward"].model.delta_norm
-    assert models["+ more updates"].train.total == 5 * models["feedforward"].train.total
-    assert models["+ more updates"].model == models["feedforward"].model
-    assert models["+ normalised output"].model == models["feedforward"].model.replace(delta_norm=True)
-    assert models["+ group norm"].model == models["+ normalised output"].model.replace(norm="group")
-    assert models["loop cut"].model == models["feedback"].model.replace(kind="loop_cut")
-    assert models["loop cut"].train == models["feedback"].train
-
-
 @pytest.mark.parametrize("text", ["", "nonsense\n{}\n", "[1]\n[2]\n", '{"experiment": "x"}\n{"a": 1}\n'])
 def test_a_file_that_is_no_result_is_refused_in_one_sentence(text, tmp_path):
     path = tmp_path / "x.jsonl"
@@ -269,32 +255,6 @@ def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
     cheapest = sorted(alike, key=lambda row: row.seconds)[:3]
     for row in [row for row in cheapest if row.seconds < 10] or cheapest[:1]:
         assert experiment.measure(row.settings) == row.result
-
-
-def test_a_ladder_is_summed_up_over_seeds_and_paired_by_them():
-    def row(rung, seed, f1, batch=None):
-        settings = {"examples": 2, "rung": rung, "seed": seed}
-        return Row(settings, {"f1": f1, "f1_batch": batch, "chance": 0.07}, 1.0, "")
-
-    rows = [
-        row(rung, seed, 0.5 + seed / 100 + 0.1 * i)
-        for seed in range(7, -1, -1)
-        for i, rung in enumerate(RUNGS)
-    ]
-    found = summary(rows, 2)
-    assert [rung.name for rung in found] == list(RUNGS)
-    assert found[0].f1.mean == pytest.approx(0.535) and found[0].f1.low < 0.535 < found[0].f1.high
-    assert found[0].from_feedback.mean == pytest.approx(-0.5)
-    assert found[0].from_feedback.high == pytest.approx(-0.5)  # paired: the seeds' spread drops out
-    assert not found[-1].from_feedback.called and found[0].batch is None
-
-
-def test_the_shipped_ladder_says_what_the_page_says():
-    rungs = summary(read(path_of("ladder", "full"))[1], 2)
-    plain, cut, feedback = rungs[0], rungs[-2], rungs[-1]
-    assert plain.from_feedback.high < 0 and plain.batch > plain.f1.mean + 0.2
-    assert rungs[1].from_feedback.high >= 0 and not cut.from_feedback.called
-    assert feedback.f1.k == 8
 
 
 def test_the_readme_names_every_verdict_that_ships():

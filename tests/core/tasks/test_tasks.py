@@ -1,3 +1,4 @@
+import hashlib
 from collections import deque
 
 import numpy as np
@@ -46,6 +47,40 @@ def test_polygon_labels_are_point_in_polygon(sides):
         vertices = centre + info["radius"][i] * np.stack([np.cos(angles), np.sin(angles)], 1)
         expected = [[inside(vertices, x + 0.5, y + 0.5) for x in range(24)] for y in range(24)]
         assert np.array_equal(content.labels[i].numpy().astype(bool), expected)
+
+
+@pytest.mark.parametrize("sides", [3, 5, 8])
+def test_jittered_polygons_are_point_in_polygon_too(sides):
+    task = ShapesConfig(side=24, sides=(sides,), rotate=True, radius_max=0.4, jitter=0.4)
+    content = TASKS["shapes"].content(task, 6, 3)
+    info = {key: value[:, 0].numpy() for key, value in content.info.items()}
+    for i in range(6):
+        angles = info["angle"][i] + 2 * np.pi * np.arange(sides) / sides
+        radii = info["radius"][i] * info["corners"][i, :sides]
+        vertices = np.stack([np.cos(angles), np.sin(angles)], 1) * radii[:, None]
+        vertices = vertices + np.array([info["cx"][i], info["cy"][i]])
+        expected = [[inside(vertices, x + 0.5, y + 0.5) for x in range(24)] for y in range(24)]
+        assert np.array_equal(content.labels[i].numpy().astype(bool), expected)
+    assert np.ptp(info["corners"]) > 0.5 and abs(info["corners"] - 1).max() <= 0.4
+
+
+def test_without_jitter_images_are_the_ones_they_were_and_it_changes_nothing_but_corners():
+    plain, jittered = (TASKS["shapes"].content(ShapesConfig(jitter=j), 20, 7) for j in (0.0, 0.3))
+    digest = hashlib.sha256(plain.labels.numpy().tobytes()).hexdigest()
+    assert (
+        digest == "7c651b5352b0d96b499cef83952f58c256d90788d6319737c6b476ecb0503c04"
+    )  # of before there was any jitter
+    assert all(torch.equal(plain.info[key], jittered.info[key]) for key in plain.info)
+    assert not torch.equal(plain.labels, jittered.labels) and "corners" not in plain.info
+    circles = [TASKS["shapes"].content(ShapesConfig(sides=(0,), jitter=j), 5, 7).labels for j in (0.0, 0.3)]
+    assert torch.equal(*circles)
+
+
+def test_jittered_corners_stay_inside_where_shapes_must():
+    task = ShapesConfig(border="inside", rotate=True, jitter=0.3, radius_max=0.3)
+    labels = TASKS["shapes"].content(task, 50, 0).labels
+    assert labels[:, 1:-1, 1:-1].any((1, 2)).all()
+    assert not any(edge.any() for edge in (labels[:, 0], labels[:, -1], labels[:, :, 0], labels[:, :, -1]))
 
 
 def test_circle_labels_are_distances():
