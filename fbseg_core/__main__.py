@@ -9,7 +9,6 @@ import functools
 import json
 import operator
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -111,11 +110,12 @@ class Train:
             images=self.images,
             eval_seed=self.eval_seed,
             chance=round(score.chance, 4),
+            trivial=None if score.trivial is None else round(score.trivial, 4),
             versions=versions(device),
         )
         save(model, card, self.out)
         print(f"device: {title(device)}")
-        report(self.out.stem, score, classes=kind.class_names(self.task))
+        report(self.out.stem, score, self.task)
 
 
 @dataclass
@@ -151,7 +151,7 @@ class Eval:
             changes = {"sigma": self.sigma, "side": self.side}
             task = card.task.replace(**{k: v for k, v in changes.items() if v is not None})
             score = measure(model, task, self.images, self.seed, self.switches)
-            report(Path(name).stem, score, task, task_of(task).class_names(task))
+            report(Path(name).stem, score, task)
             if self.curve:
                 print("   F1 by step:", " ".join(f"{value:.3f}" for value in score.f1))
 
@@ -245,13 +245,16 @@ def measure(
     return evaluate(model, make_batch(task, images, seed, "test"), steps, switches or Switches())
 
 
-def report(name: str, score: Score, task: TaskConfig | None = None, classes: Sequence[str] = ()) -> None:
+def report(name: str, score: Score, task: TaskConfig) -> None:
     """Print one line of a score and what noise it was taken at; of more than two classes, one for each."""
+    kind = task_of(task)
+    classes = kind.class_names(task)
     last = len(score.f1) - 1
     at = [1] if last == 1 else [1, last // 3, last]
     values = "  ".join(f"t={t}: {score.f1[t]:.3f} [{score.low[t]:.3f}, {score.high[t]:.3f}]" for t in at)
-    noise = f", sigma {task.sigma:g} (paper sigma {task.paper_sigma:.3g}), {_px(task)}" if task else ""
-    print(f"{name}: pooled F1 {values}  chance {score.chance:.3f}  ({score.images} images{noise})")
+    noise = f"sigma {task.sigma:g} (paper sigma {task.paper_sigma:.3g}), {_px(task)}"
+    trivial = "" if score.trivial is None else f"  {kind.trivial_name(task)} {score.trivial:.3f}"
+    print(f"{name}: pooled F1 {values}  chance {score.chance:.3f}{trivial}  ({score.images} images, {noise})")
     if len(classes) > 2:
         wide = max(map(len, classes))
         for k, label in enumerate(classes):

@@ -43,7 +43,8 @@ class Card:
     """What a checkpoint says of itself.
 
     updates: updates done. f1: measured pooled foreground F1 at t = 0, 1, …; images and eval_seed: on how
-    many fresh images of `task`, drawn from which seed; chance: F1 of the better constant answer on them.
+    many fresh images of `task`, drawn from which seed; chance: F1 of the better constant answer on them;
+    trivial: of the task's trivial baseline, None where it has none or the file says nothing of it.
     digest: SHA-256 of the weights and settings, filled in by `save`.
     """
 
@@ -58,6 +59,7 @@ class Card:
     chance: float = 0.0
     versions: dict[str, str] = field(default_factory=dict)
     digest: str = ""
+    trivial: float | None = None
 
 
 def save(model: Model, card: Card, path: str | Path) -> Card:
@@ -199,6 +201,7 @@ def _existing(path: Path) -> Path:
 def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
     try:
         plain = json.loads(metadata.get("card", ""))
+        plain.setdefault("trivial", None)  # files of before it was measured do without
         card = {f.name: plain.pop(f.name) for f in fields(Card)}
         if plain:
             raise ConfigError(f"unknown entry {next(iter(plain))!r:.60}")
@@ -206,7 +209,7 @@ def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
         card["task"] = parse_task(card["task"])
         card["train"] = TrainConfig.parse(card["train"])
         card["f1"] = tuple(card["f1"])
-        scores = (*card["f1"], card["chance"])
+        scores = (*card["f1"], card["chance"], 0 if card["trivial"] is None else card["trivial"])
         in_range = all(type(value) in (int, float) and 0 <= value <= 1 for value in scores)
         whole = all(type(card[key]) is int and card[key] >= 0 for key in ("updates", "images", "eval_seed"))
         words = all(type(card[key]) is str for key in ("protocol", "digest"))

@@ -92,7 +92,10 @@ class Switches(Config):
 class ModelConfig(Config):
     """The network and its loop (equations E1-E6)."""
 
-    kind: str = setting("feedback", "The loop closed; the same network with v̂ := 0; or one pass, no loop.")
+    kind: str = setting(
+        "feedback",
+        "The loop closed; the same network with v̂ := 0; T steps, each with weights of its own; or one pass.",
+    )
     in_channels: int = setting(
         3, "Channels C that an image must have; in training, those of the task.", lo=1, hi=16
     )
@@ -225,9 +228,12 @@ class GroupingConfig(SquareConfig):
         hi=4.0,
         step=0.05,
     )
+    regions: Literal["blobs", "curves", "maze"] = setting(
+        "blobs", "Blobs of smooth noise; curves of one width; or the ways of a maze, which branch."
+    )
     scale: float = setting(
         2.5,
-        "Width of the regions: deviation of the blur that makes them.",
+        "Width of the regions: deviation of the blur that makes blobs, half the width of a curve or a way.",
         unit="px",
         lo=1.0,
         hi=16.0,
@@ -274,6 +280,13 @@ class TrainConfig(Config):
         0.0, "Share of each trajectory, from its start, left out of the loss.", lo=0.0, hi=0.99, step=0.05
     )
     flips: bool = setting(False, "Augment: flip and turn the training images at random.")
+    sigma_range: float = setting(
+        1.0,
+        "Each update draws its σ from the task's own divided by this number to that times it, evenly on a "
+        "logarithmic scale; 1 keeps the task's own.",
+        lo=1.0,
+        hi=16.0,
+    )
     eval_every: int = setting(0, "Updates between two validation scores; 0 takes none.", lo=0, hi=1_000_000)
     patience: int = setting(
         0, "Validation scores without a new best before stopping; 0 never stops early.", lo=0, hi=10_000

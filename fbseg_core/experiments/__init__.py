@@ -11,13 +11,14 @@ from fbseg_core.experiments import (
     limit,
     noise,
     scale,
+    transfer,
 )
 from fbseg_core.experiments.records import Experiment
 
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
-        fewshot, noise, convergence, ablation, ladder, grouping, help, halting, limit, scale,
+        fewshot, noise, convergence, ablation, ladder, grouping, transfer, help, halting, limit, scale,
     )
 }  # fmt: skip
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.config import EVAL_SEED, ShapesConfig, Switches, TaskConfig, pixel_sigma
-from fbseg_core.experiments.common import observe, rounded, setup_of, watched
+from fbseg_core.experiments.common import observe, rounded, setup_of, trained_with_norms
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
@@ -71,7 +71,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     finite. at: by name of ABLATIONS, as in `observe`.
     """
     task, run = run_of(settings)
-    model, ended, norms = watched(task, run)
+    model, ended, norms = trained_with_norms(task, run)
     batch = make_batch(task, settings["images"], EVAL_SEED, "test")
     return ended | {
         "gradient": rounded(max((norm for norm in norms if np.isfinite(norm)), default=np.nan)),

@@ -43,11 +43,11 @@ def train_and_score(task: TaskConfig, run: TrainingRun, images: int) -> dict[str
 
 def trained(task: TaskConfig, run: TrainingRun) -> tuple[Model, dict[str, Any]]:
     """A trained model in evaluation mode; and of its last update: loss, number, and what stopped it."""
-    model, ended, _ = watched(task, run)
+    model, ended, _ = trained_with_norms(task, run)
     return model, ended
 
 
-def watched(task: TaskConfig, run: TrainingRun) -> tuple[Model, dict[str, Any], list[float]]:
+def trained_with_norms(task: TaskConfig, run: TrainingRun) -> tuple[Model, dict[str, Any], list[float]]:
     """What `trained` gives, and the gradient norm of every update before clipping.
 
     The last norm, and the loss, need not be finite: such a run is stopped, and its loss None.

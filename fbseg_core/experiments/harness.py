@@ -151,10 +151,10 @@ def _cell(
 
     torch.set_num_threads(1)
     keep_freed_memory()
-    start = time.perf_counter()
+    start = time.process_time()
     with device_of.new_models_on(device_of.pick(device)):
         result = measure(settings)
-    seconds = round(time.perf_counter() - start, 2)
+    seconds = round(time.process_time() - start, 2)
     made = {**_machine(device), "code": code_of(measure, checkpoints)}
     return Row(dict(settings), result, seconds, digest(name, settings), made)
 

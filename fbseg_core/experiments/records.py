@@ -26,7 +26,7 @@ RESULTS = Path(__file__).with_name("results")
 UNRECORDED = "made before the code was recorded"  # the note of a row that has no digest of it
 
 Word = Literal["reproduced", "partly", "not reproduced", "explained by", "undecided", "measured"]
-Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "other"]
+Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "trivial", "other"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """A finished cell.
+    """A finished cell. seconds: of processor time, which others on the machine disturb least.
 
     made: python, torch, numpy, machine; rounding (rounding.py); code (code.py), "" or none where it is not
     known; and a note where it was not made by the code of its time of writing.
@@ -106,9 +106,10 @@ class Experiment:
     that stands. cells(profile) lists the settings of every cell, plain JSON values; measure(settings) gives
     its numbers, and subjects(settings) says of which models, run how. panels(rows, others) and
     conclude(rows, others) say what a result, whole for its profile, holds; others are the rows of the
-    experiments that it `needs`, as far as they are known. over: what the seeds of its cells are. exact:
-    whether a cell measured again gives the same numbers, wherever it runs; times do not. checkpoints: those
-    that ship and that its cells load.
+    experiments that it `needs`, as far as they are known. table(rows): one to stand below the charts, a dict
+    a line, where they do not say it all. over: what the seeds of its cells are. exact: whether a cell
+    measured again gives the same numbers, wherever it runs; times do not. checkpoints: those that ship and
+    that its cells load.
     """
 
     name: str
@@ -124,6 +125,7 @@ class Experiment:
     over: str = "training seeds"
     exact: bool = True
     checkpoints: tuple[str, ...] = ()
+    table: Callable[[Sequence[Row]], list[dict[str, str]]] | None = None
 
 
 def digest(name: str, settings: Settings) -> str:

@@ -35,6 +35,7 @@ TOLD: dict[str, Callable[[Any], str]] = {  # how a value is told where "name val
     "flips": lambda value: "flips and turns" if value else "no flips and turns",
     "batch": lambda value: f"batches of {value}",
     "lr": lambda value: f"learning rate {value:g}",
+    "sigma_range": lambda value: f"σ of each update within a factor {value:g}",
     "loss": lambda value: f"loss of the {value}",
     "loss_from": lambda value: f"share of the steps before the loss {value:g}",
 }
@@ -152,6 +153,8 @@ def _of_run(shown: Subject, of: Subject) -> Iterator[str]:
     for name in here:
         if here[name] != there[name] and not (name == "softmax" and ON not in (here["loop"], there["loop"])):
             yield f"{name} {here[name]}, not {there[name]}"
+    if kinds[0].title != kinds[1].title and here["loop"] == there["loop"]:  # else the loop has told it
+        yield f"{kinds[0].title}, not {kinds[1].title}"
     if shown.steps != of.steps:
         yield f"T = {shown.steps}, not {of.steps}"
     yield from _fields(shown.switches, of.switches, set(Switches.model_fields) - set(here))

@@ -1,1 +1,1 @@
-"""The models: the feedback U-Net, its baseline, and what all of them offer."""
+"""The models: the feedback U-Net, the same unrolled, its baseline, and what all of them offer."""

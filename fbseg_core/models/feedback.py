@@ -24,21 +24,10 @@ class FeedbackUNet(Model):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        state = self.state_channels
-        self.F = UNet(
-            config.in_channels,
-            config.v,
-            state,
-            width=config.width,
-            depth=config.depth,
-            norm=config.norm,
-            steps=config.steps,
-        )
-        # GroupNorm with one channel a group is instance norm, at a fifth of its cost on CPUs.
-        self.norm_delta = nn.GroupNorm(state, state) if config.delta_norm else nn.Identity()
-        self.norm_v = nn.GroupNorm(config.v, config.v)
+        self.F, self.norm_delta, self.norm_v = step_parts(config, config.steps)
         self.head = nn.Conv2d(config.u, config.classes, 1)
         if len(set(config.spectrum)) > 1:  # with equal eigenvalues Q cancels, so A = QΣQ⁻¹ needs none
+            state = self.state_channels
             basis = nn.Linear(state, state, bias=False)
             nn.init.orthogonal_(basis.weight)
             self.Q = basis if basis.weight.is_meta else orthogonal(basis)  # without values it is only counted
@@ -99,7 +88,11 @@ class FeedbackUNet(Model):
 
     def project(self, v: Tensor, switches: Switches = AS_BUILT) -> Tensor:
         """v̂ from v, both (B, V, H, W). (E2)"""
-        return PROJECTIONS[self.projection(switches)](self.norm_v(v))
+        return self.projected(self.norm_v(v), switches)
+
+    def projected(self, normalised: Tensor, switches: Switches = AS_BUILT) -> Tensor:
+        """v̂ from norm(v), both (B, V, H, W). (E2)"""
+        return PROJECTIONS[self.projection(switches)](normalised)
 
     def projection(self, switches: Switches = AS_BUILT) -> str:
         """Which of PROJECTIONS is in force; switched on, the model's own, or softmax where it has none."""
@@ -146,6 +139,10 @@ class FeedbackUNet(Model):
         weight = self.head.weight
         return torch.eye(self.state_channels, dtype=weight.dtype, device=weight.device)
 
+    def delta_norms(self) -> list[nn.Module]:
+        """The normalisations that bound δ, one of which each step applies. (E3)"""
+        return [self.norm_delta]
+
     def step_bound(self, switches: Switches = AS_BUILT) -> StepBound:
         """Of a step whose δ is normalised (E3) and whose gain falls exponentially (E4).
 
@@ -168,14 +165,36 @@ class FeedbackUNet(Model):
         q = math.exp(largest / tau)
         if q == 1:
             return StepBound(f"q = e^({largest:g}/{tau:g}) is 1 to the last digit: the gain does not fall.")
-        gamma, beta = self.norm_delta.weight.double(), self.norm_delta.bias.double()
-        scale = math.sqrt(float((gamma.square() + beta.square()).sum()))
+        scale = max(map(_largest_delta, self.delta_norms()))
         met = f"The decay is on, δ is normalised (E3), and q = e^({largest:g}/{tau:g}) = {q:.4g} < 1."
         if (switches.kernel or config.kernel) == "none":
             return StepBound(met, scale, q)
         met += f" The fractional kernel is at most 1/Γ({config.alpha:g}) and has no value past step "
         met += f"{config.steps}: the bound ends there, and there is no h(∞)."
         return StepBound(met, scale / math.gamma(config.alpha), q, config.steps)
+
+
+def step_parts(config: ModelConfig, steps: int) -> tuple[UNet, nn.Module, nn.GroupNorm]:
+    """F, the norm of δ (E3) and the norm of v (E2); steps: how many of them share these weights."""
+    state = config.u + config.v
+    network = UNet(
+        config.in_channels,
+        config.v,
+        state,
+        width=config.width,
+        depth=config.depth,
+        norm=config.norm,
+        steps=steps,
+    )
+    # GroupNorm with one channel a group is instance norm, at a fifth of its cost on CPUs.
+    norm_delta = nn.GroupNorm(state, state) if config.delta_norm else nn.Identity()
+    return network, norm_delta, nn.GroupNorm(config.v, config.v)
+
+
+def _largest_delta(norm: nn.GroupNorm) -> float:
+    """The largest ‖δ‖/√(H·W) that an instance norm over each channel lets through."""
+    gamma, beta = norm.weight.detach().double(), norm.bias.detach().double()
+    return math.sqrt(float((gamma.square() + beta.square()).sum()))
 
 
 def _in_force(built: str, switched: bool | None, usual: str) -> str:

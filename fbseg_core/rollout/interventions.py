@@ -114,6 +114,7 @@ def parse_intervention(values: object) -> AnyIntervention:
 class Intervened:
     """A run with interventions. x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) are what holds at each step.
 
+    trivial (T+1, 1, H, W): the answer of the task's trivial baseline there, None where it has none.
     refused: one sentence for every intervention that could not act (nothing to paint with, another size).
     """
 
@@ -121,6 +122,7 @@ class Intervened:
     x: Tensor
     labels: Tensor
     refused: tuple[str, ...] = ()
+    trivial: Tensor | None = None
 
 
 @torch.no_grad()
@@ -141,21 +143,24 @@ def intervene(
         raise ValueError(f"intervene takes one image, not {len(batch)}")
     batch = batch.to(model.device)
     times = sorted({0, *(item.t for item in interventions if item.t <= steps)})
-    state, x, labels = State(0, model.initial(batch.x)), batch.x, batch.labels
+    state = State(0, model.initial(batch.x))
     parts, seen, refused = [], [], []
     for now, until in zip(times, [*times[1:], steps]):
         for item in (i for i in interventions if i.t == now):
             try:
-                state, x, labels, switches = _act(model, task, item, state, x, labels, switches)
+                state, batch, switches = _act(model, task, item, state, batch, switches)
             except ConfigError as error:
                 refused.append(str(error))
-        parts.append(rollout(model, x, until - now, state, switches))
-        seen += [(x, labels)] * len(parts[-1])
+        parts.append(rollout(model, batch.x, until - now, state, switches))
+        seen += [batch] * len(parts[-1])
         if parts[-1].stopped:
             break
         state = parts[-1].state(-1)
-    xs, truths = (torch.stack(column) for column in zip(*seen, (x, labels)))
-    return Intervened(join(parts), xs, truths, tuple(refused))
+    seen.append(batch)
+    xs, truths = torch.stack([each.x for each in seen]), torch.stack([each.labels for each in seen])
+    answers = [each.trivial for each in seen]
+    trivial = None if any(each is None for each in answers) else torch.stack(answers)
+    return Intervened(join(parts), xs, truths, tuple(refused), trivial)
 
 
 def _act(
@@ -163,23 +168,21 @@ def _act(
     task: TaskConfig,
     item: AnyIntervention,
     state: State,
-    x: Tensor,
-    labels: Tensor,
+    batch: Batch,
     switches: Switches,
-) -> tuple[State, Tensor, Tensor, Switches]:
-    """State, image, truth and switches from here on. Raises ConfigError where it cannot act."""
+) -> tuple[State, Batch, Switches]:
+    """State, image with its truth, and switches from here on. Raises ConfigError where it cannot act."""
     if isinstance(item, Flip):
-        return state, x, labels, switches.replace(**{item.switch: item.on})
+        return state, batch, switches.replace(**{item.switch: item.on})
     if isinstance(item, Freeze):
-        return state, x, labels, switches.replace(clock=item.t if item.on else None)
+        return state, batch, switches.replace(clock=item.t if item.on else None)
     if isinstance(item, Swap):
-        new = draw(task, item.seed, item.noise).to(model.device)
-        return state, new.x, new.labels, switches
+        return state, draw(task, item.seed, item.noise).to(model.device), switches
     if isinstance(item, Perturb):
         rng = np.random.default_rng(np.random.SeedSequence([item.seed, 2]))
         noise = torch.from_numpy(rng.standard_normal(state.h.shape, dtype=np.float32))
-        return State(state.t, state.h + item.size * noise.to(state.h)), x, labels, switches
-    return State(state.t, _painted(model, task, item, state)), x, labels, switches
+        return State(state.t, state.h + item.size * noise.to(state.h)), batch, switches
+    return State(state.t, _painted(model, task, item, state)), batch, switches
 
 
 def _painted(model: Model, task: TaskConfig, item: Paint, state: State) -> Tensor:

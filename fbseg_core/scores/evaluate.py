@@ -7,7 +7,7 @@ takes memory: what is held is the state of one part of the images, and a few cou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -20,6 +20,7 @@ from fbseg_core.rollout.trajectory import iterate
 from fbseg_core.scores.metrics import (
     Counts,
     chance_of,
+    confusion,
     counts_of,
     f1,
     iou,
@@ -38,6 +39,7 @@ class Score:
 
     chance is the F1 of the better constant answer on the same images. The interval says how far other
     images would move the score of this one model; it says nothing of other training seeds.
+    trivial is the F1 of the task's trivial baseline on them, None where it has none.
     iou (T+1,) is the pooled foreground IoU. class_f1 and class_iou (T+1, K) are those of each class, the
     background's first; None where neither truth nor answer holds the class. f1 and iou are their means over
     the foreground classes present.
@@ -51,6 +53,7 @@ class Score:
     iou: tuple[float, ...] = ()
     class_f1: tuple[tuple[float | None, ...], ...] = ()
     class_iou: tuple[tuple[float | None, ...], ...] = ()
+    trivial: float | None = None
 
 
 def evaluate(
@@ -60,7 +63,31 @@ def evaluate(
 
     images: a batch, or several one after the other, such as `tasks.batches.Batches` draws as they are read.
     """
-    return score(counts_by_step(model, images, steps, switches), seed)
+    batches = (images,) if isinstance(images, Batch) else images
+    answers: list[Counts] = []
+    seen = _with_trivial(batches, model.classes, answers)
+    return replace(score(counts_by_step(model, seen, steps, switches), seed), trivial=_pooled(answers))
+
+
+def trivial_f1(images: Batch | Iterable[Batch], classes: int) -> float | None:
+    """Pooled foreground F1 of the task's trivial baseline on the images; None where it has none."""
+    batches = (images,) if isinstance(images, Batch) else images
+    answers: list[Counts] = []
+    for _ in _with_trivial(batches, classes, answers):
+        pass
+    return _pooled(answers)
+
+
+def _with_trivial(batches: Iterable[Batch], classes: int, answers: list[Counts]) -> Iterator[Batch]:
+    """The batches as they come, the counts of each one's trivial answer added to `answers`."""
+    for batch in batches:
+        if batch.trivial is not None:
+            answers.append(confusion(batch.trivial, batch.labels.cpu(), classes))
+        yield batch
+
+
+def _pooled(answers: Sequence[Counts]) -> float | None:
+    return pooled_f1(Counts(*map(torch.cat, zip(*answers)))) if answers else None
 
 
 def score(by_step: Sequence[Counts], seed: int = 0) -> Score:

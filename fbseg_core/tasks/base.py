@@ -39,11 +39,16 @@ class Content:
 
 @dataclass(frozen=True)
 class Batch:
-    """Images as a model sees them. x (B, C, H, W) float32; labels (B, H, W) int64; info as in Content."""
+    """Images as a model sees them. x (B, C, H, W) float32; labels (B, H, W) int64; info as in Content.
+
+    trivial (B, H, W) int64: the answer of the task's trivial baseline, None where it has none. It stays on
+    the host: it is counted, never run.
+    """
 
     x: Tensor
     labels: Tensor
     info: dict[str, Tensor] = field(default_factory=dict)
+    trivial: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -103,6 +108,18 @@ class Task(ABC, Generic[C]):
         """Whether an image can be made of a drawing."""
         return type(self).drawn is not Task.drawn
 
+    def trivial_name(self, config: C) -> str:
+        """What the answer of `trivial` is called, as "mark every region"; "" where there is none."""
+        return ""
+
+    def trivial(self, config: C, content: Content) -> Tensor | None:
+        """Labels (B, H, W) of the best answer that takes none of what the task is about, or None.
+
+        Given where a constant answer, which is `chance`, would be too weak a baseline. It may look at the
+        clean image: a model that does no better has learned to see through the noise, and nothing else.
+        """
+        return None
+
     def contents(self, config: C, n: int, seed: int, part: int, split: Split = "train") -> Iterator[Content]:
         """`content`, `part` images at a time. A task that can draws each part when it is asked for."""
         whole = self.content(config, n, seed, split)
@@ -144,7 +161,7 @@ class Task(ABC, Generic[C]):
     def observe(self, config: C, content: Content, noise: Tensor) -> Batch:
         """Add σ times the given unit noise (B, C, H, W) to the content and normalise each image."""
         x = self.normalise(config, content.clean + config.sigma * noise)
-        return Batch(x, content.labels, content.info)
+        return Batch(x, content.labels, content.info, self.trivial(config, content))
 
 
 def spans(n: int, part: int) -> list[slice]:

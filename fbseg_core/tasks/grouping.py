@@ -12,19 +12,19 @@ from itertools import count
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 from fbseg_core.config import GroupingConfig
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks.base import Content, Split, Task, spans, streams
+from fbseg_core.tasks.regions import GENERATORS
 
 CHUNK = 32  # candidates are drawn in chunks of fixed size, so image k is the same in every batch
 GIVE_UP = 20  # chunks for each acceptable image; where more are needed the settings are called impossible
 
 
 class Grouping(Task[GroupingConfig]):
-    """Regions are thresholded smooth noise; the label is the 4-connected region that holds the cue."""
+    """Regions are blobs, curves or mazes; the label is the 4-connected region that holds the cue."""
 
     config = GroupingConfig
 
@@ -39,6 +39,13 @@ class Grouping(Task[GroupingConfig]):
 
     def noisy_channels(self, config: GroupingConfig) -> tuple[bool, ...]:
         return (True, False)
+
+    def trivial_name(self, config: GroupingConfig) -> str:
+        return "mark every region"
+
+    def trivial(self, config: GroupingConfig, content: Content) -> Tensor:
+        """Every pixel of every region, whatever the cue."""
+        return (content.clean[:, 0] > 0.5).long()
 
     def content(self, config: GroupingConfig, n: int, seed: int, split: Split = "train") -> Content:
         """Draw n images. info: path_length (n,) px, the longest shortest way from the cue within its region.
@@ -55,7 +62,7 @@ class Grouping(Task[GroupingConfig]):
         kept: list[tuple[np.ndarray, ...]] = []
         total, ahead = 0, [rows.stop - rows.start for rows in spans(n, part)]
         for tried in count(1):
-            regions = _regions(config, field_rng)
+            regions = GENERATORS[config.regions](config, field_rng, CHUNK)
             cues = _cues(regions, cue_rng)
             distance = geodesic(regions, cues)
             longest = distance.reshape(CHUNK, -1).max(1)
@@ -74,7 +81,7 @@ class Grouping(Task[GroupingConfig]):
             if tried >= GIVE_UP * (total + 1):
                 raise ConfigError(
                     f"winding: regions of {config.winding:g} sides hardly occur at side {config.side} px and "
-                    f"scale {config.scale:g} px; lower the winding or the scale."
+                    f"scale {config.scale:g} px ({config.regions}); lower the winding or the scale."
                 )
 
     def drawn(self, config: GroupingConfig, mask: Tensor, cue: tuple[int, int] | None = None) -> Content:
@@ -124,15 +131,6 @@ def geodesic(regions: np.ndarray, cues: np.ndarray) -> np.ndarray:
         front = spread & regions & (distance < 0)
         distance[front] = step
     return distance
-
-
-def _regions(config: GroupingConfig, rng: np.random.Generator) -> np.ndarray:
-    """CHUNK images (CHUNK, H, W) bool: white noise, blurred, its highest `coverage` share kept."""
-    field = rng.standard_normal((CHUNK, config.side, config.side), dtype=np.float32)
-    for axis in (1, 2):
-        field = gaussian_filter1d(field, config.scale, axis=axis, mode="nearest", truncate=3.0)
-    cut = np.quantile(field.reshape(CHUNK, -1), 1 - config.coverage, axis=1)
-    return field > cut[:, None, None]
 
 
 def _cues(regions: np.ndarray, rng: np.random.Generator) -> np.ndarray:

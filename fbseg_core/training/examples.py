@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fbseg_core.config import TaskConfig, TrainConfig
 from fbseg_core.scores.metrics import VOID
-from fbseg_core.settings import ConfigError
+from fbseg_core.settings import ConfigError, settings_of
 from fbseg_core.tasks import Batch, Content, task_of
 
 
@@ -57,6 +57,10 @@ class Examples:
 
     def batch(self, update: int) -> tuple[Batch, int]:
         train, task = self.train, self.task
+        if train.sigma_range > 1:  # from a stream of its own, so that nothing else that is drawn changes
+            power = np.random.default_rng(seed_of(train.seed, 5, update)).uniform(-1, 1)
+            most = settings_of(type(task))["sigma"].hi
+            task = task.replace(sigma=min(task.sigma * train.sigma_range**power, most))
         seed = seed_of(train.seed, 2, update)
         rng = np.random.default_rng(seed)
         steps = int(rng.integers(train.steps_min, train.steps_max + 1))

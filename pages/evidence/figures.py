@@ -19,11 +19,12 @@ STYLES = {  # kind -> colour, dash, symbol; "other" takes the next of OTHERS
     "loop cut": (LOOP_CUT, "longdash", "square"),
     "limit": (NEUTRAL, "longdashdot", "line-ew-open"),
     "chance": (NEUTRAL, "dot", "line-ew-open"),
+    "trivial": (NEUTRAL, "dash", "line-ew-open"),
 }
 OTHER_DASHES, OTHER_SYMBOLS = ("dashdot", "longdashdot", "dot"), ("cross", "x", "triangle-up")
 CSS_DASHES = {"solid": "solid", "dot": "dotted"}  # all others are dashed
 GLYPHS = {"circle": "●", "diamond": "◆", "square": "■", "cross": "✚", "x": "✖", "triangle-up": "▲"}
-LEVELS = ("chance", "limit")  # kinds that have no points of their own
+LEVELS = ("chance", "trivial", "limit")  # kinds that have no points of their own
 MOST_BARS = 12  # points of a line up to which each has a bar of its own; more get a band
 HEIGHT = 340
 COLOURS = {  # verdict -> the colour of its badge

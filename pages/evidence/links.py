@@ -90,6 +90,12 @@ WAYS: dict[str, tuple[Way, ...]] = {
             T=6,
         ),
     ),
+    "transfer": (
+        _explore(
+            "The two that are level on their own images", task="grouping", beside="grouping-feedforward-deep"
+        ),
+        _explore("Shapes at a seventh of the training noise", sigma=0.15),
+    ),
     "help": (_few_shot("Train n = 2, with flips and turns alone", examples=2, protocol="matched"),),
     "halting": (
         _explore("Update over time, grouping", task="grouping", curve="update", T=30),

@@ -57,6 +57,8 @@ def card(name: str, measured: Measured | None) -> None:
             return
         st.markdown(f"**{measured.finding.brief}** {measured.finding.because}")
         chart(name, experiment, measured)
+        if measured.table:
+            st.table(measured.table)
         ways(name)
         if measured.finding.details:
             with st.expander("The other numbers"):

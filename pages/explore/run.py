@@ -56,6 +56,7 @@ class Run:
     trajectory: with the scene's interventions; x (T+1, 1, C, H, W) and labels (T+1, 1, H, W) what holds at
     each step. comparison: the other model's logits for the image in force, (T+1, 1, K, H, W), or
     (1, 1, K, H, W) where one answer holds throughout. comparison_stopped: why its run ended early, or None.
+    trivial: the answer of the task's trivial baseline at each step (T+1, 1, H, W), None where it has none.
     """
 
     scene: Scene
@@ -68,6 +69,7 @@ class Run:
     refused: tuple[str, ...]
     comparison: Tensor
     comparison_stopped: str | None
+    trivial: Tensor | None = None
 
 
 def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str], list[str]]:
@@ -186,6 +188,7 @@ def compute(scene: Scene, net: Model, other: Model) -> Run:
         refused=result.refused,
         comparison=comparison,
         comparison_stopped=comparison_stopped,
+        trivial=result.trivial,
     )
 
 

@@ -144,8 +144,8 @@ def show_seeds(screen: Screen, name: str, state: str) -> None:
     bar.empty()
     feedback, baseline = ([scores[i + shift] for i in ended] for shift in (0, count))
     first = repeats.spec.runs[0].train.seed
-    chance = computed.validation(repeats.spec.task)[1]
-    figure = figures.seeds_figure(feedback, baseline, first, chance)
+    levels = computed.validation(repeats.spec.task)[1]
+    figure = figures.seeds_figure(feedback, baseline, first, levels)
     chart(figure, key="chart-seeds")
     try:
         st.markdown(figures.verdict(paired_difference(feedback, baseline)))
@@ -178,12 +178,12 @@ def say_what_was_found() -> None:
         )
         if other := shipped.measured("grouping"):
             st.markdown(
-                f"On grouping, where pixels far away decide: “{other.finding.verdict}” "
+                f"Fair controls on grouping, where pixels far away decide: “{other.finding.verdict}” "
                 f"({other.finding.brief}; {other.seeds} seeds)."
             )
         row = st.container(horizontal=True)
         row.link_button("All of it, in Evidence", menu.link("evidence", claim="ladder"))
-        row.link_button("The same on grouping", menu.link("evidence", claim="grouping"))
+        row.link_button("Fair controls on grouping", menu.link("evidence", claim="grouping"))
 
 
 def _row(step: Step) -> dict[str, str]:

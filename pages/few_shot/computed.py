@@ -9,7 +9,7 @@ import streamlit as st
 
 from fbseg_core import Card
 from fbseg_core.config import EVAL_SEED, Switches, TaskConfig
-from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step
+from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step, trivial_f1
 from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 from fbseg_core.tasks.batches import Batches
@@ -19,6 +19,7 @@ from pages.ui import own_models, server
 from pages.ui.memo import size_of
 
 UPLOADS = 16 * 2**20  # bytes of examples that visitors brought along, which nothing can make again
+Levels = dict[str, float]
 KEPT = 32 * 2**20  # bytes of fresh images, at most, that are kept; of more, each is drawn when it is scored
 
 
@@ -42,14 +43,19 @@ def keep_upload(digest: str, content: Content) -> None:
         held.popitem(last=False)
 
 
-def validation(task: TaskConfig) -> tuple[Batch, float]:
-    """The validation images, which are scored while a job trains, and chance on them."""
+def validation(task: TaskConfig) -> tuple[Batch, Levels]:
+    """The validation images, which are scored while a job trains, and what is to be beaten on them."""
 
-    def make() -> tuple[Batch, float]:
-        batch = validation_images(task)
-        return batch, chance(batch.labels, len(task_of(task).class_names(task)))
+    def make() -> tuple[Batch, Levels]:
+        batch, classes = validation_images(task), len(task_of(task).class_names(task))
+        return batch, levels(task, chance(batch.labels, classes), trivial_f1(batch, classes))
 
     return server.kept("rest", ("validation", task), make)
+
+
+def levels(task: TaskConfig, chance: float, trivial: float | None) -> Levels:
+    """F1 by name of what learns nothing of a task: chance, and its trivial baseline where it has one."""
+    return {"chance": chance} | ({} if trivial is None else {task_of(task).trivial_name(task): trivial})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,7 @@ MOST_STEPS = 6  # of a trajectory, in a strip or as curves of their own
 TILE, GAP, LINE = 128, 8, 36  # px of the strip, which is drawn large; a tile's longer side
 DRAWN = 0.7  # and shown smaller, so that its words are readable on a phone too
 HEIGHT = 270
+LEVEL_DASHES, CSS_LEVELS = ("dot", "dash"), ("dotted", "dashed")  # chance, and the task's trivial baseline
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,10 @@ def spread(steps: int) -> list[int]:
     return sorted({round(t) for t in np.linspace(1, steps, min(steps, MOST_STEPS))})
 
 
-def legend(runs: Sequence[Shown]) -> str:
-    """One line of HTML that names every run's line, and chance."""
+def legend(runs: Sequence[Shown], levels: Mapping[str, float]) -> str:
+    """One line of HTML that names every run's line, and the levels that stand in the charts of F1."""
     items = [(run.name, run.colour, "solid" if run.recurrent else "dashed", 3) for run in runs]
-    items.append(("chance", NEUTRAL, "dotted", 2))
+    items += [(name, NEUTRAL, CSS_LEVELS[i], 2) for i, name in enumerate(levels)]
     return (
         "<div style='display:flex;flex-wrap:wrap;gap:0.15rem 1.25rem;font-size:0.875rem'>"
         + "".join(
@@ -91,10 +92,10 @@ def loss_figure(runs: Sequence[Shown]) -> go.Figure:
     return _style(figure, "update", "Loss at steps t = 1 … T", runs)
 
 
-def f1_figure(runs: Sequence[Shown], chance: float, images: int) -> go.Figure:
-    """F1 on the validation images at the last step, update by update."""
+def f1_figure(runs: Sequence[Shown], levels: Mapping[str, float], images: int) -> go.Figure:
+    """F1 on the validation images at the last step, by update; levels: what learns nothing, by name."""
     figure = go.Figure()
-    figure.add_hline(y=chance, line={"color": NEUTRAL, "dash": "dot", "width": 2})
+    _add_levels(figure, levels)
     for run in runs:
         updates = sorted(run.scores)
         figure.add_scatter(
@@ -125,7 +126,9 @@ def gradient_figure(runs: Sequence[Shown]) -> go.Figure:
     return _style(figure, "update", "Gradient norm", runs)
 
 
-def score_figure(scores: Sequence[tuple[Shown, Score]], limit: float | None = None) -> go.Figure:
+def score_figure(
+    scores: Sequence[tuple[Shown, Score]], levels: Mapping[str, float], limit: float | None = None
+) -> go.Figure:
     """F1 on fresh images at t = 1, 2, … with the interval over images; a feedforward model has one F1.
 
     limit: the ideal observer's F1, a line that no model can cross.
@@ -151,7 +154,7 @@ def score_figure(scores: Sequence[tuple[Shown, Score]], limit: float | None = No
             y=limit, line={"color": NEUTRAL, "width": 2}, annotation_text="ideal observer",
             annotation_position="bottom left",
         )  # fmt: skip
-    figure.add_hline(y=scores[0][1].chance, line={"color": NEUTRAL, "dash": "dot", "width": 2})
+    _add_levels(figure, levels)
     figure.update_yaxes(range=[-0.03, 1.03])
     _style(figure, "step t in test", f"F1 on {scores[0][1].images} fresh images", [])
     figure.update_xaxes(range=[0.5, last + 0.5])
@@ -159,7 +162,7 @@ def score_figure(scores: Sequence[tuple[Shown, Score]], limit: float | None = No
 
 
 def seeds_figure(
-    feedback: Sequence[float], baseline: Sequence[float], first: int, chance: float
+    feedback: Sequence[float], baseline: Sequence[float], first: int, levels: Mapping[str, float]
 ) -> go.Figure:
     """F1 of both models, seed by seed; a line joins the two of a seed."""
     figure = go.Figure()
@@ -177,7 +180,7 @@ def seeds_figure(
             x=seeds, y=list(values), mode="markers", name=name,
             marker={"color": colour, "symbol": symbol, "size": 11, "line": {"width": 2}},
         )  # fmt: skip
-    figure.add_hline(y=chance, line={"color": NEUTRAL, "dash": "dot", "width": 2})
+    _add_levels(figure, levels)
     figure.update_yaxes(range=[-0.03, 1.03])
     _style(figure, "seed", "F1 on 200 fresh images, by seed", [])
     figure.update_xaxes(dtick=1, range=[first - 0.5, seeds[-1] + 0.5])
@@ -239,6 +242,12 @@ def strip(
     out = io.BytesIO()
     picture.save(out, "PNG", compress_level=1)
     return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}", int(DRAWN * size[0])
+
+
+def _add_levels(figure: go.Figure, levels: Mapping[str, float]) -> None:
+    """A line across for each level, in the order that the legend names them."""
+    for y, dash in zip(levels.values(), LEVEL_DASHES):
+        figure.add_hline(y=y, line={"color": NEUTRAL, "dash": dash, "width": 2})
 
 
 def _thinned(records: dict[int, Any]) -> list[int]:

@@ -169,6 +169,7 @@ def card(job: Followed, index: int, updates: int, score: Score) -> Card:
         images=score.images,
         eval_seed=EVAL_SEED,
         chance=round(score.chance, 4),
+        trivial=None if score.trivial is None else round(score.trivial, 4),
     )
 
 

@@ -40,7 +40,8 @@ def show_scores(
     limit = show_limit(screen, job)
     picture, table = st.columns([2, 3])
     scores = [(line, one.score) for line, one in zip(lines, results)]
-    figure = figures.score_figure(scores, limit.f1[0] if limit else None)
+    levels = computed.levels(job.spec.task, results[0].score.chance, results[0].score.trivial)
+    figure = figures.score_figure(scores, levels, limit.f1[0] if limit else None)
     with picture:
         chart(figure, key="chart-score")
     rows = [_row(line, one) for line, one in zip(lines, results)]
@@ -49,8 +50,9 @@ def show_scores(
         rows.append(dict.fromkeys(rows[0], "–") | {"model": "ideal observer", list(rows[0])[2]: own_line})
     table.table(rows)
     table.caption(
-        f"Pooled F1 on {IMAGES} fresh images with the 95 % bootstrap interval over images; chance "
-        f"{results[0].score.chance:.3f}. One training seed: other seeds differ by more (see below)."
+        f"Pooled F1 on {IMAGES} fresh images with the 95 % bootstrap interval over images; "
+        f"{', '.join(f'{name} {f1:.3f}' for name, f1 in levels.items())}. One training seed: other seeds "
+        "differ by more (see below)."
     )
     if not pictures.of_two(job.spec.task):
         table.table([_by_class(job.spec.task, line, score) for line, score in scores])

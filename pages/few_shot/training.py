@@ -101,11 +101,11 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
     lines = [shown(main, index) for index in range(len(main.spec.runs))]
     lines += [shown(job, 0, i) for i, job in enumerate(jobs[1:])]
     say_state(jobs, lines)
-    batch, chance = computed.validation(main.spec.task)
-    st.html(figures.legend(lines))
+    batch, levels = computed.validation(main.spec.task)
+    st.html(figures.legend(lines, levels))
     drawn = (
         figures.loss_figure(lines),
-        figures.f1_figure(lines, chance, VALIDATED),
+        figures.f1_figure(lines, levels, VALIDATED),
         figures.gradient_figure(lines),
     )
     if any(job.view.active for job in jobs):

@@ -10,6 +10,7 @@ from fbseg_core import Card, load
 from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import traits_of
+from fbseg_core.tasks import task_of
 from pages.ui import own_models, server, visitor
 
 
@@ -51,8 +52,15 @@ def describe_card(card: Card, title: str = "") -> str:
     return (
         f"{who}: {card.protocol}, {card.updates} updates, one training seed; pooled F1 {card.f1[last]:.3f} "
         f"at t = {last} on {card.images} fresh images (seed {card.eval_seed}) at σ = {card.task.sigma:g}, "
-        f"chance {card.chance:.3f}."
+        f"chance {card.chance:.3f}{_trivial(card)}."
     )
+
+
+def _trivial(card: Card) -> str:
+    """The F1 of the task's trivial baseline, by its name; "" where the card has none."""
+    if card.trivial is None:
+        return ""
+    return f", {task_of(card.task).trivial_name(card.task)} {card.trivial:.3f}"
 
 
 def own_title(name: str) -> str:

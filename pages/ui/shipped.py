@@ -27,9 +27,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Measured(Result):
-    """A shipped result, and what it says. seeds: how many values its seeds take. made: which code made it."""
+    """A shipped result, and what it says. seeds: how many values its seeds take. made: which code made it.
+
+    table: a line each, none where the experiment has none.
+    """
 
     panels: list[Panel]
+    table: list[dict[str, str]]
     finding: Finding
     seeds: int
     made: str
@@ -52,6 +56,7 @@ def measured(name: str) -> Measured | None:
     return Measured(
         **vars(found),
         panels=experiment.panels(rows, others),
+        table=experiment.table(rows) if experiment.table else [],
         finding=experiment.conclude(rows, others),
         seeds=len({row.settings["seed"] for row in rows}),
         made=made_by(rows, code_of(experiment.measure, experiment.checkpoints)),

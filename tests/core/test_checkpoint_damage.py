@@ -103,6 +103,8 @@ def test_wrong_tensors_are_refused(path, change):
         {"f1": None},
         {"chance": math.nan},
         {"chance": None},
+        {"trivial": "0.5"},
+        {"trivial": 2.0},
         {"digest": 3},
         {"versions": "new"},
         {"extra": 1},

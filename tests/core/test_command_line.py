@@ -123,3 +123,4 @@ def test_eval_prints_one_line_for_two_classes(capsys):
     assert main(["eval", "grouping-feedforward", "--images", "2"]) == 0
     device, line = capsys.readouterr().out.splitlines()
     assert device == "device: cpu" and line.startswith("grouping-feedforward: pooled F1 t=1: ")
+    assert re.search(r"  chance 0\.\d{3}  mark every region 0\.\d{3}  \(2 images, sigma 0\.2 ", line)

@@ -5,6 +5,7 @@ from PIL import ImageColor
 
 from fbseg_core.config import GroupingConfig, ShapesConfig
 from fbseg_core.tasks.base import PALETTE
+from pages.few_shot import figures
 from pages.ui import images, marks
 
 SCALE = np.frombuffer(images.colour_scale(), np.uint8).reshape(256, 3)
@@ -85,3 +86,13 @@ def test_pictures_of_images_that_are_not_square_keep_square_pixels():
     cue[40, 70] = 1
     dot = np.argwhere((np.asarray(images.input_image(torch.zeros(1, 48, 80), cue)) == (230, 0, 126)).all(-1))
     assert dot.mean(0) == pytest.approx([40.5 * 4, 70.5 * 4], abs=1)
+
+
+def test_each_level_that_learns_nothing_is_a_line_of_its_own_and_stands_in_the_legend():
+    levels = {"chance": 0.42, "mark every region": 0.7}
+    drawn = figures.f1_figure([], levels, 5).layout.shapes
+    assert [(shape.y0, shape.line.dash) for shape in drawn] == [(0.42, "dot"), (0.7, "dash")]
+    told = figures.legend([], levels)
+    assert (
+        told.index("dotted") < told.index("chance") < told.index("dashed") < told.index("mark every region")
+    )

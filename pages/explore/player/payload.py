@@ -14,7 +14,7 @@ from torch import Tensor
 from fbseg_core import Projection, Trajectory
 from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.analysis.ensemble import EnsembleStep
-from fbseg_core.scores.metrics import chance, commit_time, entropy, f1_over_time
+from fbseg_core.scores.metrics import chance, commit_time, confusion, entropy, f1_over_time, pooled_f1
 from fbseg_core.tasks import task_of
 from pages.explore.player.layers import BLOCKS
 from pages.explore.run import Run, cues_of, regions_of, shown_of
@@ -78,6 +78,7 @@ def pack(
         "drawable": task.drawable,
         "curves": curves,
         "chance": _list(_chances(run.labels, classes)),
+        "trivial": _trivial(run),
         "channels": {"u": run.trajectory.u.shape[2], "v": run.trajectory.v.shape[2]},
         "plane": None if plane is None else _plane(run, ghost, plane, draws),
         "bands": _bands(draws),
@@ -131,6 +132,16 @@ def _chances(labels: Tensor, classes: int) -> list[float]:
     for before, truth in pairwise(labels):
         values.append(values[-1] if torch.equal(truth, before) else chance(truth, classes))
     return values
+
+
+def _trivial(run: Run) -> dict[str, Any] | None:
+    """The name of the task's trivial baseline, and its F1 at each step; None where it has none."""
+    if run.trivial is None:
+        return None
+    task = run.scene.task
+    classes = run.trajectory.logits.shape[2]
+    values = [pooled_f1(confusion(answer, truth, classes)) for answer, truth in zip(run.trivial, run.labels)]
+    return {"name": task_of(task).trivial_name(task), "f1": _list(values)}
 
 
 def _entity(blocks: RunBlocks, name: str, trajectory: Trajectory, labels: Tensor) -> dict[str, list]:

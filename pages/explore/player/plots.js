@@ -57,7 +57,7 @@ function thinned(svg, series, cloud, rest) {
 }
 
 function curvesOf(S) {
-  const { curves, bands, names, chance } = S.header;
+  const { curves, bands, names, chance, trivial } = S.header;
   const key = S.look.curve;
   const svg = S.$(".over-time");
   const line = (entity, values, name, more) => ({ name, values, colour: COLOURS[entity], dash: DASHES[entity], ...more });
@@ -80,6 +80,7 @@ function curvesOf(S) {
       ...(curves.ghost ? [line("ghost", curves.ghost[key], curves.run.old ? "untouched, first image" : "untouched", { width: 1.5 })] : []),
       ...(curves.comparison[key] ? [line("comparison", curves.comparison[key], names[1])] : []),
       ...(key === "f1" ? [line("chance", chance, "chance", { width: 1.5 })] : []),
+      ...(key === "f1" && trivial ? [line("chance", trivial.f1, trivial.name, { width: 1.5, dash: "6 2" })] : []),
       ...(key === "f1" && curves.run.old ? [line("old", curves.run.old, `${names[0]}, first image`)] : []),
     ];
   }

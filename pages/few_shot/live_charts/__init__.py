@@ -40,7 +40,9 @@ def _plain(figure: go.Figure) -> dict[str, Any]:
         "x": list(layout.xaxis.range),
         "y": layout.yaxis.range and list(layout.yaxis.range),
         "log": layout.yaxis.type == "log",
-        "levels": [{"y": shape.y0, "colour": shape.line.color} for shape in layout.shapes],
+        "levels": [
+            {"y": shape.y0, "colour": shape.line.color, "dash": shape.line.dash} for shape in layout.shapes
+        ],
         "lines": [
             {
                 "name": trace.name,

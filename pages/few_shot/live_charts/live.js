@@ -23,7 +23,7 @@ function drawLines(figure, { title, height, label, x, y, log, levels, lines }) {
   const bounds = y ?? (there.length ? [Math.min(...there) / 1.3, Math.max(...there) * 1.3] : [0.01, 1]);
   const { px, py } = frame(svg, { height: height - 22, x, y: bounds, xLabel: label, yLabel: "", legend: [], log });
   for (const level of levels)
-    node(svg, "line", { x1: px(x[0]), x2: px(x[1]), y1: py(level.y), y2: py(level.y), stroke: level.colour, "stroke-width": 2, "stroke-dasharray": "2 3" });
+    node(svg, "line", { x1: px(x[0]), x2: px(x[1]), y1: py(level.y), y2: py(level.y), stroke: level.colour, "stroke-width": 2, "stroke-dasharray": DASH[level.dash] ?? "" });
   for (const line of lines) {
     const style = { stroke: line.colour, "stroke-width": line.width, "stroke-dasharray": DASH[line.dash] ?? "", opacity: line.opacity };
     node(svg, "path", { d: pathOf(line.y, (i) => px(line.x[i]), py, log), fill: "none", ...style });

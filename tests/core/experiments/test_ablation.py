@@ -5,7 +5,7 @@ import pytest
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.config import ModelConfig, ShapesConfig, Switches
 from fbseg_core.experiments import ablation
-from fbseg_core.experiments.common import observe, rounded, setup_of, watched
+from fbseg_core.experiments.common import observe, rounded, setup_of, trained_with_norms
 from fbseg_core.experiments.records import Row
 from fbseg_core.models.registry import build
 from fbseg_core.tasks import make_batch
@@ -41,7 +41,7 @@ def test_what_is_switched_off_is_the_model_trained_with_both():
     found = ablation.measure(cell)
     task = ShapesConfig(side=cell["side"], sigma=cell["paper_sigma"] * cell["side"] / 512)
     task, run, _ = few_shot(task, setup_of(cell, "paper"))
-    model, ended, norms = watched(task, run)
+    model, ended, norms = trained_with_norms(task, run)
     batch = make_batch(task, cell["images"], 1000)
     assert found["at"][BOTH] == observe(model, batch, cell["steps"])
     bare = observe(model, batch, cell["steps"], Switches(softmax=False, decay=False))

@@ -1,104 +1,146 @@
-from itertools import pairwise
+import math
 
+import numpy as np
 import pytest
+import torch
 
-from fbseg_core.experiments.grouping import CLIMB, DEEPER, EXPERIMENT, rung_of
+from fbseg_core.analysis.cost import cost
+from fbseg_core.analysis.receptive import receptive_field
+from fbseg_core.experiments.grouping import (
+    CUT,
+    EXPERIMENT,
+    FEEDBACK,
+    MODELS,
+    PLAIN,
+    RIVAL,
+    SMALL,
+    UNROLLED,
+    WEIGHTS,
+    Compare,
+    model_of,
+    run_of,
+)  # fmt: skip
 from fbseg_core.experiments.records import Row, path_of, read
-from fbseg_core.experiments.rungs import LOOP, RUNGS
+from fbseg_core.models.registry import build, count_weights
+
+X = torch.zeros(1, 2, 24, 24)
+LOOPED = model_of(FEEDBACK, 6)
 
 
-def runs():
-    return {cell["rung"]: rung_of(cell) for cell in EXPERIMENT.cells("full") if cell["seed"] == 3}
+def macs(config):
+    model = build(config)
+    return cost(model, X).run_macs(model.steps)
 
 
-def test_each_rung_of_the_climb_changes_one_thing():
-    found = runs()
-    assert len({found[rung].train for rung in CLIMB}) == 1
-    models = [found[rung].model for rung in CLIMB]
-    changed = [
-        {key for key in type(a).model_fields if getattr(a, key) != getattr(b, key)}
-        for a, b in pairwise(models)
-    ]
-    assert changed == [{"delta_norm"}, {"norm"}, {"kind"}, {"kind"}]
-    assert [model.kind for model in models] == ["feedforward"] * 3 + ["loop_cut", "feedback"]
+def test_all_are_trained_alike_and_differ_in_what_their_names_say():
+    runs = {cell["model"]: run_of(cell) for cell in EXPERIMENT.cells("full") if cell["seed"] == 3}
+    assert set(runs) == set(MODELS) and len({run_of(c).train.replace(updates=1) for c in two_seeds()}) == 2
+    assert runs[CUT].model == LOOPED.replace(kind="loop_cut")
+    assert runs[UNROLLED].model == LOOPED.replace(kind="unrolled")
+    for name, (depth, width) in PLAIN.items():
+        assert runs[name].model == LOOPED.replace(kind="feedforward", depth=depth, width=width)
+    assert not any(run.train.examples or run.train.loss_from for run in runs.values())
 
 
-def test_the_rungs_beside_it_change_one_thing_of_the_feedforward_model():
-    found = runs()
-    plain, more, deeper = (found[rung] for rung in ("feedforward", "+ more updates", DEEPER))
-    assert more.model == plain.model and more.train == plain.train.replace(updates=6 * plain.train.total)
-    assert deeper.train == plain.train and deeper.model == plain.model.replace(depth=3)
-    assert not plain.train.examples  # fresh ones for every update
-    assert all(run.train.seed == 3 for run in found.values())
+def two_seeds():
+    return [cell for cell in EXPERIMENT.cells("full") if cell["seed"] in (3, 4)]
 
 
-def rows(seeds=8, **changed):
-    """Rows of every rung with F1 0.6, but for those changed: names with _ for spaces, + left out."""
-    scores = {rung: 0.6 for rung in (*RUNGS, DEEPER)} | {
-        name.replace("_", " "): v for name, v in changed.items()
-    }
-    if "more updates" in scores:
-        scores["+ more updates"] = scores.pop("more updates")
-    if "normalised output" in scores:
-        scores["+ normalised output"] = scores.pop("normalised output")
-    other = {"f1_first": 0.4, "f1_cut": 0.4, "f1_batch": None, "chance": 0.45, "weights": 100}
-    return [
-        Row({"rung": rung, "seed": seed, "side": 24}, {"f1": f1 + seed / 1000, **other}, 1.0, "")
-        for rung, f1 in scores.items()
-        for seed in range(seeds)
-    ]
+@pytest.mark.parametrize("name", PLAIN)
+def test_no_other_width_comes_nearer_to_the_feedback_model(name):
+    measured = count_weights if name in SMALL else macs
+    goal, config = measured(LOOPED), model_of(name, 6)
+    near = [config.replace(width=w) for w in (config.width - 1, config.width, config.width + 1) if w]
+    off = [abs(math.log(measured(each) / goal)) for each in near]
+    assert min(off) == off[near.index(config)] < 0.1
+
+
+def test_the_rival_sees_as_far_as_the_loop_and_depth_one_as_far_as_one_step():
+    assert receptive_field(LOOPED) == receptive_field(model_of(UNROLLED, 6)) == 98
+    assert receptive_field(model_of(RIVAL, 6)) == 100
+    assert receptive_field(LOOPED, 1) == receptive_field(model_of(CUT, 6)) == 18
+
+
+def rows(seeds=8, models=MODELS, spread=0.002, **scores):
+    """Rows of every model with pooled F1 0.7 or as given, by the first word of its name or two."""
+    found, rng = [], np.random.default_rng(1)
+    for name in models:
+        key = name.replace(", ", "_").replace(" ", "_").replace("-", "_")
+        f1 = scores.get(key, scores.get(key.split("_")[0], 0.7))
+        for seed in range(seeds):
+            value = f1 + spread * rng.standard_normal()
+            result = {
+                "f1": value, "trivial": 0.7, "chance": 0.42, "weights": 100, "macs": 1.5, "field": 18,
+            }  # fmt: skip
+            settings = {"model": name, "seed": seed, "side": 24, "updates": 400}
+            found.append(Row(settings, result, 2.0, ""))
+    return found
 
 
 @pytest.mark.parametrize(
     ("word", "scores"),
     [
-        ("reproduced", {"feedback": 0.9}),
-        ("partly", {"normalised_output": 0.1, "feedback": 0.7}),  # group norm gains 0.5, the loop 0.1
-        (
-            "partly",  # more updates gain 0.2, the loop 0.1, the others 0.05 each
-            {
-                "more_updates": 0.8,
-                "normalised_output": 0.65,
-                "+_group_norm": 0.7,
-                "loop_cut": 0.75,
-                "feedback": 0.85,
-            },
-        ),
-        ("not reproduced", {"feedback": 0.6}),
-        ("not reproduced", {"feedback": 0.5}),
-        ("explained by more updates", {"feedback": 0.9, "more_updates": 0.9}),
+        ("reproduced", {"feedback": 0.95}),
+        ("not reproduced", {}),
+        ("not reproduced", {"feedback": 0.9, "loop": 0.95}),
+        ("partly", {"feedback": 0.95, "depth_3_equal_multiply_adds": 0.955}),
+        ("partly", {"feedback": 0.95, "unrolled": 0.945}),
+        ("explained by a wide view", {"feedback": 0.95, "depth_3_equal_weights": 0.945}),
+        ("explained by a wide view", {"feedback": 0.95, "depth_4_equal_weights": 0.99}),
     ],
 )
 def test_each_word_has_its_rows(word, scores):
     assert EXPERIMENT.conclude(rows(**scores)).verdict == word
 
 
-def test_no_change_that_a_chart_shows_is_larger_than_the_largest_that_is_named():
-    because = EXPERIMENT.conclude(rows(feedback=0.9, more_updates=0.65)).because
-    assert "any other change but depth at most +0.05 (more updates)" in because
+def test_what_cannot_be_told_is_neither_behind_nor_level():
+    noisy = rows(feedback=0.9, depth_4_equal_weights=0.89, spread=0.08)
+    answer = Compare.of(noisy).against[SMALL[3]].answer
+    assert answer == "not told apart" and EXPERIMENT.conclude(noisy).word in ("partly", "not reproduced")
 
 
-def test_too_few_seeds_reproduce_nothing():
-    assert EXPERIMENT.conclude(rows(seeds=2, feedback=0.9)).word == "not reproduced"
+def test_too_few_seeds_reproduce_nothing_and_fewer_models_are_enough():
+    few = rows(seeds=2, models=(FEEDBACK, CUT, SMALL[0]), feedback=0.95)
+    assert EXPERIMENT.conclude(few).word == "not reproduced"
+    assert len(EXPERIMENT.panels(few)) == 2 and len(EXPERIMENT.table(few)) == 5
 
 
-def test_the_finding_says_what_depth_does_and_what_the_loop_adds_elsewhere():
-    ladder = [
-        Row({**end, "seed": seed, "examples": n}, {"f1": f1}, 1.0, "")
-        for n, gain in ((2, 0.1), (10, 0.3))
-        for end, f1 in zip(LOOP, (0.5 + gain, 0.5))
-        for seed in range(8)
+def test_the_sentence_names_what_is_level_and_what_it_takes():
+    because = EXPERIMENT.conclude(rows(feedback=0.95, depth_3_equal_multiply_adds=0.955)).because
+    assert "level with feedback or better: depth 3, equal multiply-adds (0.9" in because
+    assert "1.0 times the weights" in because and "marking every region" in because
+    assert "none of those tried" in EXPERIMENT.conclude(rows(feedback=0.95)).because
+
+
+def test_other_budgets_are_shown_and_enter_no_verdict():
+    main = rows(feedback=0.95)
+    more = [
+        Row(row.settings | {"updates": n}, row.result | {"f1": 0.1}, 1.0, "")
+        for n in (200, 800)
+        for row in main
+        if row.settings["model"] in (FEEDBACK, RIVAL)
     ]
-    alone = EXPERIMENT.conclude(rows(feedback=0.9)).because
-    assert "depth 3" in alone and "−0.30" in alone
-    because = EXPERIMENT.conclude(rows(feedback=0.9), {"ladder": ladder}).because
-    assert because == f"{alone} On single shapes (n = 2) the loop adds +0.10."
+    assert EXPERIMENT.conclude(main + more) == EXPERIMENT.conclude(main)
+    assert EXPERIMENT.panels(main + more)[-1].series[0].x == (200, 400, 800)
+    assert {cell["updates"] for cell in EXPERIMENT.cells("full")} == {200, 400, 800}
+
+
+def test_the_table_has_a_line_a_model_and_the_two_baselines():
+    lines = EXPERIMENT.table(rows(feedback=0.95))
+    assert [line["model"] for line in lines] == [*MODELS, "mark every region", "chance"]
+    assert lines[1]["feedback − it"].endswith("different") and lines[-2]["F1"] == "0.70"
+    assert len({tuple(line) for line in lines}) == 1
+
+
+def test_a_cell_says_what_its_model_takes():
+    cell = EXPERIMENT.cells("tiny")[0]
+    result = EXPERIMENT.measure(cell)
+    assert cell["model"] == FEEDBACK and result["weights"] == count_weights(model_of(FEEDBACK, 2))
+    assert len(result["counts"]["f1"]["tp"]) == cell["images"] and result["updates"] == cell["updates"]
+    assert result["chance"] < result["trivial"] < 1 and WEIGHTS in SMALL[0]
 
 
 @pytest.mark.skipif(not path_of("grouping", "full").exists(), reason="not measured yet")
-def test_the_shipped_ladder_needs_its_loop():
-    found = read(path_of("grouping", "full"))[1]
-    assert EXPERIMENT.conclude(found).word == "reproduced"
-    first = EXPERIMENT.panels(found)[0].series[0]
-    cut, feedback = (first.y[first.x.index(rung)] for rung in ("loop cut", "feedback"))
-    assert feedback.low > cut.high + 0.05
+def test_the_shipped_loop_does_more_than_mark_every_region_and_its_cut_hardly_does():
+    found = Compare.of(read(path_of("grouping", "full"))[1])
+    assert found.ahead(CUT)

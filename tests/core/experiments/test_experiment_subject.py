@@ -19,7 +19,7 @@ CHANGES = {  # of each config: field -> another value
     TrainConfig: {
         "examples": 2, "batch": 2, "updates": 20, "optimiser": "adamw", "lr": 0.1, "schedule": "constant",
         "warmup": 1, "weight_decay": 0.1, "clip": 0.0, "steps_min": 4, "steps_max": 6, "loss": "final",
-        "loss_from": 0.5, "flips": True, "epochs": 3, "patience": 0,
+        "loss_from": 0.5, "flips": True, "sigma_range": 2.0, "epochs": 3, "patience": 0,
     },
     ShapesConfig: {
         "side": 32, "sigma": 0.25, "sides": (4,), "count": 2, "multiclass": True, "rotate": True,

@@ -3,8 +3,8 @@ import torch
 
 from fbseg_core import ShapesConfig, Switches, build, load, make_batch, rollout
 from fbseg_core.analysis.allocated import peak_bytes
-from fbseg_core.config import ModelConfig
-from fbseg_core.scores.evaluate import counts_by_step, evaluate, f1_by_step
+from fbseg_core.config import GroupingConfig, ModelConfig
+from fbseg_core.scores.evaluate import counts_by_step, evaluate, f1_by_step, trivial_f1
 from fbseg_core.scores.metrics import VOID, confusion, f1, iou, mask_of, pooled_f1
 from fbseg_core.tasks import Batch
 from fbseg_core.tasks.batches import Batches, at_once
@@ -88,3 +88,12 @@ def test_pooling_is_over_all_parts_of_the_images():
     assert len(counts.tp) == 40
     mask = mask_of(rollout(model, batch.x, 1).logits[-1])
     assert pooled_f1(counts) == pytest.approx(pooled_f1(confusion(mask, batch.labels, 4)), abs=2e-3)
+
+
+def test_the_trivial_baseline_is_scored_on_the_same_images():
+    task = GroupingConfig(side=24)
+    batch, model = make_batch(task, 7, 0), build(ModelConfig(in_channels=2, width=2, depth=1, steps=2))
+    expected = pooled_f1(confusion(batch.trivial, batch.labels, 2))
+    assert evaluate(model, Batches(task, 7, 0, part=3), 1).trivial == expected == trivial_f1(batch, 2)
+    assert evaluate(model, batch, 1).chance < expected < 1  # two regions at least, so it marks too much
+    assert trivial_f1(make_batch(ShapesConfig(side=16), 2, 0), 2) is None

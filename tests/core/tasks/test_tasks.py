@@ -309,3 +309,12 @@ def test_the_bare_base_config_is_no_task():
 
 def test_any_number_of_images_can_be_drawn_where_they_do_occur():
     assert len(make_batch(GroupingConfig(side=16, winding=0.0, scale=1.0), 6500, 0)) == 6500
+
+
+def test_the_trivial_baseline_of_grouping_marks_every_region_and_shapes_have_none():
+    task, kind = GroupingConfig(side=32, sigma=0.7), TASKS["grouping"]
+    batch, content = make_batch(task, 4, 3), kind.content(task, 4, 3)
+    assert torch.equal(batch.trivial.bool(), content.clean[:, 0] == 1)  # as in the image without its noise
+    assert (batch.trivial >= batch.labels).all() and (batch.trivial > batch.labels).any((1, 2)).all()
+    assert kind.trivial_name(task) == "mark every region"
+    assert make_batch(SMALL[0], 2, 0).trivial is None and TASKS["shapes"].trivial_name(SMALL[0]) == ""

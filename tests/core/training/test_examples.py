@@ -43,3 +43,17 @@ def test_noise_is_fresh_each_time():
     noisy = Examples(TASK, TrainConfig(examples=1, batch=1, updates=9))
     assert not torch.equal(noisy.batch(0)[0].x, noisy.batch(1)[0].x)
     assert torch.equal(noisy.batch(0)[0].labels, noisy.batch(1)[0].labels)
+
+
+def test_a_range_of_noise_rescales_the_same_draw_and_nothing_else():
+    task, train = TASK.replace(normalise="none"), TrainConfig(batch=2, updates=400)
+    fixed, ranged = (Examples(task, train.replace(sigma_range=r)) for r in (1.0, 4.0))
+    clean = Examples(task.replace(sigma=0.0), train)
+    factors = []
+    for update in range(200):
+        (one, _), (other, _), (without, _) = (each.batch(update) for each in (fixed, ranged, clean))
+        assert torch.equal(one.labels, other.labels)
+        factors.append(float((other.x - without.x).std() / (one.x - without.x).std()))
+    powers = torch.tensor(factors).log() / torch.tensor(4.0).log()
+    assert powers.min() >= -1.001 and powers.max() <= 1.001
+    assert powers.min() < -0.9 and powers.max() > 0.9 and powers.mean().abs() < 0.15

@@ -13,9 +13,7 @@ from test_explore import header
 
 from fbseg_core import load, rollout
 from fbseg_core.checkpoint import read_card
-from fbseg_core.experiments.grouping import DEEPER
-from fbseg_core.experiments.records import path_of, read
-from fbseg_core.experiments.report import gap, mean
+from fbseg_core.models.registry import count_weights
 from fbseg_core.rollout.halting import AUTO, stops
 from fbseg_core.rollout.interventions import Paint, intervene, pack_mask
 from fbseg_core.scores.metrics import f1_over_time
@@ -89,24 +87,22 @@ def test_grouping_with_the_loop_and_without():
         curves("loop-everything", "comparison"),
         sent("loop-everything")[1],
     )
+    deep, ours = read_card("grouping-feedforward-deep"), read_card("grouping-feedback")
+    weights = [count_weights(card.model) for card in (deep, ours)]
     says(
         "loop-everything",
         f"fills it by step 6 (F1 {run['f1'][6]:.2f})",
         f"ends at F1 {cut['f1'][10]:.2f}",
+        f"has {weights[0] / weights[1]:.0f} times the weights, scores as well",
+        f"whatever the cue, scores {ours.trivial:.2f}",
     )
+    assert (deep.task, deep.train, deep.images) == (ours.task, ours.train, ours.images)
+    assert deep.f1[1] == pytest.approx(ours.f1[10], abs=0.005)
     hits = (blocks["run.mask"] * blocks["truth"]).sum((1, 2))
     assert (np.diff(hits[:7]) > 0).all() and hits[6] > 0.99 * blocks["truth"].sum()
-    ours, theirs = read_card("grouping-feedback"), read_card("grouping-loop-cut")
+    theirs = read_card("grouping-loop-cut")
     assert (theirs.task, theirs.train) == (ours.task, ours.train)
     assert theirs.model == ours.model.replace(kind="loop_cut")
-
-
-def test_a_deeper_network_without_a_loop_scores_nearly_as_well_in_the_evidence():
-    _, rows = read(path_of("grouping", "full"))
-    assert "nearly as well" in LESSONS["loop-everything"].look
-    assert -0.03 < gap(rows, "f1", {"rung": DEEPER}, {"rung": "feedback"}).mean < 0
-    weights = [mean(rows, "weights", rung=rung).mean for rung in (DEEPER, "feedback")]
-    assert weights[0] > 10 * weights[1]
 
 
 def test_a_single_shape():
@@ -224,6 +220,9 @@ def test_swap():
     kept = blocks["run.mask"][20] * blocks["run.mask"][7]
     assert kept.sum() > 0.8 * blocks["run.mask"][7].sum()  # most of the old mask
     shares = [blocks["truth"][i].mean() for i in blocks["of_step"].astype(int)]
+    every = head["trivial"]["f1"]  # of the image in force, as chance is
+    assert [len(set(every[:8])), len(set(every[8:])), every[7] != every[8]] == [1, 1, True]
+    assert all(shared > 2 * p / (1 + p) for shared, p in zip(every, shares))
     assert head["chance"] == pytest.approx([2 * p / (1 + p) for p in shares], abs=1e-4)
 
 
