@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fbseg_core.analysis.cost import cost
-from fbseg_core.analysis.equivalence import Compared, family
+from fbseg_core.analysis.equivalence import Compared, family, not_better
 from fbseg_core.analysis.receptive import receptive_field
 from fbseg_core.config import GroupingConfig, ModelConfig
 from fbseg_core.experiments.common import COUNTED, seed_of_test, trained
@@ -29,6 +29,7 @@ from fbseg_core.experiments.records import (
     Profile,
     Row,
     Series,
+    Word,
 )
 from fbseg_core.experiments.report import above_chance, answered, gap, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
@@ -236,49 +237,60 @@ def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
 def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """Does the loop help, and does anything without it do as well?
 
-    Not reproduced unless feedback does better than the same network with its loop cut. Explained by a wide
-    view where a feedforward model of equal weights is level with it; partly where only a model of more
-    weights is, or where some difference cannot be told; reproduced where it does better than all.
+    Not reproduced where feedback is no better than the same network with its loop cut, by more than MARGIN;
+    undecided where neither that nor the opposite is told. Explained by a wide view where a feedforward model
+    of equal weights is level with it; partly where only a model of more weights is, or where some difference
+    cannot be told; reproduced where it does better than all.
     """
     found = Compare.of(rows)
     cut = found.against[CUT]
-    others_ = [name for name in found.names if name not in (FEEDBACK, CUT)]
+    rivals = [name for name in found.names if name not in (FEEDBACK, CUT)]
     small = max((n for n in SMALL if n in found.names), key=lambda n: mean(found.rows, "f1", model=n).mean)
-    level = [name for name in others_ if found.level(name)]
-    score = words(mean(found.rows, "f1", model=FEEDBACK))
+    level = [name for name in rivals if found.level(name)]
     beyond = above_chance(found.rows, "f1", "trivial", model=CUT)
-    told = [
-        f"At {found.rows[0].settings['updates']} updates feedback scores {score}, with its loop cut "
-        f"{words(mean(found.rows, 'f1', model=CUT))}: {answered(cut)}; that is {words(beyond, sign=True)} "
-        f"from marking every region.",
-        f"The best feedforward model of {WEIGHTS} ({small.split(',')[0]}) scores "
-        f"{words(mean(found.rows, 'f1', model=small))}: feedback − it {answered(found.against[small])}.",
-        "Without a loop, level with feedback or better: "
-        + ("; ".join(_priced(found, name) for name in level) if level else "none of those tried")
-        + ".",
+    because = (
+        f"Feedback less its loop cut: {answered(cut)}. Less the best feedforward model of {WEIGHTS} "
+        f"({small.split(',')[0]}): {answered(found.against[small])}. "
+        f"Level with feedback without a loop: {', '.join(level) or 'none of those tried'}."
+    )
+    details = [
+        f"At {found.rows[0].settings['updates']} updates feedback scores "
+        f"{words(mean(found.rows, 'f1', model=FEEDBACK))}, with its loop cut "
+        f"{words(mean(found.rows, 'f1', model=CUT))}; that is {words(beyond, sign=True)} from marking every "
+        f"region. The best feedforward model of {WEIGHTS} scores "
+        f"{words(mean(found.rows, 'f1', model=small))}."
     ]
+    details += [f"{_priced(found, name)}." for name in level]
     if UNROLLED in found.names:
-        told.append(
+        details.append(
             f"Unrolled, with weights for each step: feedback − it {answered(found.against[UNROLLED])}."
         )
-    because = " ".join(told)
-    brief = (
-        f"feedback − the loop cut: {words(cut.difference, sign=True)}; − the best of {WEIGHTS}: "
-        f"{words(found.against[small].difference, sign=True)}"
-    )
+    word, brief = _judged(found, cut, rivals, level)
+    cause = "a wide view" * (word == "explained by")
+    return Finding(word, because, brief, cause, " ".join(details))
+
+
+def _judged(found: Compare, cut: Compared, rivals: Sequence[str], level: Sequence[str]) -> tuple[Word, str]:
+    """The verdict, and what it says in words."""
     if not found.ahead(CUT):
-        return Finding("not reproduced", because, brief)
+        if not_better(cut.difference, MARGIN):
+            return "not reproduced", f"The loop does not help here by more than {MARGIN:g} F1."
+        return "undecided", "The runs do not tell whether the loop helps here."
     if any(name in SMALL for name in level):
-        return Finding("explained by", because, brief, "a wide view")
-    return Finding("reproduced" if all(map(found.ahead, others_)) else "partly", because, brief)
+        return "explained by", "A wider view does as well, without a loop and with as few weights."
+    if all(map(found.ahead, rivals)):
+        return "reproduced", "The loop helps, and nothing that was tried without one does as well."
+    if level:
+        return "partly", "The loop helps with few weights; models of more weights do as well without one."
+    return "partly", "The loop helps; whether another model does as well is not told apart."
 
 
 def _priced(found: Compare, name: str) -> str:
     """A model's score with what it takes, as multiples of what feedback takes."""
     weights, macs = (found.value(key, name) / found.value(key, FEEDBACK) for key in ("weights", "macs"))
     return (
-        f"{name} ({words(mean(found.rows, 'f1', model=name))}, {weights:.1f} times the weights, "
-        f"{macs:.1f} times the multiply-adds)"
+        f"{name[0].upper()}{name[1:]}: {words(mean(found.rows, 'f1', model=name))}, {weights:.1f} times the "
+        f"weights and {macs:.1f} times the multiply-adds of feedback"
     )
 
 

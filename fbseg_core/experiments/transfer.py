@@ -236,28 +236,39 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
 
     The paper claims nothing of it, so it is measured. A family is the conditions of one source and one task.
     """
-    told, briefs = [], []
+    told, wins = [], []
     for source, over in ((SHIPPED, "one seed, intervals over images"), (RETRAINED, "intervals over seeds")):
         for task, rival in BESIDE.items():
             if _names(rows, source, task):
                 found = compare(rows, source, task, _model(FEEDBACK), _model(rival))
                 told.append(f"{task.capitalize()}, {source} ({over}), feedback − {rival}: {_sorted(found)}.")
-                briefs.append(f"{task}, {source}: feedback ahead in {_wins(found)} of {len(found)}")
+                ahead, behind = _wins(found), _wins(found, -1)
+                wins.append((source, task, rival, f"ahead in {ahead}, behind in {behind} of {len(found)}"))
     if _names(rows, RETRAINED, "shapes"):
         mended = compare(rows, RETRAINED, "shapes", _model(FEEDBACK, RANGE), _model(FEEDBACK))
         told.append(f"Feedback trained over a range of σ − at one σ: {_sorted(mended)}.")
         level = compare(rows, RETRAINED, "shapes", _model(FEEDBACK, RANGE), _model(PLAIN, RANGE))
         told.append(f"Both trained over a range, feedback − {PLAIN}: {_sorted(level)}.")
     told.append(_best(rows))
-    return Finding("measured", " ".join(told), "; ".join(briefs))
+    last = wins[-1][0]  # over seeds where models were trained anew
+    because = " ".join(
+        f"{task.capitalize()}, {source}: against {rival} feedback is {count} conditions."
+        for source, task, rival, count in wins
+        if source == last
+    )
+    brief = "Of the changed images, feedback is " + "; ".join(
+        f"{count} on {task}" for source, task, _, count in wins if source == last
+    )
+    return Finding("measured", because, f"{brief}.", details=" ".join(told))
 
 
 def _model(name: str, spread: float = 1.0) -> dict[str, Any]:
     return {"model": name, "range": spread}
 
 
-def _wins(found: Mapping[str, Compared]) -> int:
-    return sum(one.different and one.difference.mean > 0 for one in found.values())
+def _wins(found: Mapping[str, Compared], sign: int = 1) -> int:
+    """In how many conditions feedback differs that way."""
+    return sum(one.different and sign * one.difference.mean > 0 for one in found.values())
 
 
 def _sorted(found: Mapping[str, Compared]) -> str:

@@ -96,19 +96,19 @@ def test_each_word_has_its_rows(word, scores):
 def test_what_cannot_be_told_is_neither_behind_nor_level():
     noisy = rows(feedback=0.9, depth_4_equal_weights=0.89, spread=0.08)
     answer = Compare.of(noisy).against[SMALL[3]].answer
-    assert answer == "not told apart" and EXPERIMENT.conclude(noisy).word in ("partly", "not reproduced")
+    assert answer == "not told apart" and EXPERIMENT.conclude(noisy).word in ("partly", "undecided")
 
 
-def test_too_few_seeds_reproduce_nothing_and_fewer_models_are_enough():
+def test_too_few_seeds_decide_nothing_and_fewer_models_are_enough():
     few = rows(seeds=2, models=(FEEDBACK, CUT, SMALL[0]), feedback=0.95)
-    assert EXPERIMENT.conclude(few).word == "not reproduced"
+    assert EXPERIMENT.conclude(few).word == "undecided"
     assert len(EXPERIMENT.panels(few)) == 2 and len(EXPERIMENT.table(few)) == 5
 
 
 def test_the_sentence_names_what_is_level_and_what_it_takes():
-    because = EXPERIMENT.conclude(rows(feedback=0.95, depth_3_equal_multiply_adds=0.955)).because
-    assert "level with feedback or better: depth 3, equal multiply-adds (0.9" in because
-    assert "1.0 times the weights" in because and "marking every region" in because
+    found = EXPERIMENT.conclude(rows(feedback=0.95, depth_3_equal_multiply_adds=0.955))
+    assert "Level with feedback without a loop: depth 3, equal multiply-adds." in found.because
+    assert "1.0 times the weights" in found.details and "marking every region" in found.details
     assert "none of those tried" in EXPERIMENT.conclude(rows(feedback=0.95)).because
 
 

@@ -80,20 +80,24 @@ def rows(seeds=8, **gains):
 def test_sources_are_kept_apart_and_each_difference_is_told():
     found = EXPERIMENT.conclude(rows(shipped_grouping=0.1, retrained_grouping=-0.1))
     assert found.word == "measured"
-    assert "Grouping, shipped (one seed, intervals over images), feedback − " in found.because
-    assert "as trained +0.10" in found.because and "as trained −0.10" in found.because
-    assert "grouping, shipped: feedback ahead in 16 of 16" in found.brief
-    assert "grouping, retrained: feedback ahead in 0" in found.brief
-    assert "trained over a range of σ − at one σ: as trained +0.10" in found.because
-    assert "highest mean over the shifted conditions: grouping-feedback (0.8" in found.because
+    assert "Grouping, shipped (one seed, intervals over images), feedback − " in found.details
+    assert "as trained +0.10" in found.details and "as trained −0.10" in found.details
+    where = len(conditions(GroupingConfig(side=24), RETRAINED))
+    assert f"ahead in 0, behind in {where} of {where} on grouping" in found.brief  # what is over seeds
+    alone = EXPERIMENT.conclude(
+        [row for row in rows(shipped_grouping=0.1) if row.settings["source"] == SHIPPED]
+    )
+    assert "ahead in 16, behind in 0 of 16 on grouping" in alone.brief
+    assert "trained over a range of σ − at one σ: as trained +0.10" in found.details
+    assert "highest mean over the shifted conditions: grouping-feedback (0.8" in found.details
 
 
 def test_where_nothing_differs_that_is_said_as_what_it_is():
     level = rows()
     found = compare(level, SHIPPED, "grouping", {"model": FEEDBACK}, {"model": DEEP})
     assert {one.answer for one in found.values()} == {"equal within margin"}
-    assert "equal within margin in " in EXPERIMENT.conclude(level).because
-    few = EXPERIMENT.conclude(rows(seeds=2)).because
+    assert "equal within margin in " in EXPERIMENT.conclude(level).details
+    few = EXPERIMENT.conclude(rows(seeds=2)).details
     assert "not told apart in " in few
 
 
