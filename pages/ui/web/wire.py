@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,10 +97,14 @@ class Blocks:
 
     def packed(self, header: dict[str, Any]) -> bytes:
         """The header, with the version and where each block lies, and the blocks."""
-        told = {**header, "version": VERSION, "blocks": self.index}
-        text = json.dumps(told, allow_nan=False).encode()  # browsers read no NaN
-        text += b" " * (-(4 + len(text)) % 4)
-        return b"".join([struct.pack("<I", len(text)), text, *self.parts])
+        return framed({**header, "version": VERSION, "blocks": self.index}, self.parts)
+
+
+def framed(header: dict[str, Any], parts: Iterable[bytes]) -> bytes:
+    """A header that `decodeHeader` reads, its length before it; what follows begins on a 4-byte boundary."""
+    text = json.dumps(header, allow_nan=False).encode()  # browsers read no NaN
+    text += b" " * (-(4 + len(text)) % 4)
+    return b"".join([struct.pack("<I", len(text)), text, *parts])
 
 
 def constants() -> dict[str, Any]:

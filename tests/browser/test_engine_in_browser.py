@@ -1,0 +1,209 @@
+"""The engine against the core: one step from torch's own h(t), free runs, both builds, models of all kinds.
+
+Errors are relative to the largest value of the array that is compared.
+"""
+
+import itertools
+import math
+
+import pytest
+import torch
+from engine_page import distance, reference, scripts, stepped
+from torch.nn.functional import layer_norm
+
+from fbseg_core import ModelConfig, Switches, build, load, make_batch, rollout
+from fbseg_core.checkpoint import shipped
+from fbseg_core.models.unet import ConvNorm, StepBatchNorm
+from pages.engine.weights import NORMS, assembled, described, packed, weights_of
+
+pytestmark = pytest.mark.browser
+CLOSE = 1e-4
+SWITCHES = [
+    Switches(),
+    Switches(loop=False),
+    Switches(softmax=False),
+    Switches(softmax=True),
+    Switches(decay=False),
+    Switches(decay=True),
+    Switches(decay=True, tau=40.0),
+    Switches(decay=True, spectrum=(0.3,)),
+    Switches(decay=True, spectrum=tuple(-i / 7 for i in range(64))),
+    Switches(decay=True, clock=3),
+    Switches(kernel="fractional"),
+]
+
+
+@pytest.fixture(scope="module")
+def page(chromium):
+    page = chromium.new_page()
+    page.add_script_tag(content=scripts())
+    yield page
+    page.close()
+
+
+def switched(model):
+    """Those of SWITCHES that mean something for a model, eigenvalues as many as it takes."""
+    for switches in SWITCHES:
+        if switches.spectrum and len(switches.spectrum) > 1:
+            switches = switches.replace(spectrum=switches.spectrum[: model.state_channels])
+        if switches.changed().keys() <= model.traits.switches:
+            yield switches
+
+
+def check_steps(page, model, x, cases, simd=True):
+    """One step of engine and core from each (h, t, switches), x (C, H, W)."""
+    found = stepped(page, packed(model, tuple(x.shape[1:])), x, [(*case, 1) for case in cases], simd)
+    for (step,), (h, t, switches) in zip(found, cases):
+        error = distance(step, reference(model, x, h, t, switches))
+        assert error <= CLOSE, (error, t, switches)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_step_from_the_core_s_own_state_is_the_core_s(page, name):
+    model, card = load(name)
+    x = make_batch(card.task, 1, seed=3).x
+    h = rollout(model, x, 20).h[:, 0]
+    cases = [(h[4], 4, switches) for switches in switched(model)]
+    check_steps(page, model, x[0], [*cases, (h[0], 0, Switches()), (h[20], 20, Switches())])
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_run_of_thirty_steps_ends_in_the_core_s_mask(page, name):
+    model, card = load(name)
+    x = make_batch(card.task, 1, seed=4).x
+    wanted = rollout(model, x, 30).logits[1:, 0].argmax(1)
+    (steps,) = stepped(
+        page, packed(model, card.task.size), x[0], [(None, 0, Switches(), 30)], wanted=["t", "logits"]
+    )
+    found = torch.stack([step["logits"] for step in steps]).argmax(1)
+    assert [step["t"] for step in steps] == list(range(1, 31))
+    assert (found == wanted).float().mean((1, 2)).min() >= 0.999
+
+
+@pytest.mark.parametrize("name", ["grouping-feedback", "shapes-no-both"])
+def test_without_simd_every_bit_is_the_same(page, name):
+    model, card = load(name)
+    x = make_batch(card.task, 1, seed=3).x[0]
+    starts = [(None, 0, Switches(), 5), (None, 0, Switches(loop=False), 2)]
+    fast, plain = (stepped(page, packed(model, card.task.size), x, starts, simd) for simd in (True, False))
+    for one, other in zip(itertools.chain(*fast), itertools.chain(*plain)):
+        assert all(
+            value is None or torch.equal(value, other[name]) for name, value in one.items() if name != "t"
+        )
+
+
+# ---- models over the space of settings ------------------------------------------------------------------
+
+
+def random_model(seed: int, **settings):
+    """A small model whose every weight was drawn, and batch norm's statistics of all but its last step."""
+    model = build(ModelConfig(**settings), seed)
+    draw = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "parametrizations" not in name:
+                weight += 0.2 * torch.randn(weight.shape, generator=draw)
+        for norm in (one for one in model.modules() if isinstance(one, StepBatchNorm)):
+            norm.running_mean.copy_(torch.randn(norm.running_mean.shape, generator=draw))
+            norm.running_var.copy_(0.5 + torch.rand(norm.running_var.shape, generator=draw))
+            norm.batches[: len(norm.batches) - 1] = 1
+    return model
+
+
+def check_model(page, model, size, seed=0, simd=True):
+    """From random states, with each switch."""
+    draw = torch.Generator().manual_seed(seed)
+    x = torch.randn(model.in_channels, *size, generator=draw)
+    h = 2 * torch.randn(model.state_channels, *size, generator=draw)
+    cases = [(h, t, switches) for t in (0, 2, 3) for switches in switched(model)]
+    lowest = (size[0] >> model.config.depth) * (size[1] >> model.config.depth)
+    if model.config.norm == "batch" and not 1 < lowest < 8:  # few pixels' own statistics magnify rounding
+        cases += [(h, 1, Switches(batch_statistics=True))]
+    check_steps(page, model, x, cases, simd)
+
+
+@pytest.mark.parametrize("norm", ["group", "batch", "none"])
+@pytest.mark.parametrize("kind", ["feedback", "loop_cut", "feedforward"])
+def test_every_kind_and_norm_on_odd_sides(page, kind, norm):
+    rest = {"width": 3, "depth": 2, "classes": 3, "u": 5, "v": 3, "steps": 4, "delta_norm": norm != "none"}
+    spectrum = tuple(-0.2 * i for i in range(8)) if norm == "batch" else (-1.0,)  # with Q, or without
+    check_model(page, random_model(1, kind=kind, norm=norm, spectrum=spectrum, **rest), (21, 18))
+
+
+def test_one_pixel_at_the_lowest_level_has_no_statistics_of_its_own(page):
+    check_model(page, random_model(2, norm="batch", width=2, depth=4, steps=4), (16, 31))
+
+
+SPACE = [
+    {
+        "kind": ("feedback", "feedback", "loop_cut", "feedforward")[i % 4],
+        "norm": ("group", "batch", "none")[i % 3],
+        "delta_norm": i % 5 > 0,
+        "depth": i % 5,
+        "width": (1, 2, 5, 8)[(i // 3) % 4],
+        "classes": 2 + i % 4,
+        "u": (1, 3, 8)[(i // 2) % 3],
+        "v": (1, 2, 6)[(i // 4) % 3],
+        "in_channels": 1 + i % 4,
+        "projection": ("softmax", "none")[(i // 2) % 2],
+        "decay": ("exponential", "none")[(i // 4) % 2],
+        "kernel": ("none", "fractional")[(i // 8) % 2],
+        "steps": 4,
+    }
+    for i in range(60)
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("i", range(len(SPACE)))
+def test_models_over_the_space_of_settings(page, i):
+    settings = SPACE[i]
+    many = settings["u"] + settings["v"] if i % 7 == 0 else 1
+    spectrum = tuple(0.1 - 0.3 * j for j in range(many))
+    sides = (16, 17, 19, 24, 31, 33, 40)
+    size = sides[i % 7], sides[(i // 2) % 7]
+    check_model(page, random_model(i, spectrum=spectrum, **settings), size, i, simd=i % 2 > 0)
+
+
+# ---- what the core does not do, or not for long -----------------------------------------------------------
+
+
+class PixelNorm(torch.nn.Module):
+    """Normalisation over the channels of one pixel."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = torch.nn.Parameter(1 + 0.3 * torch.randn(channels))
+        self.bias = torch.nn.Parameter(0.3 * torch.randn(channels))
+
+    def forward(self, x):
+        last = x.movedim(1, -1)
+        return layer_norm(last, self.weight.shape, self.weight, self.bias).movedim(-1, 1)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("k", [0.5, 1.0])
+def test_a_leaky_integrator_with_every_norm_over_a_pixel_s_channels(page, k):
+    torch.manual_seed(0)
+    model = random_model(3, width=5, depth=2, u=4, v=3)
+    for layer in (one for one in model.modules() if isinstance(one, ConvNorm)):
+        layer.norm = PixelNorm(layer.conv.out_channels)
+    model.norm_delta, model.norm_v = PixelNorm(7), PixelNorm(3)
+    settings, loop = described(model)
+    settings |= {"norm": NORMS.index("pixel"), "leaky": 1}
+    payload = assembled(settings, loop | {"gain": k, "decay": "none"}, weights_of(model))
+    x, h = torch.randn(3, 19, 22), torch.randn(7, 19, 22)
+    ((step,),) = stepped(page, payload, x, [(h, 0, Switches(), 1)])
+    wanted = model.step(x[None], h[None], 0)
+    applied = k * (wanted.delta[0] - h)
+    told = {"delta": wanted.delta[0], "v_hat": wanted.v_hat[0], "applied": applied, "h": h + applied}
+    assert distance(step, told) <= CLOSE
+
+
+def test_numbers_that_overflow_do_so_in_the_engine_too(page):
+    model, card = load("shapes-no-decay")
+    x = make_batch(card.task, 1, seed=3).x[0]
+    h = torch.full((model.state_channels, *card.task.size), math.inf)
+    ((step,),) = stepped(page, packed(model, card.task.size), x, [(h, 1, Switches(), 1)])
+    for name, value in reference(model, x, h, 1, Switches()).items():
+        assert torch.equal(step[name].isnan(), value.isnan()), name
