@@ -92,7 +92,9 @@ WAYS: dict[str, tuple[Way, ...]] = {
     ),
     "transfer": (
         _explore(
-            "The two that are level on their own images", task="grouping", beside="grouping-feedforward-deep"
+            "The two that are level on their own images",
+            task="grouping",
+            comparison="grouping-feedforward-deep",
         ),
         _explore("Shapes at a seventh of the training noise", sigma=0.15),
     ),

@@ -62,6 +62,7 @@ def test_the_whole_table_is_read_without_scrolling_nothing_is_cut_off_and_a_row_
 CHART = "() => document.querySelector('.js-plotly-plot')?.innerHTML"
 
 
+@pytest.mark.slow
 def test_a_chart_is_chosen_its_link_opens_it_again_and_its_card_leads_to_the_setting(open_page):
     page = open_page("?v=1&claim=noise")
     before = eventually(lambda: page.evaluate(CHART))
@@ -98,6 +99,7 @@ def choose(page, menu, name):
 def test_the_raw_table_holds_every_row_and_the_file_is_the_one_that_ships(open_page):
     page = open_page("?v=1&claim=ladder")
     _, rows = read(path_of("ladder", "full"))
+    page.get_by_text("How to repeat it").click()
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Raw table").click()
     with open(waiting.value.path(), newline="") as file:

@@ -89,6 +89,7 @@ def test_each_intervention_acts_at_the_step_on_show(open_page):
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_painting_and_erasing_with_the_pointer(open_page):
     page = open_page("?task=grouping&image=2&t=7")
     for name, kind in (("Wipe the state", "erase"), ("Paint into the feedback neurons", "paint v")):

@@ -231,6 +231,7 @@ def test_pointing_at_a_pixel_reads_it_off_in_all_panels(open_page):
     assert step(page) == 10
 
 
+@pytest.mark.slow
 def test_plane_follows_its_menus_and_sixteen_draws_are_a_cloud(open_page):
     page = open_page("?task=grouping")
     live = "svg.plane circle.point"

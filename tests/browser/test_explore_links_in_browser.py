@@ -68,6 +68,7 @@ def test_a_teacher_link_hides_what_it_says(open_page):
     assert page.get_by_role("button", name="Reset everything").is_visible()
 
 
+@pytest.mark.slow
 def test_reset_brings_back_the_defaults_and_an_empty_link(open_page):
     page = open_page("?lesson=late-perturbation&layer=error")
     page.get_by_role("button", name="Reset everything").click()
@@ -95,6 +96,7 @@ def test_back_and_forward_go_there_however_soon(open_page):
     assert "image=1" in page.url
 
 
+@pytest.mark.slow
 def test_frame_and_files_can_be_saved(open_page, tmp_path):
     page = open_page("?task=grouping")
     with page.expect_download() as caught:

@@ -12,6 +12,7 @@ def stop_of(result):
     return int(AUTO.stop(result.trajectory)[0])
 
 
+@pytest.mark.slow
 def test_playing_rests_at_the_marked_step_and_what_follows_can_still_be_seen(open_page):
     page = open_page("?task=grouping&auto=true&T=20", reduced_motion="no-preference")
     result = reference("grouping-feedback", steps=20)

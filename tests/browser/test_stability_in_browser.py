@@ -162,6 +162,7 @@ def test_another_choice_interrupts_the_four_runs(open_page):
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_a_link_opens_the_very_same_view_elsewhere_and_the_menu_leads_back_to_it(open_page):
     page = open_page(f"{SMALL}&image=3")
     page.get_by_text("trained without", exact=True).click()

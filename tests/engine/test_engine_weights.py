@@ -87,6 +87,7 @@ def test_what_the_core_was_given_later_is_refused(monkeypatch):
     monkeypatch.setitem(DECAYS, "harmonic", lambda t, tau, eigenvalues: 1 / (1 - t / tau * eigenvalues))
     for change, words in (
         ({"kind": "other"}, "kind 'other'"),
+        ({"kind": "unrolled"}, "kind 'unrolled'"),
         ({"projection": "sparse"}, "projection 'sparse'"),
         ({"decay": "harmonic"}, "decay 'harmonic'"),
     ):
@@ -97,7 +98,7 @@ def test_what_the_core_was_given_later_is_refused(monkeypatch):
 def test_the_engine_knows_all_that_the_core_has():
     """Where this fails the core has something new: the engine computes it, or `check` refuses it."""
     assert set(PROJECTIONS) == set(weights.PROJECTIONS) and set(DECAYS) == set(weights.DECAYS)
-    assert set(KINDS) == {"feedback", "loop_cut", "feedforward"}
+    assert set(KINDS) == {"feedback", "loop_cut", "feedforward", "unrolled"}  # the last is refused
     assert ModelConfig.model_fields["norm"].annotation == Literal["group", "batch", "none"]
     assert set(ModelConfig.model_fields) == {
         "kind", "in_channels", "classes", "width", "depth", "norm", "delta_norm", "u", "v", "projection",

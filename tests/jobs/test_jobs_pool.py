@@ -18,6 +18,7 @@ from pages.jobs import Curves, JobError, Limits, Pool, Spec
 
 LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0)
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.xdist_group("jobs")  # its pool is made once
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +296,7 @@ def test_old_jobs_make_room_for_new_ones(tmp_path):
         pool.close()
 
 
+@pytest.mark.slow
 def test_pages_may_import_jobs_without_streamlit():
     code = "import sys, pages.jobs, pages.jobs.worker; print('streamlit' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -220,6 +220,7 @@ def test_a_full_disk_ends_the_run_in_plain_words_and_keeps_the_last_snapshot(mak
     assert list(curves(folder).updates[0]) == list(range(1, 13))  # the torn line is passed over
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow_end_the_run_and_keep_the_last_snapshot(make):
     folder = make(spec(FOREVER))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

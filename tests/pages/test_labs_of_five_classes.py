@@ -219,6 +219,7 @@ def stability(trained, files):
     return sound(at), name
 
 
+@pytest.mark.slow
 def test_the_stability_lab_shows_masks_by_class(stability, task):
     at, _ = stability
     html, captions = told(at)
@@ -244,6 +245,7 @@ def test_the_stability_lab_s_files_hold_its_numbers(stability, files):
     assert all(len(made[name].splitlines()) > 5 for name in ("local.csv", "perturbation.csv"))
 
 
+@pytest.mark.slow
 def test_the_stability_lab_s_code_gives_its_numbers(stability, monkeypatch):
     at, name = stability
     code = next(block.value for block in at.code if "walk(" in block.value)

@@ -49,6 +49,7 @@ def test_a_visitor_on_explore_holds_on_to_no_run_and_can_still_take_it_along(mon
     assert next(make() for make in given if callable(make)) == before  # made again
 
 
+@pytest.mark.slow
 def test_a_visitor_in_the_stability_lab_holds_on_to_no_run(monkeypatch):
     given = handed_over(monkeypatch)
     app("pages/stability/page.py", T="12")
@@ -59,6 +60,7 @@ def test_a_visitor_in_the_stability_lab_holds_on_to_no_run(monkeypatch):
     assert held() is None and any("neither" in str(make()) for make in given if callable(make))
 
 
+@pytest.mark.slow
 def test_a_whole_default_screen_fits_into_what_is_kept():
     server.memo().clear()
     app()

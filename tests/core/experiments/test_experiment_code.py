@@ -148,7 +148,12 @@ def first_line(statement):
     return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+QUICK = ("ladder", "help", "scale")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS]
+)
 def test_all_that_a_cell_runs_was_found_in_its_text(name, monkeypatch, optimiser_known):
     measure, cells, loaded = EXPERIMENTS[name].measure, EXPERIMENTS[name].cells("tiny"), []
 

@@ -113,6 +113,7 @@ def test_charts_keep_images_and_seeds_apart_and_the_baseline_beside_them():
     assert charts[4].series[0].x == STEPS
 
 
+@pytest.mark.slow
 def test_a_cell_of_a_checkpoint_and_one_of_a_training():
     shipped, anew = (
         next(c for c in EXPERIMENT.cells("tiny") if c["source"] == source and c["task"] == "shapes")

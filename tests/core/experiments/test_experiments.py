@@ -163,6 +163,7 @@ def test_a_file_of_before_the_code_was_recorded_keeps_its_rows_with_a_note(seria
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_worker_that_runs_other_code_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "code_of", lambda measure, checkpoints: "1" * 16)
     with pytest.raises(ConfigError, match="1111111111111111"):

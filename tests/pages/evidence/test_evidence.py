@@ -70,6 +70,7 @@ def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monk
         shipped.result.clear()
 
 
+@pytest.mark.slow
 def test_one_card_and_one_chart_can_be_linked():
     at = app(v="1", claim="noise", charts='["noise.3"]')
     assert [s.value for s in at.subheader] == [EXPERIMENTS["noise"].title]

@@ -33,6 +33,7 @@ def scored(trained):
     return sound(trained)
 
 
+@pytest.mark.slow
 def test_the_command_learns_the_same_weights_and_scores_are_those_of_eval(scored, tmp_path, capsys):
     job = followed(scored)
     for index, run in enumerate(job.spec.runs):
@@ -123,6 +124,7 @@ def test_a_card_tells_what_was_done_by_hand(scored):
     assert "stopped at 7 of 10 updates" in card(job, 0, 7, score).protocol
 
 
+@pytest.mark.slow
 def test_an_ablation_step_trains_on_the_same_examples_and_seed():
     at = done(started(protocol="paper", updates="10", own='["0.r.1"]'))
     at.button(key="ablation-group norm").click().run()

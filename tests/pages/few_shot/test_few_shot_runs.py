@@ -90,6 +90,7 @@ def test_pause_resume_stop_and_restart_lose_nothing():
     assert view(at).job != first and traces(at, "gradient")["feedback"][1][: len(before[1])] == before[1]
 
 
+@pytest.mark.slow
 def test_a_rate_that_breaks_the_run_is_told_in_words_and_what_was_learned_is_kept():
     at = started(updates="2000")
     until(at, lambda: state(at) == "Training" and len(traces(at, "gradient")["feedback"][0]) > 1)

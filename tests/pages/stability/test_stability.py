@@ -210,6 +210,7 @@ def test_the_router_offers_both_pages_and_the_page_works_alone():
     assert table(routed) == table(app())
 
 
+@pytest.mark.slow
 def test_switched_off_and_trained_without_are_named_and_differ():
     at = app(**SMALL)
     assert "Switched off at inference, on shapes-feedback" in " ".join(c.value for c in at.caption)
@@ -231,6 +232,7 @@ def test_variants_are_what_their_names_say():
             assert (softmax, decay) == ("softmax" in name, name.endswith("decay") or name == "decay only")
 
 
+@pytest.mark.slow
 def test_spectrum_sliders_reach_through_zero_and_the_second_follows_the_first():
     at = app(**SMALL)
     at.slider(key="stability-eigenvalue").set_value(0.5).run()
@@ -304,6 +306,7 @@ def test_the_certificate_is_withdrawn_without_normalisation(monkeypatch, tmp_pat
 # ---- local stability and perturbations -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_eigenvalues_come_on_a_button_and_go_with_another_image():
     at = app(model="grouping-feedback", **SMALL)
     assert "circle" not in " ".join(c.proto.id for c in at.get("plotly_chart"))
@@ -321,6 +324,7 @@ def test_eigenvalues_come_on_a_button_and_go_with_another_image():
     assert "local" not in link(at)
 
 
+@pytest.mark.slow
 def test_where_the_run_has_overflowed_there_is_nothing_to_examine_and_it_says_so():
     at = app(lesson="overflow", local="true", perturb="true")
     said = [w.value for w in at.warning if w.value.startswith("At step 5 there is nothing to examine")]
