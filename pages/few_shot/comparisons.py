@@ -178,8 +178,8 @@ def say_what_was_found() -> None:
         )
         if other := shipped.measured("grouping"):
             st.markdown(
-                f"Fair controls on grouping, where pixels far away decide: “{other.finding.verdict}” "
-                f"({other.finding.brief}; {other.seeds} seeds)."
+                f"Fair controls on grouping, where pixels far away decide: **{other.finding.verdict}**. "
+                f"{other.finding.brief} ({other.seeds} seeds)"
             )
         row = st.container(horizontal=True)
         row.link_button("All of it, in Evidence", menu.link("evidence", claim="ladder"))
