@@ -52,6 +52,7 @@ PLAIN = {
 SMALL = tuple(name for name in PLAIN if name.endswith(WEIGHTS))
 MODELS = (FEEDBACK, CUT, UNROLLED, *PLAIN)
 RIVAL = f"depth 3, {WORK}"  # it sees as far as the loop, with equal work: the other of the main pair
+BUDGET_SEEDS = 3  # of other numbers of updates: enough to see a trend, too few for an interval
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"models": (FEEDBACK, CUT, SMALL[0], SMALL[2]), "seeds": 2, "side": 16, "steps": 2, "images": 8,
              "updates": 2, "budgets": ()},
@@ -69,15 +70,15 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     exploratory and enter no verdict.
     """
     grid = GRIDS[profile]
-    asked = [(name, grid["updates"]) for name in grid["models"]]
-    asked += [(name, updates) for updates in grid["budgets"] for name in (FEEDBACK, RIVAL)]
+    asked = [(name, grid["updates"], grid["seeds"]) for name in grid["models"]]
+    asked += [(name, updates, BUDGET_SEEDS) for updates in grid["budgets"] for name in (FEEDBACK, RIVAL)]
     return [
         {
             "model": name, "seed": seed, "sigma": 0.2, "side": grid["side"], "steps": grid["steps"],
             "images": grid["images"], "updates": updates,
         }
-        for name, updates in asked
-        for seed in range(grid["seeds"])
+        for name, updates, seeds in asked
+        for seed in range(seeds)
     ]  # fmt: skip
 
 
