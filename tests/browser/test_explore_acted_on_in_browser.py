@@ -126,6 +126,7 @@ def test_clear_all_and_the_most_that_is_allowed(open_page):
 # ---- drawing ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_drawing_with_undo_clear_stamps_and_way_back(open_page):
     page = open_page("?sigma=0.2")
     page.get_by_role("button", name="Draw the clean image").click()

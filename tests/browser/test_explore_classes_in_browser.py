@@ -121,6 +121,7 @@ def test_a_payload_of_another_version_is_refused_in_one_sentence(new_context, se
 # ---- five classes -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_layer_of_five_classes_is_the_core_s(open_mosaic, link):
     page = open_mosaic(t="4")
     run = run_of(link)

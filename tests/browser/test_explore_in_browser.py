@@ -74,6 +74,7 @@ def test_reduced_motion_does_not_play_by_itself(open_page):
 # ---- time ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_buttons_step_play_pause_and_stop_at_both_ends(open_page):
     page = open_page("?task=grouping")
     press = lambda name: page.locator(f".transport .{name}").click()  # noqa: E731

@@ -50,6 +50,7 @@ def overflows(page):
     )
 
 
+@pytest.mark.slow
 def test_a_run_left_is_found_again_by_its_owner_alone(new_context, url):
     browser = new_context()
     page = opened(browser, f"{url}/few_shot?{QUICK}")

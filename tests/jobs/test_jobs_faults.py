@@ -90,6 +90,7 @@ def test_a_worker_that_hangs_while_it_starts_is_killed_and_replaced(tmp_path, mo
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_worker_killed_between_two_jobs_is_replaced(pool):
     first = worker(pool)
     os.kill(first.pid, signal.SIGKILL)
@@ -216,6 +217,7 @@ def test_the_watcher_outlives_an_error_and_says_so(tmp_path, monkeypatch, caplog
         pool.close()
 
 
+@pytest.mark.slow
 def test_an_end_that_cannot_be_written_down_is_logged_and_frees_the_visitors_place(pool, monkeypatch, caplog):
     job = under_way(pool, pool.start(spec(FOREVER), "me"))
     monkeypatch.setattr(
@@ -298,6 +300,7 @@ def test_the_places_of_a_visitor_hold_while_jobs_are_still_being_stored(pool, mo
     assert len(told) == 2 and all("2 runs under way" in words for words in told)
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_read_just_now_is_not_said_to_be_gone(pool, monkeypatch):
     job = pool.start(spec(), "me")
     assert finish(pool, job).state == "done"

@@ -26,7 +26,7 @@ from pages.ui import own_models
 from pages.ui.images import VOID_COLOUR
 
 # one worker drives all runs of the lab: they share a pool
-pytestmark = pytest.mark.xdist_group("few-shot")
+pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.slow]
 SIZE, FEW = (48, 80), 6
 COLUMNS = 1 + 2 + 3  # of the strip: input and truth, the feedback model's steps, the feedforward one's answer
 

@@ -61,6 +61,7 @@ def test_a_dask_cluster_of_two_workers_measures_the_same(serial, tmp_path):
     assert numbers(rows) == numbers(serial[1])
 
 
+@pytest.mark.slow
 def test_a_stopped_grid_goes_on_where_it_was_and_a_torn_line_is_measured_again(serial, tmp_path):
     path = path_of("fewshot", "tiny", tmp_path)
     grid = run(EXPERIMENTS["fewshot"], "tiny", folder=tmp_path)

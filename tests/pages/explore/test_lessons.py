@@ -50,7 +50,12 @@ def says(key, *phrases):
 # ---- all of them --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", LESSONS)
+OFTEN = list(LESSONS)[::4]  # opened in every run; the others by -m slow
+
+
+@pytest.mark.parametrize(
+    "key", [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow) for key in LESSONS]
+)
 def test_each_opens_from_the_menu_with_its_sentence_and_its_link(key):
     at = app()
     at.selectbox(key="explore-lesson").set_value(key).run()
@@ -239,6 +244,7 @@ def test_late_perturbation():
     assert ghost["label_flips"][-5:].max() <= most
 
 
+@pytest.mark.slow
 def test_erase():
     run, ghost, view = curves("erase"), curves("erase", "ghost"), LESSONS["erase"].view
     back = {t: [end > 0.9 for end in ends_of_halves_wiped_at(t)] for t in (4, 6)}

@@ -51,6 +51,7 @@ def test_the_command_learns_the_same_weights_and_scores_are_those_of_eval(scored
     assert result.score == score and kept.f1[-1] == round(score.f1[-1], 4)
 
 
+@pytest.mark.slow
 def test_the_limit_is_computed_on_request_and_stands_above_both(scored, monkeypatch):
 
     seen = []

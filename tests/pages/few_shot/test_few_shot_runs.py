@@ -113,6 +113,7 @@ def test_a_run_is_found_again_by_its_owner_alone():
     assert state(sound(at)) == "Stopped"
 
 
+@pytest.mark.slow
 def test_a_run_that_a_server_left_is_shown_as_interrupted_and_goes_on(jobs):
     job = "c" * 32
     Folder.create(jobs / job, job_of(FewShotState(updates=10), {}), ME)

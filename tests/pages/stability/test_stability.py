@@ -23,7 +23,7 @@ from pages.ui import models, server
 SIGNATURES = {"settled", "switched off", "drifting", "oscillating", "diverging", "over-smoothed"}
 SMALL = {"T": "12"}
 pytestmark = pytest.mark.xdist_group("stability")  # what one test has opened, others look at
-OFTEN = ("switched-off", "over-smoothed")  # opened in every run; the others by -m slow
+OFTEN = ("switched-off",)  # opened in every run; the others by -m slow
 EACH_PRESET = [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow) for key in PRESETS]
 
 
@@ -203,6 +203,7 @@ def test_the_page_says_that_no_state_can_settle_and_that_there_is_no_interval():
 # ---- the two modes -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_router_offers_both_pages_and_the_page_works_alone():
     routed = AppTest.from_file(str(ROOT / "app.py"), default_timeout=driven.PATIENCE).run()
     routed.switch_page("pages/stability/page.py").run()
@@ -362,6 +363,7 @@ def test_hostile_links_give_the_defaults_and_one_notice(query, default_table):
     assert link(at) == {} and table(at) == default_table
 
 
+@pytest.mark.slow
 def test_the_link_holds_only_what_differs_and_opens_the_same_view():
     at = app(**SMALL)
     at.slider(key="stability-t").set_value(4).run()
