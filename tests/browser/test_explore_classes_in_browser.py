@@ -23,7 +23,7 @@ from pages.explore.state import ExploreState
 from pages.ui import models, web
 from pages.ui.web import wire
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]  # an app of its own, with tasks of the tests
 
 COLOURS = np.array([ImageColor.getrgb(one) for one in PALETTE[:5]])
 VOID = ImageColor.getrgb("#9aa0a6")
@@ -108,7 +108,6 @@ def test_every_layer_arrives_as_sent(new_context, link, monkeypatch, task):
         assert off <= (0 if whole else (0.5 + 1e-4) * block["level"]), (name, off)
 
 
-@pytest.mark.slow
 def test_a_payload_of_another_version_is_refused_in_one_sentence(new_context, served):
     page = watched(new_context())
     page.goto(f"{served}/?old=1")
@@ -121,7 +120,6 @@ def test_a_payload_of_another_version_is_refused_in_one_sentence(new_context, se
 # ---- five classes -------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_every_layer_of_five_classes_is_the_core_s(open_mosaic, link):
     page = open_mosaic(t="4")
     run = run_of(link)
@@ -229,7 +227,6 @@ def test_nothing_is_clipped_and_pictures_keep_their_shape(open_mosaic, width, th
     assert page.faults == []
 
 
-@pytest.mark.slow
 def test_a_saved_frame_keeps_the_shape_and_names_the_classes(open_mosaic, tmp_path):
     from PIL import Image
 
@@ -245,7 +242,6 @@ def test_a_saved_frame_keeps_the_shape_and_names_the_classes(open_mosaic, tmp_pa
         assert (foot == colour).all(1).sum() >= 100
 
 
-@pytest.mark.slow
 def test_where_nothing_can_be_drawn_the_screen_says_so(open_mosaic):
     page = open_mosaic()
     tools = page.locator(".draw-tools")

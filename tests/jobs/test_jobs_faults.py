@@ -23,7 +23,7 @@ from pages.jobs.timings import UpdateTimes
 # on a busy machine a worker is slow to obey, which is not what is tested here: it gets all the time it needs
 LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0, grace=LONG)
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.xdist_group("jobs")  # its pool is made once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]  # its pool is made once
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,6 @@ def under_way(pool, job):
 # ---- a worker that dies ---------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 def test_a_worker_killed_while_it_starts_is_replaced_and_the_job_that_waits_is_done(tmp_path):
     pool = Pool(tmp_path, LIMITS)
     try:
@@ -63,7 +62,6 @@ def test_a_worker_killed_while_it_starts_is_replaced_and_the_job_that_waits_is_d
         pool.close()
 
 
-@pytest.mark.slow
 def test_a_worker_that_never_starts_ends_what_waits_and_what_asks_with_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(scheduler, "Process", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOMEM, "no")))
     pool = Pool(tmp_path, LIMITS)
@@ -78,7 +76,6 @@ def test_a_worker_that_never_starts_ends_what_waits_and_what_asks_with_a_sentenc
         pool.close()
 
 
-@pytest.mark.slow
 def test_a_worker_that_hangs_while_it_starts_is_killed_and_replaced(tmp_path, monkeypatch):
     monkeypatch.setattr(scheduler, "STARTING", 0.0)
     pool = Pool(tmp_path, LIMITS)
@@ -90,7 +87,6 @@ def test_a_worker_that_hangs_while_it_starts_is_killed_and_replaced(tmp_path, mo
         pool.close()
 
 
-@pytest.mark.slow
 def test_a_worker_killed_between_two_jobs_is_replaced(pool):
     first = worker(pool)
     os.kill(first.pid, signal.SIGKILL)
@@ -102,7 +98,6 @@ def test_a_worker_killed_between_two_jobs_is_replaced(pool):
     assert finish(pool, pool.start(spec(), "me")).state == "done"
 
 
-@pytest.mark.slow
 def test_a_worker_killed_while_it_measures_is_told_in_a_sentence_and_tried_again_later(pool, monkeypatch):
     held = worker(pool)
     os.kill(held.pid, signal.SIGSTOP)  # so that it is still at it when it is killed
@@ -123,7 +118,6 @@ def test_a_worker_killed_while_it_measures_is_told_in_a_sentence_and_tried_again
     monkeypatch.undo()
 
 
-@pytest.mark.slow
 def test_a_measurement_that_hangs_ends(pool, monkeypatch):
     monkeypatch.setattr(scheduler, "MEASURING", 0.3)
     held = worker(pool)
@@ -132,7 +126,6 @@ def test_a_measurement_that_hangs_ends(pool, monkeypatch):
         pool.estimate(spec(TRAIN.replace(batch=3)), wait=LONG)
 
 
-@pytest.mark.slow
 def test_what_cannot_be_measured_for_a_fault_of_ours_is_told_and_the_worker_lives(pool):
     held = worker(pool)
     pool._scheduler.measure(["broken"], {"task": {"name": "no such task"}})
@@ -162,7 +155,6 @@ def test_a_refusal_holds_for_a_while_and_a_time_for_good():
 # ---- a callback that raises, a thread that must not die -------------------------------------------------
 
 
-@pytest.mark.slow
 def test_an_event_that_cannot_be_taken_is_logged_and_its_job_ends_with_a_reason(pool, monkeypatch, caplog):
     job = under_way(pool, pool.start(spec(FOREVER), "me"))
     held = worker(pool)
@@ -179,7 +171,6 @@ def test_an_event_that_cannot_be_taken_is_logged_and_its_job_ends_with_a_reason(
     assert finish(pool, pool.start(spec(), "me")).state == "done"
 
 
-@pytest.mark.slow
 def test_a_line_torn_by_a_crash_is_logged_and_passed_over(pool, caplog):
     held = worker(pool)
     with caplog.at_level(logging.WARNING, "pages.jobs"):
@@ -188,7 +179,6 @@ def test_a_line_torn_by_a_crash_is_logged_and_passed_over(pool, caplog):
     assert finish(pool, pool.start(spec(), "me")).state == "done" and worker(pool) is held
 
 
-@pytest.mark.slow
 def test_an_event_that_nobody_knows_is_a_fault_and_ends_the_worker(pool, caplog):
     held = worker(pool)
     with caplog.at_level(logging.ERROR, "pages.jobs"):
@@ -217,7 +207,6 @@ def test_the_watcher_outlives_an_error_and_says_so(tmp_path, monkeypatch, caplog
         pool.close()
 
 
-@pytest.mark.slow
 def test_an_end_that_cannot_be_written_down_is_logged_and_frees_the_visitors_place(pool, monkeypatch, caplog):
     job = under_way(pool, pool.start(spec(FOREVER), "me"))
     monkeypatch.setattr(
@@ -249,7 +238,6 @@ def test_a_status_that_a_full_disk_does_not_take_is_shown_all_the_same(pool, mon
     assert pool.resume(job, "me").active  # its place was given up, and is to be had again
 
 
-@pytest.mark.slow
 def test_a_disk_that_hangs_for_one_visitor_holds_up_nobody_else(pool, monkeypatch):
     hanging, go_on = threading.Event(), threading.Event()
     create = Folder.create.__func__
@@ -300,7 +288,6 @@ def test_the_places_of_a_visitor_hold_while_jobs_are_still_being_stored(pool, mo
     assert len(told) == 2 and all("2 runs under way" in words for words in told)
 
 
-@pytest.mark.slow
 def test_a_folder_that_cannot_be_read_just_now_is_not_said_to_be_gone(pool, monkeypatch):
     job = pool.start(spec(), "me")
     assert finish(pool, job).state == "done"
@@ -363,7 +350,6 @@ def alone(folder, limits):
     return process
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("last", [b'{"do": "pau', b"\xff\xfe\n"])
 def test_a_worker_whose_server_died_saves_and_lets_go_whatever_was_written_last(tmp_path, last):
     folder = Folder.create(tmp_path / "job", spec(FOREVER), "me")
@@ -393,7 +379,6 @@ print(*weight())
 """
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this system does not weigh sessions")
 def test_a_worker_gives_way_until_its_server_is_gone():
     done = subprocess.run(

@@ -18,7 +18,7 @@ from pages.jobs import Curves, JobError, Limits, Pool, Spec
 
 LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0)
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.xdist_group("jobs")  # its pool is made once
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]  # its pool is made once
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,6 @@ def test_a_killed_worker_loses_one_update_at_most_and_takes_nothing_else_down(po
     assert list(updates(pool, job)) == list(range(1, learned + 1))
 
 
-@pytest.mark.slow
 def test_a_worker_that_hangs_is_stopped_all_the_same(pool):
     job = under_way(pool, pool.start(spec(FOREVER), "me"))
     os.kill(pool._scheduler.processes[0].pid, signal.SIGSTOP)
@@ -207,7 +206,6 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
         pool.close()
 
 
-@pytest.mark.slow
 def test_an_abandoned_job_is_stopped_and_keeps_what_it_learned(tmp_path):
     pool = Pool(tmp_path, replace(LIMITS, lease=3.0))
     try:
@@ -244,7 +242,6 @@ while True:
 """
 
 
-@pytest.mark.slow
 def test_a_killed_server_leaves_its_runs_interrupted_and_they_go_on(tmp_path):
     total = 3000
     command = [sys.executable, "-c", SERVER, str(tmp_path), str(total)]
@@ -272,7 +269,6 @@ def test_a_killed_server_leaves_its_runs_interrupted_and_they_go_on(tmp_path):
         pool.close()
 
 
-@pytest.mark.slow
 def test_a_server_that_ends_saves_what_is_under_way_and_leaves_no_process(tmp_path):
     pool = Pool(tmp_path, LIMITS)
     job = under_way(pool, pool.start(spec(FOREVER), "me"))
@@ -296,7 +292,6 @@ def test_old_jobs_make_room_for_new_ones(tmp_path):
         pool.close()
 
 
-@pytest.mark.slow
 def test_pages_may_import_jobs_without_streamlit():
     code = "import sys, pages.jobs, pages.jobs.worker; print('streamlit' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
