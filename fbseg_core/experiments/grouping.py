@@ -282,7 +282,10 @@ def _judged(found: Compare, cut: Compared, rivals: Sequence[str], level: Sequenc
     if all(map(found.ahead, rivals)):
         return "reproduced", "The loop helps, and nothing that was tried without one does as well."
     if level:
-        return "partly", "The loop helps with few weights; models of more weights do as well without one."
+        return (
+            "partly",
+            f"The loop helps with few weights; as good with more, without one: {', '.join(level)}.",
+        )
     return "partly", "The loop helps; whether another model does as well is not told apart."
 
 
