@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from fbseg_core.models.kinds import KINDS
-from fbseg_core.models.mechanisms import DECAYS, PROJECTIONS
+from fbseg_core.models.mechanisms import DECAYS, INTEGRATORS, PROJECTIONS
 from fbseg_core.settings import Config, setting
 
 EVAL_SEED = 1000  # of the fresh images that scores are taken on, wherever no other seed is given
@@ -76,6 +76,18 @@ class Switches(Config):
         "Weigh updates once more, by the authors' fractional-order kernel: it falls to 0 at step T and has "
         "no value past it.",
     )
+    integrator: Literal["sum", "leaky"] | None = setting(
+        None,
+        "sum adds every δ to the state (E5); leaky draws the state towards δ (E5'), so that it is at rest "
+        "where h = δ. A model trained one way is seldom of use in the other.",
+    )
+    k: float | None = setting(
+        None,
+        "Share of the error δ − h that a step of a leaky state takes: small, it creeps; at 1 it jumps to δ.",
+        lo=0.01,
+        hi=1.0,
+        step=0.05,
+    )
     batch_statistics: bool = setting(
         False,
         "Batch norm only: normalise by this batch's statistics. Try it after few updates, when the running "
@@ -102,10 +114,16 @@ class ModelConfig(Config):
     classes: int = setting(2, "How many classes K a pixel may be of, background included.", lo=2, hi=32)
     width: int = setting(8, "Channels of the first level of the U-Net.", lo=1, hi=128)
     depth: int = setting(3, "Times the U-Net halves the image.", lo=0, hi=4)
-    norm: Literal["group", "batch", "none"] = setting(
-        "group", "How the U-Net normalises. Batch statistics are stale after few updates; group has none."
+    norm: Literal["group", "batch", "pixel", "none"] = setting(
+        "group",
+        "How the U-Net normalises. Batch statistics are stale after few updates; group has none. pixel, over "
+        "the channels of each pixel and of δ and v as well, makes nothing depend on the image's size.",
     )
-    delta_norm: bool = setting(True, "Instance-normalise F's output (E3); without it δ is unbounded.")
+    delta_norm: bool = setting(
+        True,
+        "Normalise F's output (E3), over the image or, with norm pixel, at each pixel; without it δ is "
+        "unbounded.",
+    )
     u: int = setting(8, "Neurons U at each pixel that the answer is read from.", lo=1, hi=64)
     v: int = setting(4, "Neurons V at each pixel that are fed back to F.", lo=1, hi=64)
     projection: str = setting("softmax", "What v passes through before it is fed back (E2).")
@@ -118,6 +136,16 @@ class ModelConfig(Config):
         lo=0.05,
         hi=1000.0,
         step=0.1,
+    )
+    integrator: str = setting(
+        "sum", "What a step adds: δ itself (E5), or, leaky, a share of the error δ − h (E5')."
+    )
+    k: float = setting(
+        0.5,
+        "Share of the error δ − h that a step of a leaky state takes: small, it creeps; at 1 it jumps to δ.",
+        lo=0.01,
+        hi=1.0,
+        step=0.05,
     )
     spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] = setting(
         (-1.0,),
@@ -136,7 +164,8 @@ class ModelConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        for key, registry in (("kind", KINDS), ("projection", PROJECTIONS), ("decay", DECAYS)):
+        tables = {"kind": KINDS, "projection": PROJECTIONS, "decay": DECAYS, "integrator": INTEGRATORS}
+        for key, registry in tables.items():
             if getattr(self, key) not in registry:
                 raise ValueError(f"{key}: {getattr(self, key)!r:.60} is not one of {', '.join(registry)}")
         if len(self.spectrum) not in (1, self.u + self.v):

@@ -13,6 +13,10 @@ eigenvalues (E4). By the triangle inequality over the steps t … T−1 (E5)
 for q < 1 below R qᵗ/(1 − q) for every T: the states form a Cauchy sequence, so h(∞) exists, and the bound
 holds for ‖h(∞) − h(t)‖. A fractional kernel (1 − t/T)^{α−1}/Γ(α), α ≥ 1, is at most 1/Γ(α), which is put into
 R; it has no value past its horizon T, so the bound then is of the states up to h(T+1) and not of h(∞).
+
+Normalised at each pixel, δ has the bound of `mechanisms.largest_norm`. Of a state that leaks (E5'), with
+equal eigenvalues and from rest, h(t) is a weighted mean of 0 and of the δ before it, so ‖δ − h‖ ≤ 2R, and a
+step is at most 2k qᵗ R: 2kR takes the place of R.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Local stability: eigenvalues of the frozen-clock Jacobian, and growth of a tangent along a run.
 
-Both by Jacobian-vector products; no matrix is formed. ∂h(t+1)/∂h(t) = I + G ∂δ/∂v, since a step's change
-depends on h through v alone, the channels that are fed back. So each of the U·H·W directions in u has
-eigenvalue 1 exactly (a perturbation of u is never undone), and all others are those of the map's v block,
-v ↦ v(t+1), which is what is iterated here. Of a model that feeds back all of h, v is all of it.
+Both by Jacobian-vector products; no matrix is formed. Where δ is added (E5), ∂h(t+1)/∂h(t) = I + G ∂δ/∂v,
+since a step's change depends on h through v alone, the channels that are fed back. So each of the U·H·W
+directions in u has eigenvalue 1 exactly (a perturbation of u is never undone), and all others are those of
+the map's v block, v ↦ v(t+1), which is what is iterated here. Of a state that leaks (E5'), as of a model
+that feeds back all of h, a step depends on all of it: then v stands for all of h, and nothing is neutral.
 """
 
 from __future__ import annotations
@@ -120,7 +121,7 @@ def leading_eigenvalues(
     Raises ConfigError for a feedforward model or more than one image.
     """
     h, held = _one_image(model, x, state), switches.replace(clock=state.t if clock is None else clock)
-    fed = model.feedback_channels
+    fed = model.sensitive_channels(held)
     shape = h[:, fed].shape
     is_fed = np.zeros(h.shape[1:], bool)  # of each number of h, whether it is one of v
     is_fed[fed] = True
@@ -128,7 +129,7 @@ def leading_eigenvalues(
     n = shape.numel()
     neutral = h.numel() - n
     done, direction = 0, torch.zeros_like(h[0])
-    if not model.has_loop(held):  # J = I
+    if not n:  # a step depends on nothing of h: J = I
         return Spectrum(np.ones(k, complex), np.zeros(k), direction, neutral, 0)
     prepared = model.prepare(x.to(model.device), held)
 
@@ -194,7 +195,7 @@ def lyapunov(
     if len(run) < 2:
         raise ConfigError(f"steps: a growth rate needs 2 steps, and there are {len(run)}.")
     tangents = torch.zeros(2, *h.shape, dtype=h.dtype)
-    fed = model.feedback_channels
+    fed = model.sensitive_channels(switches)
     noise = torch.randn(2, *h[:, fed].shape, generator=torch.Generator().manual_seed(seed))
     tangents[:, :, fed] = noise
     tangents = list(tangents.to(h))

@@ -22,6 +22,7 @@ class StepResult(NamedTuple):
     delta: Tensor  # δ(t), undamped: what F would still change           E3
     applied: Tensor  # δ̃(t), what is really added                        E4
     v_hat: Tensor | None  # v̂(t), what F was fed                         E2
+    error: Tensor | None = None  # δ(t) − h(t), where the state leaks; None where δ itself is added    E5'
 
 
 @dataclass(frozen=True)
@@ -92,19 +93,20 @@ class Model(nn.Module, ABC):
         return self.traits.steps
 
     def has_loop(self, switches: Switches = AS_BUILT) -> bool:
-        """Whether a step's change depends on the state. No switch closes a loop that was never trained.
-
-        Ways other than F, such as a leak, count too.
-        """
+        """Whether F is fed any of the state. No switch closes a loop that was never trained."""
         return self.traits.has_loop and switches.loop is not False
 
     @property
     def feedback_channels(self) -> slice:
-        """The channels of h that are fed back: all that a step's change may depend on. v, where h = [u, v].
-
-        To the others a step only adds, so a change made in them is kept as it is.
-        """
+        """The channels of h that are fed back to F: v, where h = [u, v]."""
         return slice(self.config.u, self.state_channels)
+
+    def sensitive_channels(self, switches: Switches = AS_BUILT) -> slice:
+        """The channels of h that a step's change depends on, by whatever way; no others.
+
+        To the rest a step only adds, so a change made in them is kept as it is.
+        """
+        return self.feedback_channels if self.has_loop(switches) else slice(0, 0)
 
     @property
     def device(self) -> torch.device:
@@ -124,7 +126,6 @@ class Model(nn.Module, ABC):
     def prepare(self, x: Tensor, switches: Switches = AS_BUILT) -> Tensor:
         """What is made of x alone, to be computed once a rollout and handed to every `step`."""
 
-    @abstractmethod
     def step(
         self,
         x: Tensor,
@@ -134,10 +135,15 @@ class Model(nn.Module, ABC):
         switches: Switches = AS_BUILT,
         prepared: Tensor | None = None,
     ) -> StepResult:
-        """One step from h(t), a pure function of its arguments in evaluation mode. (E2-E5)
+        """One step from h(t) (B, N, H, W), a pure function of its arguments in evaluation mode. (E2-E5)
 
         prepared is `prepare(x, switches)`, computed here if not given.
         """
+        return self.advance(self.prepare(x, switches) if prepared is None else prepared, h, t, switches)
+
+    @abstractmethod
+    def advance(self, prepared: Tensor, h: Tensor, t: int, switches: Switches) -> StepResult:
+        """`step`, from what `prepare` made of the images."""
 
     def readout(self, h: Tensor) -> Tensor:
         """Class logits (…, K, H, W) of a state (…, N, H, W), read from its u. (E6)"""

@@ -14,7 +14,14 @@ from torch.nn.utils.parametrizations import orthogonal
 
 from fbseg_core.config import ModelConfig, Switches
 from fbseg_core.models.base import AS_BUILT, Model, StepBound, StepResult, Traits
-from fbseg_core.models.mechanisms import DECAYS, PROJECTIONS, fractional_kernel
+from fbseg_core.models.mechanisms import (
+    DECAYS,
+    INTEGRATORS,
+    PROJECTIONS,
+    fractional_kernel,
+    largest_norm,
+    state_norm,
+)
 from fbseg_core.models.unet import UNet
 from fbseg_core.settings import ConfigError
 
@@ -38,6 +45,7 @@ class FeedbackUNet(Model):
         switches = {"decay", "tau", "clock", "spectrum", "kernel"} | (
             {"loop", "softmax"} if looped else set()
         )
+        switches |= {"integrator", "k"}
         switches |= {"batch_statistics"} if config.norm == "batch" else set()
         title = "feedback" if looped else "loop cut"
         return Traits(title, True, config.steps, looped, frozenset(switches))
@@ -46,6 +54,12 @@ class FeedbackUNet(Model):
     def state_channels(self) -> int:
         """U + V."""
         return self.config.u + self.config.v
+
+    def sensitive_channels(self, switches: Switches = AS_BUILT) -> slice:
+        """v where the loop is closed; all of h where the state leaks, as every neuron then does."""
+        if self.integrator(switches) != "sum":
+            return slice(0, self.state_channels)
+        return super().sensitive_channels(switches)
 
     def initial(self, x: Tensor) -> Tensor:
         """h(0) = 0, shape (B, U+V, H, W), for images x (B, C, H, W). (E1)"""
@@ -62,29 +76,22 @@ class FeedbackUNet(Model):
             return drive
         return self.norm_delta(self.F(drive, None, 0, switches.batch_statistics))
 
-    def step(
-        self,
-        x: Tensor,
-        h: Tensor,
-        t: int,
-        *,
-        switches: Switches = AS_BUILT,
-        prepared: Tensor | None = None,
-    ) -> StepResult:
-        """One step from h(t) (B, U+V, H, W), a pure function of its arguments in evaluation mode. (E2-E5)
-
-        prepared is `prepare(x, switches)`, computed here if not given.
-        """
-        if prepared is None:
-            prepared = self.prepare(x, switches)
+    def advance(self, prepared: Tensor, h: Tensor, t: int, switches: Switches) -> StepResult:
+        """One step from h(t) (B, U+V, H, W). (E2-E5)"""
         if self.has_loop(switches):
             v_hat = self.project(h[:, self.feedback_channels], switches)
             now = t if switches.clock is None else switches.clock
             delta = self.norm_delta(self.F(prepared, v_hat, now, switches.batch_statistics))
         else:
             v_hat, delta = None, prepared
-        applied = self.damp(delta, t, switches)
-        return StepResult(h + applied, delta, applied, v_hat)
+        return self.add(h, delta, v_hat, t, switches)
+
+    def add(self, h: Tensor, delta: Tensor, v_hat: Tensor | None, t: int, switches: Switches) -> StepResult:
+        """The state after δ(t): δ is added, or the state drawn to it, damped either way. (E4, E5, E5')"""
+        integrator = self.integrator(switches)
+        change = INTEGRATORS[integrator](h, delta)
+        applied = self.damp(change, t, switches)
+        return StepResult(h + applied, delta, applied, v_hat, None if integrator == "sum" else change)
 
     def project(self, v: Tensor, switches: Switches = AS_BUILT) -> Tensor:
         """v̂ from v, both (B, V, H, W). (E2)"""
@@ -102,13 +109,20 @@ class FeedbackUNet(Model):
         """Which of DECAYS is in force; switched on, the model's own, or the exponential where it has none."""
         return _in_force(self.config.decay, switches.decay, "exponential")
 
+    def integrator(self, switches: Switches = AS_BUILT) -> str:
+        """Which of INTEGRATORS is in force. (E5, E5')"""
+        return switches.integrator or self.config.integrator
+
     def gain(self, t: int, switches: Switches = AS_BUILT) -> Tensor:
-        """The factor on δ(t) along each eigenvector of A, (U+V,), on the host: decay times kernel. (E4)"""
+        """The factor on what is added, along each eigenvector of A, (U+V,), on the host: decay times kernel
+        (E4), times k where the state leaks (E5')."""
         config = self.config
         now = t if switches.clock is None else switches.clock
         gain = DECAYS[self.decay(switches)](now, switches.tau or config.tau, self.eigenvalues(switches))
         if (switches.kernel or config.kernel) == "fractional":
             gain = gain * fractional_kernel(now, config.steps, config.alpha)
+        if self.integrator(switches) == "leaky":
+            gain = gain * (switches.k or config.k)
         return gain
 
     def eigenvalues(self, switches: Switches = AS_BUILT) -> Tensor:
@@ -120,9 +134,9 @@ class FeedbackUNet(Model):
         return torch.tensor(values, dtype=self.head.weight.dtype, device="cpu").expand(size)
 
     def damp(self, delta: Tensor, t: int, switches: Switches = AS_BUILT) -> Tensor:
-        """δ̃(t) = e^{(t/τ)A} δ(t), both (B, U+V, H, W). (E4)"""
+        """δ̃(t) = e^{(t/τ)A} δ(t), both (B, U+V, H, W); of a leaky state k times that of δ(t) − h(t). (E4)"""
         gain = self.gain(t, switches)  # read on the host, so that no device is waited for
-        alike = bool((gain == gain[0]).all()) or not gain.isfinite().all()
+        alike = _all_equal(gain) or not gain.isfinite().all()
         gain = gain.to(delta.device)
         if alike:
             return delta * gain.view(-1, 1, 1)
@@ -165,8 +179,13 @@ class FeedbackUNet(Model):
         q = math.exp(largest / tau)
         if q == 1:
             return StepBound(f"q = e^({largest:g}/{tau:g}) is 1 to the last digit: the gain does not fall.")
-        scale = max(map(_largest_delta, self.delta_norms()))
+        scale = max(map(largest_norm, self.delta_norms()))
         met = f"The decay is on, δ is normalised (E3), and q = e^({largest:g}/{tau:g}) = {q:.4g} < 1."
+        if self.integrator(switches) == "leaky":
+            if not _all_equal(self.eigenvalues(switches)):
+                return StepBound("The state leaks, and the proof then is for equal eigenvalues of A.")
+            scale *= 2 * (switches.k or config.k)  # from rest h is a mean of 0 and of δs: ‖δ − h‖ ≤ 2 max‖δ‖
+            met += " The state leaks, so this is of a run from rest."
         if (switches.kernel or config.kernel) == "none":
             return StepBound(met, scale, q)
         met += f" The fractional kernel is at most 1/Γ({config.alpha:g}) and has no value past step "
@@ -174,7 +193,7 @@ class FeedbackUNet(Model):
         return StepBound(met, scale / math.gamma(config.alpha), q, config.steps)
 
 
-def step_parts(config: ModelConfig, steps: int) -> tuple[UNet, nn.Module, nn.GroupNorm]:
+def step_parts(config: ModelConfig, steps: int) -> tuple[UNet, nn.Module, nn.Module]:
     """F, the norm of δ (E3) and the norm of v (E2); steps: how many of them share these weights."""
     state = config.u + config.v
     network = UNet(
@@ -186,15 +205,12 @@ def step_parts(config: ModelConfig, steps: int) -> tuple[UNet, nn.Module, nn.Gro
         norm=config.norm,
         steps=steps,
     )
-    # GroupNorm with one channel a group is instance norm, at a fifth of its cost on CPUs.
-    norm_delta = nn.GroupNorm(state, state) if config.delta_norm else nn.Identity()
-    return network, norm_delta, nn.GroupNorm(config.v, config.v)
+    norm_delta = state_norm(config.norm, state) if config.delta_norm else nn.Identity()
+    return network, norm_delta, state_norm(config.norm, config.v)
 
 
-def _largest_delta(norm: nn.GroupNorm) -> float:
-    """The largest ‖δ‖/√(H·W) that an instance norm over each channel lets through."""
-    gamma, beta = norm.weight.detach().double(), norm.bias.detach().double()
-    return math.sqrt(float((gamma.square() + beta.square()).sum()))
+def _all_equal(values: Tensor) -> bool:
+    return bool((values == values[0]).all())
 
 
 def _in_force(built: str, switched: bool | None, usual: str) -> str:

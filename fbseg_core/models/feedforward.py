@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from fbseg_core.config import ModelConfig, Switches
 from fbseg_core.models.base import AS_BUILT, Model, StepResult, Traits
+from fbseg_core.models.mechanisms import state_norm
 from fbseg_core.models.unet import UNet
 
 
@@ -28,7 +29,7 @@ class FeedforwardUNet(Model):
             norm=config.norm,
             steps=1,
         )
-        self.norm_delta = nn.GroupNorm(config.u, config.u) if config.delta_norm else nn.Identity()
+        self.norm_delta = state_norm(config.norm, config.u) if config.delta_norm else nn.Identity()
         self.head = nn.Conv2d(config.u, config.classes, 1)
 
     @classmethod
@@ -44,19 +45,10 @@ class FeedforwardUNet(Model):
         """All of δ, (B, U, H, W): nothing but x enters."""
         return self.norm_delta(self.F(self.F.drive(x), None, 0, switches.batch_statistics))
 
-    def step(
-        self,
-        x: Tensor,
-        h: Tensor,
-        t: int,
-        *,
-        switches: Switches = AS_BUILT,
-        prepared: Tensor | None = None,
-    ) -> StepResult:
+    def advance(self, prepared: Tensor, h: Tensor, t: int, switches: Switches) -> StepResult:
         """h(1) = F(x); from there on nothing is added."""
-        delta = self.prepare(x, switches) if prepared is None else prepared
-        applied = delta if t == 0 else torch.zeros_like(delta)
-        return StepResult(h + applied, delta, applied, None)
+        applied = prepared if t == 0 else torch.zeros_like(prepared)
+        return StepResult(h + applied, prepared, applied, None)
 
     def forward(self, x: Tensor, steps: int | None = 1, switches: Switches = AS_BUILT) -> Tensor:
         """Class logits (B, K, H, W). `steps` is accepted for the sake of a common call and ignored."""

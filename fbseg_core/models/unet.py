@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fbseg_core.models.mechanisms import PixelNorm
+
 
 class StepBatchNorm(nn.Module):
     """Batch norm for a recurrent loop: running statistics of its own for each time step.
@@ -76,6 +78,8 @@ def make_norm(norm: str, channels: int, steps: int) -> nn.Module:
         return StepBatchNorm(channels, steps)
     if norm == "group":
         return nn.GroupNorm(math.gcd(channels, 4), channels)
+    if norm == "pixel":
+        return PixelNorm(channels)
     return nn.Identity()
 
 

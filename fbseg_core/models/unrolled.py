@@ -49,22 +49,13 @@ class UnrolledUNet(FeedbackUNet):
         """The image itself: what a copy makes of it is needed once."""
         return x
 
-    def step(
-        self,
-        x: Tensor,
-        h: Tensor,
-        t: int,
-        *,
-        switches: Switches = AS_BUILT,
-        prepared: Tensor | None = None,
-    ) -> StepResult:
+    def advance(self, prepared: Tensor, h: Tensor, t: int, switches: Switches) -> StepResult:
         """One step from h(t) (B, U+V, H, W) by the weights of step t. (E2-E5)"""
         copy, v_hat = self.copy_of(t), None
         if self.has_loop(switches):
             v_hat = self.projected(copy.norm_v(h[:, self.feedback_channels]), switches)
-        delta = copy.norm_delta(copy.F(copy.F.drive(x), v_hat, 0, switches.batch_statistics))
-        applied = self.damp(delta, t, switches)
-        return StepResult(h + applied, delta, applied, v_hat)
+        delta = copy.norm_delta(copy.F(copy.F.drive(prepared), v_hat, 0, switches.batch_statistics))
+        return self.add(h, delta, v_hat, t, switches)
 
     def gain(self, t: int, switches: Switches = AS_BUILT) -> Tensor:
         """As of the feedback model up to T, and 0 from there on, whatever the clock. (E4)"""

@@ -17,7 +17,8 @@ from fbseg_core.models.base import AS_BUILT, Model
 class State:
     """h(t) (B, U+V, H, W), and how it was reached. Edit h, or continue on another x, to intervene.
 
-    delta δ(t−1), applied δ̃(t−1) and v_hat v̂(t−1) belong to the step that led here; None at a start.
+    delta δ(t−1), applied δ̃(t−1), v_hat v̂(t−1) and error, as in StepResult, belong to the step that led
+    here; None at a start.
     """
 
     t: int
@@ -25,6 +26,7 @@ class State:
     delta: Tensor | None = None
     applied: Tensor | None = None
     v_hat: Tensor | None = None
+    error: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,10 @@ class Trajectory:
     """A rollout of len(self) = T steps from time `start`.
 
     h (T+1, B, U+V, H, W) with h[0] the start; logits and probs (T+1, B, K, H, W); delta and applied
-    (T, B, U+V, H, W); v_hat (T, B, V, H, W) or None with the loop cut; residual ‖δ(t)‖ and update
-    ‖δ̃(t)‖ (T, B). u is the first u_channels of h, v its v_channels, all that follow u if None. stopped says
-    why fewer steps than asked were taken, or is None.
+    (T, B, U+V, H, W); v_hat (T, B, V, H, W) or None with the loop cut; error δ(t) − h(t), alike, where the
+    state leaks (E5'), None where δ itself is added. residual ‖δ(t)‖, or ‖δ(t) − h(t)‖ where the state leaks,
+    and update ‖δ̃(t)‖ (T, B). u is the first u_channels of h, v its v_channels, all that follow u if None.
+    stopped says why fewer steps than asked were taken, or is None.
     A small update does not mean that F is satisfied with the mask: for that look at the residual.
     """
 
@@ -47,6 +50,7 @@ class Trajectory:
     start: int = 0
     stopped: str | None = None
     v_channels: slice | None = None
+    error: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.h) - 1
@@ -65,7 +69,7 @@ class Trajectory:
 
     @property
     def residual(self) -> Tensor:
-        return _norm(self.delta)
+        return _norm(self.delta if self.error is None else self.error)
 
     @property
     def update(self) -> Tensor:
@@ -98,10 +102,10 @@ def iterate(
     yield state
     h = state.h
     for t in count(state.t):
-        h, delta, applied, v_hat = model.step(x, h, t, switches=switches, prepared=prepared)
+        h, *how = model.step(x, h, t, switches=switches, prepared=prepared)
         if not torch.isfinite(h).all():
             return f"the state is no longer a finite number at step {t + 1}"
-        yield State(t + 1, h, delta, applied, v_hat)
+        yield State(t + 1, h, *how)
     raise AssertionError("time is endless")
 
 
@@ -137,6 +141,7 @@ def rollout(
     moves = states[1:]
     empty = h[:0]
     looped = bool(moves) and moves[0].v_hat is not None
+    leaks = bool(moves) and moves[0].error is not None
     return Trajectory(
         h=h,
         logits=logits,
@@ -147,6 +152,7 @@ def rollout(
         start=states[0].t,
         stopped=stopped,
         v_channels=model.feedback_channels,
+        error=torch.stack([state.error for state in moves]) if leaks else None,
     )
 
 
@@ -178,7 +184,15 @@ def join(parts: Sequence[Trajectory]) -> Trajectory:
         start=parts[0].start,
         stopped=parts[-1].stopped,
         v_channels=parts[0].v_channels,
+        error=_joined_errors(parts),
     )
+
+
+def _joined_errors(parts: Sequence[Trajectory]) -> Tensor | None:
+    """Of parts that leak; the others' δ is what they add."""
+    if all(part.error is None for part in parts):
+        return None
+    return torch.cat([part.delta if part.error is None else part.error for part in parts])
 
 
 def _norm(tensor: Tensor) -> Tensor:

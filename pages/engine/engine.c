@@ -7,7 +7,7 @@
 #include "kernels.h"
 
 #define EXPORT(name) __attribute__((export_name(name)))
-enum { VERSION = 1, DEEPEST = 4 };
+enum { VERSION = 2, DEEPEST = 4 };
 enum { PLAIN, GROUP, BATCH, PIXEL };  // norms
 
 // As weights.SETTINGS. v: 0 where nothing is fed back; rows: steps that batch norm has statistics of; basis: whether
@@ -210,7 +210,7 @@ static void damp(void) {
       view[APPLIED][p] = view[GAINS][c] * (s.leaky ? view[DELTA][p] - view[STATE][p] : view[DELTA][p]);
 }
 
-// E4 where the eigenvectors of A are not the neurons: δ̃ = Q diag(gains) Qᵀ δ.
+// E4 where the eigenvectors of A are not the neurons: δ̃ = Q diag(gains) Qᵀ δ, or of δ − h (E5').
 static void damp_along_basis(void) {
   const float *gains = view[GAINS];
   const int n = neurons();
@@ -221,6 +221,10 @@ static void damp_along_basis(void) {
       mixing[i * n + k] = sum;
     }
   mix(mixing, n, n, 0, view[DELTA], view[APPLIED]);
+  if (!s.leaky) return;
+  for (int i = 0; i < n; i++)
+    for (int k = 0; k < n; k++)
+      for (int p = 0; p < pixels(); p++) view[APPLIED][i * pixels() + p] -= mixing[i * n + k] * view[STATE][k * pixels() + p];
 }
 
 // What is made of the image alone. To be called for each new one.

@@ -97,6 +97,8 @@ function engineOf(wasm, simd) {
     const looped = loop.closed && switches.loop !== false;
     const gains = gainsOf(loop, view.gains.length, t, switches);
     view.gains.set(gains);
+    const leaky = (switches.integrator ?? loop.integrator) === "leaky";
+    new Int32Array(wasm.memory.buffer, wasm.settings())[ENGINE.settings.indexOf("leaky")] = leaky;
     const mixed = settings.basis && gains.some((gain) => gain !== gains[0]) && gains.every(Number.isFinite);
     const simplex = inForce(loop.projection, switches.softmax, "softmax") === "softmax";
     const row = Math.min(switches.clock ?? t, Math.max(settings.rows - 1, 0)); // batch norm: the last trained step's past that
@@ -109,7 +111,7 @@ function engineOf(wasm, simd) {
   return { simd, setModel, setImage, setState, reset, state, step };
 }
 
-// The factor on δ(t) along each of n eigenvectors: decay times kernel (E4); once: a single pass, whose later steps add nothing.
+// The factor on what is added, along each of n eigenvectors: decay times kernel (E4), times k where the state leaks; once: a single pass, whose later steps add nothing.
 function gainsOf(loop, n, t, switches) {
   if (loop.once) return new Float32Array(n).fill(t === 0 ? 1 : 0);
   const now = switches.clock ?? t;
@@ -120,7 +122,8 @@ function gainsOf(loop, n, t, switches) {
   const kernel = (switches.kernel ?? loop.kernel) === "fractional" ? fractional(now, loop) : 1;
   const late = now / (switches.tau || loop.tau);
   const decayed = (i) => (decays ? Math.exp(late * spectrum[i % spectrum.length]) : 1);
-  return Float32Array.from({ length: n }, (_, i) => loop.gain * kernel * decayed(i));
+  const share = (switches.integrator ?? loop.integrator) === "leaky" ? switches.k || loop.k : 1; // E5'
+  return Float32Array.from({ length: n }, (_, i) => share * kernel * decayed(i));
 }
 
 // The authors' weight (1 − t/T)^(α−1)/Γ(α), not a number past T.

@@ -22,7 +22,7 @@ from fbseg_core.models.feedforward import FeedforwardUNet
 from fbseg_core.models.unet import ConvNorm, StepBatchNorm
 from pages.ui.web.wire import framed
 
-VERSION = 1  # of this layout, and of the settings: engine.c has the same number
+VERSION = 2  # of this layout, and of the settings: engine.c has the same number
 SETTINGS = (  # of engine.c, in its order
     "version", "in_channels", "classes", "width", "depth", "norm", "rows", "delta_norm", "u", "v", "basis",
     "leaky",
@@ -40,6 +40,8 @@ VIEWS = (
 )  # of engine.c, in its order
 PROJECTIONS = ("softmax", "none")
 DECAYS = ("exponential", "none")
+INTEGRATORS = ("sum", "leaky")
+LOOP = ("projection", "decay", "tau", "kernel", "alpha", "steps", "k")  # of ModelConfig
 BLOCK = 4  # output channels that a convolution computes at a time
 
 SIDES = (16, 256)  # px
@@ -77,6 +79,7 @@ def packed(model: Model, size: tuple[int, int]) -> bytes:
 def described(model: Model) -> tuple[dict[str, int], dict[str, Any]]:
     """Of a model, the settings by the names of SETTINGS, and what JavaScript must know of the loop."""
     config = model.config
+    integrator = model.integrator() if isinstance(model, FeedbackUNet) else "sum"  # one pass has no state
     settings = {
         "version": VERSION,
         **{key: getattr(config, key) for key in ("in_channels", "classes", "width", "depth", "u")},
@@ -85,13 +88,13 @@ def described(model: Model) -> tuple[dict[str, int], dict[str, Any]]:
         "delta_norm": int(config.delta_norm),
         "v": config.v if isinstance(model, FeedbackUNet) else 0,
         "basis": int(hasattr(model, "Q")),
-        "leaky": 0,
+        "leaky": int(integrator == "leaky"),
     }
     loop = {
         "closed": model.has_loop(),
         "once": not model.traits.takes_steps,
-        "gain": 1.0,  # with the setting leaky: k
-        **{key: getattr(config, key) for key in ("projection", "decay", "tau", "kernel", "alpha", "steps")},
+        **{key: getattr(config, key) for key in LOOP},
+        "integrator": integrator,
         "spectrum": list(config.spectrum),
         "gamma": math.gamma(config.alpha),
     }
@@ -119,6 +122,7 @@ def check(model: Model, size: tuple[int, int]) -> None:
         ("normalisation", config.norm, NORMS),
         ("projection", config.projection, PROJECTIONS),
         ("decay", config.decay, DECAYS),
+        ("integrator", config.integrator, INTEGRATORS),
     ):
         if value not in known:
             raise EngineError(f"The browser's engine does not know the {what} {value!r:.60}.")

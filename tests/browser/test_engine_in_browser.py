@@ -9,12 +9,11 @@ import math
 import pytest
 import torch
 from engine_page import distance, reference, scripts, stepped
-from torch.nn.functional import layer_norm
 
 from fbseg_core import ModelConfig, Switches, build, load, make_batch, rollout
 from fbseg_core.checkpoint import shipped
-from fbseg_core.models.unet import ConvNorm, StepBatchNorm
-from pages.engine.weights import NORMS, assembled, described, packed, weights_of
+from fbseg_core.models.unet import StepBatchNorm
+from pages.engine.weights import packed
 
 pytestmark = pytest.mark.browser
 CLOSE = 1e-4
@@ -30,6 +29,9 @@ SWITCHES = [
     Switches(decay=True, spectrum=tuple(-i / 7 for i in range(64))),
     Switches(decay=True, clock=3),
     Switches(kernel="fractional"),
+    Switches(integrator="leaky"),
+    Switches(integrator="leaky", k=0.9, decay=True),
+    Switches(integrator="sum", loop=False),
 ]
 
 
@@ -126,11 +128,13 @@ def check_model(page, model, size, seed=0, simd=True):
     check_steps(page, model, x, cases, simd)
 
 
-@pytest.mark.parametrize("norm", ["group", "batch", "none"])
+@pytest.mark.parametrize("norm", ["group", "batch", "pixel", "none"])
 @pytest.mark.parametrize("kind", ["feedback", "loop_cut", "feedforward"])
 def test_every_kind_and_norm_on_odd_sides(page, kind, norm):
     rest = {"width": 3, "depth": 2, "classes": 3, "u": 5, "v": 3, "steps": 4, "delta_norm": norm != "none"}
     spectrum = tuple(-0.2 * i for i in range(8)) if norm == "batch" else (-1.0,)  # with Q, or without
+    if norm in ("pixel", "batch"):
+        rest |= {"integrator": "leaky", "k": 0.3}
     check_model(page, random_model(1, kind=kind, norm=norm, spectrum=spectrum, **rest), (21, 18))
 
 
@@ -141,7 +145,9 @@ def test_one_pixel_at_the_lowest_level_has_no_statistics_of_its_own(page):
 SPACE = [
     {
         "kind": ("feedback", "feedback", "loop_cut", "feedforward")[i % 4],
-        "norm": ("group", "batch", "none")[i % 3],
+        "norm": ("group", "batch", "none", "pixel")[(i + i // 12) % 4],
+        "integrator": ("sum", "leaky")[(i // 5) % 2],
+        "k": (0.2, 0.5, 1.0)[i % 3],
         "delta_norm": i % 5 > 0,
         "depth": i % 5,
         "width": (1, 2, 5, 8)[(i // 3) % 4],
@@ -170,38 +176,6 @@ def test_models_over_the_space_of_settings(page, i):
 
 
 # ---- what the core does not do, or not for long -----------------------------------------------------------
-
-
-class PixelNorm(torch.nn.Module):
-    """Normalisation over the channels of one pixel."""
-
-    def __init__(self, channels):
-        super().__init__()
-        self.weight = torch.nn.Parameter(1 + 0.3 * torch.randn(channels))
-        self.bias = torch.nn.Parameter(0.3 * torch.randn(channels))
-
-    def forward(self, x):
-        last = x.movedim(1, -1)
-        return layer_norm(last, self.weight.shape, self.weight, self.bias).movedim(-1, 1)
-
-
-@torch.no_grad()
-@pytest.mark.parametrize("k", [0.5, 1.0])
-def test_a_leaky_integrator_with_every_norm_over_a_pixel_s_channels(page, k):
-    torch.manual_seed(0)
-    model = random_model(3, width=5, depth=2, u=4, v=3)
-    for layer in (one for one in model.modules() if isinstance(one, ConvNorm)):
-        layer.norm = PixelNorm(layer.conv.out_channels)
-    model.norm_delta, model.norm_v = PixelNorm(7), PixelNorm(3)
-    settings, loop = described(model)
-    settings |= {"norm": NORMS.index("pixel"), "leaky": 1}
-    payload = assembled(settings, loop | {"gain": k, "decay": "none"}, weights_of(model))
-    x, h = torch.randn(3, 19, 22), torch.randn(7, 19, 22)
-    ((step,),) = stepped(page, payload, x, [(h, 0, Switches(), 1)])
-    wanted = model.step(x[None], h[None], 0)
-    applied = k * (wanted.delta[0] - h)
-    told = {"delta": wanted.delta[0], "v_hat": wanted.v_hat[0], "applied": applied, "h": h + applied}
-    assert distance(step, told) <= CLOSE
 
 
 def test_numbers_that_overflow_do_so_in_the_engine_too(page):

@@ -50,7 +50,7 @@ def test_a_step_never_waits_for_its_device(changes, switches):
     prepared = model.prepare(x, switches)
     h = model.initial(x)
     for t in range(4):  # past the last step that batch norm has statistics of
-        h, delta, _, _ = model.step(x, h, t, switches=switches, prepared=prepared)
+        h, delta, *_ = model.step(x, h, t, switches=switches, prepared=prepared)
         assert h.device == delta.device == META
     assert model.readout(h).shape == (2, 2, 16, 16)
 

@@ -12,7 +12,7 @@ from fbseg_core import ModelConfig, Switches, build
 from fbseg_core.analysis.cost import cost
 from fbseg_core.models.feedback import FeedbackUNet
 from fbseg_core.models.kinds import KINDS
-from fbseg_core.models.mechanisms import DECAYS, PROJECTIONS
+from fbseg_core.models.mechanisms import DECAYS, INTEGRATORS, PROJECTIONS
 from pages.engine import weights
 from pages.engine.weights import EngineError, check, packed, packed_kernel, work_of
 
@@ -84,12 +84,14 @@ def test_what_the_core_was_given_later_is_refused(monkeypatch):
 
     monkeypatch.setitem(KINDS, "other", Other)
     monkeypatch.setitem(PROJECTIONS, "sparse", torch.relu)
+    monkeypatch.setitem(INTEGRATORS, "midpoint", lambda h, delta: delta - h / 2)
     monkeypatch.setitem(DECAYS, "harmonic", lambda t, tau, eigenvalues: 1 / (1 - t / tau * eigenvalues))
     for change, words in (
         ({"kind": "other"}, "kind 'other'"),
         ({"kind": "unrolled"}, "kind 'unrolled'"),
         ({"projection": "sparse"}, "projection 'sparse'"),
         ({"decay": "harmonic"}, "decay 'harmonic'"),
+        ({"integrator": "midpoint"}, "integrator 'midpoint'"),
     ):
         with pytest.raises(EngineError, match=words):
             check(build(SMALL.replace(**change)), (16, 16))
@@ -98,12 +100,14 @@ def test_what_the_core_was_given_later_is_refused(monkeypatch):
 def test_the_engine_knows_all_that_the_core_has():
     """Where this fails the core has something new: the engine computes it, or `check` refuses it."""
     assert set(PROJECTIONS) == set(weights.PROJECTIONS) and set(DECAYS) == set(weights.DECAYS)
+    assert set(INTEGRATORS) == set(weights.INTEGRATORS)
     assert set(KINDS) == {"feedback", "loop_cut", "feedforward", "unrolled"}  # the last is refused
-    assert ModelConfig.model_fields["norm"].annotation == Literal["group", "batch", "none"]
+    assert ModelConfig.model_fields["norm"].annotation == Literal["group", "batch", "pixel", "none"]
     assert set(ModelConfig.model_fields) == {
         "kind", "in_channels", "classes", "width", "depth", "norm", "delta_norm", "u", "v", "projection",
-        "decay", "tau", "spectrum", "kernel", "alpha", "steps",
+        "decay", "tau", "spectrum", "kernel", "alpha", "steps", "integrator", "k",
     }  # fmt: skip
     assert set(Switches.model_fields) == {
         "softmax", "decay", "loop", "tau", "clock", "spectrum", "kernel", "batch_statistics",
+        "integrator", "k",
     }  # fmt: skip

@@ -53,8 +53,8 @@ class Leaky(Model):
     def feedback_channels(self):
         return slice(0, self.config.u)
 
-    def has_loop(self, switches=AS_BUILT):
-        return True  # the leak depends on the state, whether F does or not
+    def sensitive_channels(self, switches=AS_BUILT):
+        return slice(0, self.config.u)  # the leak depends on the state, whether F does or not
 
     def initial(self, x):
         return x.new_zeros(len(x), self.config.u, *x.shape[-2:])
@@ -62,10 +62,9 @@ class Leaky(Model):
     def prepare(self, x, switches=AS_BUILT):
         return self.C(x)
 
-    def step(self, x, h, t, *, switches=AS_BUILT, prepared=None):
-        drive = self.prepare(x, switches) if prepared is None else prepared
+    def advance(self, prepared, h, t, switches):
         fed = None if switches.loop is False else h
-        delta = torch.tanh(drive if fed is None else drive + self.F(fed)) - LEAK * h
+        delta = torch.tanh(prepared if fed is None else prepared + self.F(fed)) - LEAK * h
         return StepResult(h + delta, delta, delta, fed)
 
 
