@@ -24,7 +24,8 @@ from fbseg_core.models.registry import build
 from fbseg_core.scores.evaluate import evaluate
 from fbseg_core.tasks import Batch, make_batch
 from fbseg_core.tasks.batches import Batches
-from fbseg_core.training.fit import make_optimiser, objective, trajectory_losses
+from fbseg_core.training.fit import make_optimiser
+from fbseg_core.training.losses import losses_of, objective
 
 BATCH = 8
 CPU = torch.device("cpu")
@@ -123,7 +124,7 @@ def _update(model: Model, batch: Batch, steps: int) -> Callable[[], object]:
 
     def update() -> None:
         optimiser.zero_grad(set_to_none=True)
-        objective(trajectory_losses(model, batch, steps, model.config.classes), train).backward()
+        objective(losses_of(model, batch, steps).losses, train).backward()
         optimiser.step()
 
     return update

@@ -140,6 +140,7 @@ def save_training(state: TrainingState, path: str | Path) -> None:
     path = Path(path)
     tensors = {f"model/{name}": value for name, value in state.model.items()}
     tensors |= {f"optimiser/{name}": value for name, value in state.optimiser.items()}
+    tensors |= {f"raw/{name}": value for name, value in state.raw.items()}
     numbers = {"update": state.update, "best": state.best, "stale": state.stale}
     metadata = {"format": STATE_FORMAT, "state": json.dumps(numbers)}
     _parse_training(path, metadata, tensors)
@@ -162,7 +163,7 @@ def _parse_training(path: Path, metadata: dict[str, str], tensors: dict[str, Ten
             raise ValueError
     except (ValueError, KeyError, TypeError, RecursionError):
         raise CheckpointError("its record of the run is unreadable.", path) from None
-    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}}
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimiser": {}, "raw": {}}
     for name, value in tensors.items():
         part, _, rest = name.partition("/")
         if part not in parts:
@@ -171,7 +172,7 @@ def _parse_training(path: Path, metadata: dict[str, str], tensors: dict[str, Ten
             raise CheckpointError(f"{name!r} is {value.dtype}, which no run has.", path)
         parts[part][rest] = value
     check_finite(tensors, path)
-    return TrainingState(update, parts["model"], parts["optimiser"], float(best), stale)
+    return TrainingState(update, parts["model"], parts["optimiser"], float(best), stale, parts["raw"])
 
 
 def _find(name_or_path: str | Path) -> Path:

@@ -308,6 +308,40 @@ class TrainConfig(Config):
     loss_from: float = setting(
         0.0, "Share of each trajectory, from its start, left out of the loss.", lo=0.0, hi=0.99, step=0.05
     )
+    gradient: Literal["trajectory", "truncated", "fixed_point"] = setting(
+        "trajectory",
+        "How far back the gradient goes: through the whole trajectory (E7); through its last steps; or, as "
+        "if the state were at rest, by implicit differentiation, whose memory does not grow with the steps.",
+    )
+    window: int = setting(
+        10, "Steps of a truncated gradient; terms of the series at the fixed point.", lo=1, hi=200
+    )
+    free: int = setting(
+        0,
+        "Most steps taken without a gradient before the trajectory, so that a loop learns to hold what it "
+        "has. How many is drawn for each update; the most rises over the first sixth of the training.",
+        unit="steps",
+        lo=0,
+        hi=500,
+    )
+    start_other: float = setting(
+        0.0,
+        "Share of images that start from the state of another image, not from rest: what was there before "
+        "must be unlearned.",
+        lo=0.0,
+        hi=1.0,
+    )
+    start_noise: float = setting(0.0, "Share of images that start from noise, not from rest.", lo=0.0, hi=1.0)
+    lipschitz: float = setting(
+        0.0, "Weight of a penalty on steps that stretch small changes of the state.", lo=0.0, hi=1e6
+    )
+    average: float = setting(
+        0.0,
+        "Keep the running average of the weights, of which each update keeps this share: 0.99 averages over "
+        "some hundred updates; 0 keeps the last weights.",
+        lo=0.0,
+        hi=0.99999,
+    )
     flips: bool = setting(False, "Augment: flip and turn the training images at random.")
     sigma_range: float = setting(
         1.0,
@@ -326,6 +360,8 @@ class TrainConfig(Config):
     def _consistent(self) -> Self:
         if self.steps_min > self.steps_max:
             raise ValueError("steps_min: must not exceed steps_max")
+        if self.start_other + self.start_noise > 1:
+            raise ValueError("start_noise: the shares of other starts must not exceed 1 together")
         if self.epochs and not self.examples:
             raise ValueError("epochs: needs a fixed number of examples (examples of at least 1)")
         if self.patience and not self.eval_every:

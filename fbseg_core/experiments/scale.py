@@ -26,7 +26,8 @@ from fbseg_core.experiments.thresholds import LARGER, LINEAR
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build
 from fbseg_core.tasks import Batch, make_batch
-from fbseg_core.training.fit import make_optimiser, objective, trajectory_losses
+from fbseg_core.training.fit import make_optimiser
+from fbseg_core.training.losses import losses_of, objective
 
 AXES = {"side": "side of the image, px", "steps": "steps T", "width": "width of the U-Net, channels"}
 GRIDS: dict[Profile, dict[str, Any]] = {
@@ -90,7 +91,7 @@ def _works(model: Model, batch: Batch, steps: int) -> dict[str, Callable[[], obj
 
     def update() -> None:
         optimiser.zero_grad(set_to_none=True)
-        objective(trajectory_losses(model, batch, steps, model.config.classes), train).backward()
+        objective(losses_of(model, batch, steps).losses, train).backward()
         optimiser.step()
 
     return {"step": step, "inference": inference, "update": update}

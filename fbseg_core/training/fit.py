@@ -1,4 +1,4 @@
-"""Training: back-propagation through the whole trajectory, in one backward pass (E7).
+"""Training: one backward pass an update, through the whole trajectory (E7) or as far as `losses` lets it.
 
 `fit` is a generator. It yields after every update; its caller draws, prints, saves or stops. Everything
 random in update k is drawn from (seed, k), so a run resumed at k goes on exactly as if never stopped.
@@ -13,17 +13,16 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.models.base import Model
-from fbseg_core.rollout.trajectory import iterate
 from fbseg_core.scores.evaluate import f1_by_step
-from fbseg_core.scores.metrics import VOID
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
+from fbseg_core.training.average import Average
 from fbseg_core.training.examples import Examples, seed_of
+from fbseg_core.training.losses import lipschitz_penalty, losses_of, objective
 
 PROTOCOLS: dict[str, TrainConfig] = {
     # As the paper trains: each example ten times, one by one, nothing to help it.
@@ -75,7 +74,8 @@ class TrainingState:
     """All that a run needs to go on: tensors by name, and plain numbers.
 
     model and optimiser are name → tensor; update counts the updates done; best and stale serve early
-    stopping. The random state is (seed, update), from which every draw of an update is made.
+    stopping. The random state is (seed, update), from which every draw of an update is made. raw: the
+    weights that learn, where `model` holds their running average; else empty.
     """
 
     update: int
@@ -83,6 +83,7 @@ class TrainingState:
     optimiser: dict[str, Tensor]
     best: float = -math.inf
     stale: int = 0
+    raw: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,7 @@ def fit(
         make_batch(task, VALIDATION_IMAGES, seed_of(train.seed, 3), "test") if train.eval_every else None
     )
 
+    average = Average(model, train.average, resume.raw if resume else {})
     for update in range(first, train.total):
         good = {name: value.clone() for name, value in model.state_dict().items()}
         for group in optimiser.param_groups:
@@ -150,19 +152,21 @@ def fit(
         batch, steps = reader.batch(update)
         batch = batch.to(model.device)
         model.train()
-        losses = trajectory_losses(model, batch, steps, model.config.classes)
-        loss = objective(losses, train)
+        average.learn()
+        losses, loss = _losses(model, batch, steps, train, update)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         limit = train.clip or math.inf
         norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
-        fault = _fault(losses, steps if model.traits.takes_steps else 1, norm)
+        fault = _fault(losses, _expected(model, steps, train), norm)
         if fault is None:
             optimiser.step()
             finite = all(bool(torch.isfinite(value).all()) for value in model.state_dict().values())
             fault = None if finite else "the weights are no longer finite numbers"
         model.eval()
-        if fault is not None:
+        if fault is None:
+            average.show(update)
+        else:
             model.load_state_dict(good)
         score = None
         if fault is None and validation is not None and (update + 1) % train.eval_every == 0:
@@ -173,7 +177,9 @@ def fit(
 
         def snapshot(done=update + 1, best=best, stale=stale) -> TrainingState:
             state = {name: value.clone() for name, value in model.state_dict().items()}
-            return TrainingState(done, state, _save_optimiser(optimiser, names), best, stale)
+            return TrainingState(
+                done, state, _save_optimiser(optimiser, names), best, stale, average.snapshot()
+            )
 
         yield Progress(
             update=update + 1,
@@ -230,34 +236,20 @@ def scale_at(changes: Sequence[tuple[int, float]], update: int) -> float:
     return next((factor for first, factor in reversed(changes) if first <= update), 1.0)
 
 
-def trajectory_losses(model: Model, batch: Batch, steps: int, classes: int) -> Tensor:
-    """Cross-entropy of y(1) … y(steps), (steps,), with gradients. Fewer where the state overflows.
-
-    A feedforward model has one output, so one loss. Classes are weighted alike; the pixels that are not void
-    are averaged over the whole batch, and without any the loss is 0.
-    """
-    known = batch.labels != VOID
-    if not model.traits.takes_steps:
-        loss = F.cross_entropy(model(batch.x), batch.labels, ignore_index=VOID)
-        return torch.where(known.any(), loss, 0.0)[None]  # the mean over no pixels is NaN, its gradient 0
-    states = iterate(model, batch.x)
-    next(states)
-    h = [state.h for _, state in zip(range(steps), states)]
-    if not h:
-        return torch.full((1,), math.nan, device=model.device, requires_grad=True)
-    logits = model.readout(torch.stack(h))  # (T, B, K, H, W)
-    labels = batch.labels.expand(len(h), *batch.labels.shape)
-    loss = F.cross_entropy(
-        logits.flatten(0, 1), labels.flatten(0, 1), ignore_index=VOID, reduction="none"
-    )  # 0 at void
-    return loss.view(len(h), -1).sum(1) / known.sum().clamp_min(1)
+def _losses(model: Model, batch: Batch, steps: int, train: TrainConfig, update: int) -> tuple[Tensor, Tensor]:
+    """The losses of the steps, and what is minimised."""
+    losses, end = losses_of(model, batch, steps, train, update)
+    loss = objective(losses, train)
+    if train.lipschitz and end is not None:
+        loss = loss + train.lipschitz * lipschitz_penalty(model, batch, end, seed_of(train.seed, 8, update))
+    return losses, loss
 
 
-def objective(losses: Tensor, train: TrainConfig) -> Tensor:
-    """What is minimised: the mean of the counted steps' losses (E7), or the last one."""
-    if train.loss == "final":
-        return losses[-1]
-    return losses[int(train.loss_from * len(losses)) :].mean()
+def _expected(model: Model, steps: int, train: TrainConfig) -> int:
+    """How many losses an update has that does not overflow."""
+    if not model.traits.takes_steps or train.gradient == "fixed_point":
+        return 1
+    return min(steps, train.window) if train.gradient == "truncated" else steps
 
 
 def _fault(losses: Tensor, expected: int, norm: float) -> str | None:

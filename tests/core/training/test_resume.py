@@ -44,8 +44,9 @@ def test_a_run_resumed_from_a_file_equals_the_uninterrupted(tmp_path):
         SHORT.replace(examples=5, epochs=2, flips=True, schedule="cosine", warmup=2, optimiser="adamw"),
         SHORT.replace(steps_min=1, steps_max=4, updates=6),
         SHORT.replace(updates=6, eval_every=1, patience=50),
+        SHORT.replace(updates=6, average=0.9, free=4, start_other=0.5, start_noise=0.2, lipschitz=0.1),
     ],
-    ids=["fixed", "fresh", "scored"],
+    ids=["fixed", "fresh", "scored", "averaged, from other states"],
 )
 def test_stopped_at_any_update_and_resumed_equals_uninterrupted(train):
     config = SMALL.replace(norm="batch", spectrum=(-1.0, -0.5, -2.0, -0.1, 0.3))
@@ -108,3 +109,17 @@ def test_resuming_another_models_run_is_refused_by_config_error(other):
         next(fit(model, TASK, SHORT, snapshot))
     fresh = build(SMALL).state_dict()
     assert all(torch.equal(value, fresh[name]) for name, value in model.state_dict().items())
+
+
+def test_what_is_kept_is_the_running_average_of_the_weights_that_learn(tmp_path):
+    train = SHORT.replace(average=0.6, updates=3)
+    learning, averaged = build(SMALL), build(SMALL)
+    expected = weights(averaged)
+    for update, _ in enumerate(fit(learning, TASK, train.replace(average=0.0))):
+        decay = min(0.6, (update + 1) / (update + 10))
+        for name, value in weights(learning).items():
+            expected[name] = decay * expected[name] + (1 - decay) * value
+    *_, last = fit(averaged, TASK, train)
+    assert all(torch.allclose(value, expected[name], atol=1e-6) for name, value in weights(averaged).items())
+    save_training(last.snapshot(), tmp_path / "run.training")
+    assert same(load_training(tmp_path / "run.training").raw, dict(learning.named_parameters()))

@@ -8,7 +8,7 @@ from fbseg_core.scores.metrics import VOID
 from fbseg_core.tasks import Content, task_of
 from fbseg_core.training.examples import Examples
 from fbseg_core.training.fewshot import own_example
-from fbseg_core.training.fit import trajectory_losses
+from fbseg_core.training.losses import losses_of
 
 TASK = ShapesConfig(side=16, sides=(3, 4, 0), multiclass=True)
 SMALL = ModelConfig(classes=4, width=4, depth=1, u=3, v=2)
@@ -17,7 +17,7 @@ KINDS = ["feedback", "loop_cut", "feedforward"]
 
 def losses_and_gradient(model, batch):
     model.zero_grad()
-    losses = trajectory_losses(model, batch, 3, 4)
+    losses = losses_of(model, batch, 3).losses
     losses.sum().backward()
     grads = [weight.grad for weight in model.parameters()]  # none where a cut loop uses none of them
     return losses.detach(), torch.cat([grad.flatten() for grad in grads if grad is not None])
