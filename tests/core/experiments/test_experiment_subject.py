@@ -14,12 +14,14 @@ CHANGES = {  # of each config: field -> another value
     ModelConfig: {
         "in_channels": 1, "classes": 3, "width": 4, "depth": 2, "norm": "none", "delta_norm": False, "u": 4,
         "v": 2, "tau": 0.2, "spectrum": (0.5,), "kernel": "fractional", "alpha": 1.2, "projection": "none",
-        "decay": "none", "kind": "loop_cut",
+        "decay": "none", "kind": "loop_cut", "integrator": "leaky", "k": 0.2,
     },
     TrainConfig: {
         "examples": 2, "batch": 2, "updates": 20, "optimiser": "adamw", "lr": 0.1, "schedule": "constant",
         "warmup": 1, "weight_decay": 0.1, "clip": 0.0, "steps_min": 4, "steps_max": 6, "loss": "final",
         "loss_from": 0.5, "flips": True, "sigma_range": 2.0, "epochs": 3, "patience": 0,
+        "gradient": "truncated", "window": 3, "free": 5, "start_other": 0.1, "start_noise": 0.1,
+        "lipschitz": 1.0, "average": 0.9,
     },
     ShapesConfig: {
         "side": 32, "sigma": 0.25, "sides": (4,), "count": 2, "multiclass": True, "rotate": True,
@@ -28,7 +30,7 @@ CHANGES = {  # of each config: field -> another value
     },
     Switches: {
         "tau": 1.0, "clock": 0, "spectrum": (1.0,), "kernel": "fractional", "batch_statistics": True,
-        "loop": False, "softmax": False, "decay": False,
+        "loop": False, "softmax": False, "decay": False, "integrator": "leaky", "k": 0.2,
     },
 }  # fmt: skip
 UNNAMED = {"name", "steps", "seed", "eval_every", "patience"}  # steps is told as T, by its own test
@@ -44,6 +46,10 @@ def test_whatever_differs_is_named_once(kind, field):
         other = replace(ONE, task=ONE.task.replace(**changed), trained=ONE.trained.replace(**changed))
     many = 2 if field == "side" else field not in UNNAMED  # a smaller image of the same σ is noisier too
     assert len(differences(ONE, other)) == len(differences(other, ONE)) == many
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_every_setting_is_among_them(kind):
     assert set(kind.model_fields) - set(CHANGES[kind]) <= UNNAMED
 
 
