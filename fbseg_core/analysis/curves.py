@@ -29,7 +29,8 @@ def answer_curves(logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
 
 
 def state_curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
-    """update ‖Δh‖/‖h‖, delta ‖δ‖ undamped, applied ‖δ̃‖ and norm ‖h‖, each (T+1,).
+    """update ‖Δh‖/‖h‖, delta ‖δ‖ undamped (‖δ − h‖ where the state leaks), applied ‖δ̃‖ and norm ‖h‖, each
+    (T+1,).
 
     update, delta and applied belong to the step that led to their entry; the first is NaN.
     """

@@ -61,7 +61,7 @@ def table(run: Run, untouched: Run) -> str:
 
 
 def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
-    """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat if any; and the code.
+    """The trajectory as a NumPy archive: x, labels, h, logits, delta, applied, v_hat and error if any; code.
 
     class_names (K,): what the labels 0, 1, … are; a label of 255 is void.
     cue (T+1, 2): row and column at each step, −1 where there is none; left out for a task without cues.
@@ -70,11 +70,10 @@ def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
     trajectory = run.trajectory
     named = {name: getattr(trajectory, name) for name in ("h", "logits", "delta", "applied")}
     named |= {"x": run.x, "labels": run.labels}
-    if trajectory.v_hat is not None:
-        named["v_hat"] = trajectory.v_hat
+    named |= {key: getattr(trajectory, key) for key in ("v_hat", "error")}
     out = io.BytesIO()
     told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene, auto, title)}))
-    made = {name: tensor.numpy() for name, tensor in named.items()}
+    made = {name: tensor.numpy() for name, tensor in named.items() if tensor is not None}
     made["class_names"] = np.array(task_of(run.scene.task).class_names(run.scene.task), str)
     made["interventions"] = np.array([f"t = {item.t}: {marks.name_of(item)}" for item in run.scene.do], str)
     cues = cues_of(run)

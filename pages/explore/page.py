@@ -115,8 +115,12 @@ def choose_switches(view: ExploreState, card: Card) -> None:
     st.markdown("**Switched at inference** (not trained without)")
     controls.toggle(SCREEN, "loop", "Feedback loop", view.loop, disabled=not traits_of(model).has_loop)
     controls.toggle(SCREEN, "softmax", "Softmax projection", view.softmax)
-    controls.toggle(SCREEN, "decay", "Exponential decay", view.decay)
-    still = not view.decay
+    timeless = model.decay == "none"
+    controls.toggle(
+        SCREEN, "decay", "Exponential decay", view.decay and not timeless, disabled=timeless,
+        note="This model was built without." if timeless else "",
+    )  # fmt: skip
+    still = timeless or not view.decay
     tau = model.tau if view.tau is None else view.tau
     controls.slider(SCREEN, "tau", "τ", tau, model.tau, disabled=still)
     eigenvalue = model.spectrum[0] if view.eigenvalue is None else view.eigenvalue
@@ -126,6 +130,12 @@ def choose_switches(view: ExploreState, card: Card) -> None:
         help="Updates then keep one gain for the whole run. A mask that then moves on was only damped.",
     )  # fmt: skip
     controls.slider(SCREEN, "clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
+    leaky = (view.integrator or model.integrator) == "leaky"
+    ways = ("sum", "leaky")
+    integrator = view.integrator or model.integrator
+    controls.choice(SCREEN, "integrator", "Integrator", integrator, ways, model.integrator)
+    k = model.k if view.k is None else view.k
+    controls.slider(SCREEN, "k", "k", k, model.k, disabled=not leaky)
     kernels = ("none", "fractional")
     controls.choice(SCREEN, "kernel", "Kernel", view.kernel or model.kernel, kernels, model.kernel)
 
@@ -144,6 +154,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         "names": [traits_of(card.model).title for card in cards],
         "still": not traits_of(cards[1].model).takes_steps,
         "loops": traits_of(model).has_loop,
+        "leaks": (switches.integrator or model.integrator) == "leaky",
         "sigma": scene.task.sigma,
         "sigmas": [SIGMA.lo, SIGMA.hi, SIGMA.step],
         "trained": cards[0].task.sigma,
@@ -250,8 +261,9 @@ def page() -> None:
         reset(width="content")
     st.caption(
         "One image, one noise draw, one trained model each: no interval can be given for these curves "
-        "but the one over noise draws. A small update is not a satisfied model. Since E3 normalises δ, "
-        "‖δ‖ stays near a constant whatever F finds: freeze the clock to see whether the mask settles."
+        "but the one over noise draws. A small update is not a satisfied model. Where δ is added (E5), E3 "
+        "keeps ‖δ‖ near a constant whatever F finds: freeze the clock to see whether the mask settles. Where "
+        "the state leaks (E5'), the error ‖δ − h‖ can vanish, and the state rests by itself."
     )
     for name, title in model_titles(scene_for(view).models).items():
         st.caption(describe_card(cards[name], title))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core import Card, CheckpointError, ConfigError, Trajectory, rollout
-from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.config import ModelConfig, Switches, TaskConfig
 from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.models.base import Model, Traits
 from fbseg_core.models.registry import traits_of
@@ -83,8 +83,8 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     kinds = {
         name: traits_of(card.model)
         for name, card in cards.items()
-        # the screen's switches start from a model trained with everything on
-        if card.task.name == task and "none" not in (card.model.projection, card.model.decay)
+        # the screen's switches start from a model trained with everything on; one that leaks needs no clock
+        if card.task.name == task and _all_on(card.model)
     }
     theirs = {name: cards[name] for name in named if own_models.kept(name)}
     kinds |= {name: traits_of(card.model) for name, card in theirs.items() if card.task.name == task}
@@ -102,6 +102,10 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     if not first or not second:
         raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
     return first, second
+
+
+def _all_on(model: ModelConfig) -> bool:
+    return model.projection != "none" and (model.decay != "none" or model.integrator == "leaky")
 
 
 def _plainly(name: str, task: str, kinds: Mapping[str, Traits]) -> bool:
@@ -149,6 +153,8 @@ def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
             spectrum=None if view.eigenvalue is None else (view.eigenvalue,),
             clock=view.clock,
             kernel=view.kernel or None,
+            integrator=view.integrator or None,
+            k=view.k,
         ),
         drawing=view.drawing,
         cue=view.cue,

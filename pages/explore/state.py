@@ -17,7 +17,7 @@ from pages.ui.link import LARGEST_SEED, Linked
 MOST_INTERVENTIONS = 12
 
 Layer = Literal[
-    "probability", "mask", "error", "v_hat", "delta", "applied", "entropy", "commit", "difference"
+    "probability", "mask", "error", "v_hat", "delta", "mismatch", "applied", "entropy", "commit", "difference"
 ]
 Part = Literal[
     "models",
@@ -105,6 +105,17 @@ class ExploreState(Linked):
         "",
         "fractional weighs the updates once more as the authors' code does, by a factor that falls to 0 at "
         "step T. Compare F1 at the end.",
+    )
+    integrator: Literal["", "sum", "leaky"] = setting(
+        "",
+        "sum adds every δ to the state (E5); leaky draws the state towards δ (E5'), so that it rests where "
+        "h = δ. A model is seldom of use in the way it was not trained for.",
+    )
+    k: float | None = setting(
+        None,
+        "Share of the error δ − h that each step of a leaky state takes. Small, the mask creeps to the same "
+        "end; at 1 the state jumps to δ, and may no longer come to rest.",
+        **ranges.K,
     )
     drawing: str = Field("", max_length=3000)
     cue: tuple[Annotated[int, Field(ge=0, le=511)], Annotated[int, Field(ge=0, le=511)]] | None = None

@@ -21,7 +21,8 @@ COLOURS = dict(zip(NAMES, ("#0072B2", "#D55E00", "#009E73", "#CC79A7")))
 EDGE = {"width": 1, "color": "white"}
 DASHES = dict(zip(NAMES, ("solid", "dash", "dot", "dashdot")))
 CURVES = {
-    "norm": "‖h‖", "delta": "‖δ‖ undamped", "applied": "‖δ̃‖ applied", "update": "‖Δh‖ / ‖h‖", "f1": "F1",
+    "norm": "‖h‖", "delta": "‖δ‖ undamped; ‖δ − h‖ where leaky", "applied": "‖δ̃‖ applied",
+    "update": "‖Δh‖ / ‖h‖", "f1": "F1",
 }  # fmt: skip
 
 

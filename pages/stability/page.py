@@ -74,6 +74,11 @@ def choose_run(view: StabilityState) -> None:
     controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", value, built)
     own = value if view.eigenvalue_v is None else view.eigenvalue_v
     controls.slider(SCREEN, "eigenvalue_v", "…of the feedback neurons v", own, value)
+    st.markdown("**How the state takes δ**")
+    integrator = view.integrator or card.model.integrator
+    controls.choice(SCREEN, "integrator", "Integrator", integrator, ("sum", "leaky"), card.model.integrator)
+    k = card.model.k if view.k is None else view.k
+    controls.slider(SCREEN, "k", "k", k, card.model.k, disabled=integrator != "leaky")
     st.button("Reset everything", on_click=SCREEN.reset, width="stretch", key="stability-reset")
 
 

@@ -83,6 +83,17 @@ class StabilityState(Linked):
         "damped, the feedback is not.",
         **ranges.EIGENVALUE,
     )
+    integrator: Literal["", "sum", "leaky"] = setting(
+        "",
+        "How the state takes δ: sum adds it, and the state cannot rest; leaky is drawn to it (E5') and rests "
+        "where h = δ. Compare the verdicts with the decay off.",
+    )
+    k: float | None = setting(
+        None,
+        "Share of the error δ − h that each step of a leaky state takes. Make it small, and see whether the "
+        "end is the same; at 1, whether it still comes to rest.",
+        **ranges.K,
+    )
     focus: Literal["softmax, decay", "softmax only", "decay only", "neither"] = setting(
         NAMES[0],
         "Clock, certificate, local stability and perturbation are about this one variant. Compare “softmax, "
@@ -180,7 +191,13 @@ def variants_of(view: StabilityState, cards: Mapping[str, Card]) -> dict[str, Va
             view.noise,
             view.T,
             view.clock,
-            Switches(tau=view.tau, spectrum=_spectrum(view, card), **mechanisms),
+            Switches(
+                tau=view.tau,
+                spectrum=_spectrum(view, card),
+                integrator=view.integrator or None,
+                k=view.k,
+                **mechanisms,
+            ),
         )
     return made
 

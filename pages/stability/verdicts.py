@@ -57,8 +57,9 @@ def clock(name: str, task: TaskConfig, walk: Walk) -> list[tuple[str, go.Figure]
     figure = figures.clock_figure(name, walk)
     chart(figure, key="chart-clock")
     st.caption(
-        "Since E3 normalises δ, ‖δ‖ is pinned near a constant whatever F finds, so no state can settle: it "
-        "can only be switched off, or go on. Only the mask can settle."
+        "Where δ is added (E5), E3 pins ‖δ‖ near a constant whatever F finds, so no state can settle: it can "
+        "only be switched off, or go on; only the mask can settle. Where the state leaks (E5'), the error "
+        "‖δ − h‖ can vanish, and a state can settle too."
     )
     return [(f"Clock: {name}", figure)]
 

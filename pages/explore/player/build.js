@@ -53,7 +53,8 @@ function option(value, text) {
 
 function buildChoices(S) {
   const { header, $, look } = S;
-  const titles = Object.entries(LAYERS).map(([value, { title }]) => option(value, value === "probability" && header.classes > 2 ? "probability" : title));
+  const shown = Object.entries(LAYERS).filter(([value]) => value !== "mismatch" || header.leaks);
+  const titles = shown.map(([value, { title }]) => option(value, value === "probability" && header.classes > 2 ? "probability" : title));
   $(".layer").replaceChildren(...titles);
   look.of_class = look.of_class < header.classes ? look.of_class : 0;
   $(".of-class").replaceChildren(...header.classNames.map((name, k) => option(k, k ? name : `any but ${name}`)));

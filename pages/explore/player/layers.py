@@ -29,6 +29,7 @@ BLOCKS: dict[str, Layout] = {
     "entropy": Layout(FRAMES, "bits"),
     "commit": Layout(FRAMES, "whole"),
     "delta": Layout(FRAMES, "own"),
+    "mismatch": Layout(FRAMES, "own"),
     "applied": Layout(FRAMES, "own"),
     "v_hat": Layout(FRAMES, "given"),  # 0 to 1 on the simplex, else the extremes of all its channels
     "state": Layout(FRAMES, "own"),
@@ -56,6 +57,7 @@ LAYERS: dict[str, Layer] = {
     "error": Layer("error map"),
     "v_hat": Layer("v̂, fed back", "v_hat", recurrent=True),
     "delta": Layer("‖δ‖, undamped", "delta", recurrent=True),
+    "mismatch": Layer("‖δ − h‖, error", "mismatch", recurrent=True),
     "applied": Layer("‖δ̃‖, applied", "applied", recurrent=True),
     "entropy": Layer("entropy", "entropy", note=" bits"),
     "commit": Layer(

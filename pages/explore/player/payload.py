@@ -146,8 +146,11 @@ def _trivial(run: Run) -> dict[str, Any] | None:
 
 def _entity(blocks: RunBlocks, name: str, trajectory: Trajectory, labels: Tensor) -> dict[str, list]:
     """A recurrent run's layers and curves."""
-    for layer in ("delta", "applied"):
-        norms = torch.linalg.vector_norm(getattr(trajectory, layer)[:, 0], dim=1, dtype=torch.float64)
+    layers = {"delta": trajectory.delta, "mismatch": trajectory.error, "applied": trajectory.applied}
+    for layer, values in layers.items():
+        if values is None:  # no error of its own where δ is added
+            continue
+        norms = torch.linalg.vector_norm(values[:, 0], dim=1, dtype=torch.float64)
         rest = norms.new_zeros(1, *labels.shape[-2:])  # nothing led to the start
         blocks.put(f"{name}.{layer}", torch.cat([rest, norms]))
     state = {key: _list(values) for key, values in state_curves(trajectory).items()}

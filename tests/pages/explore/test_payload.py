@@ -188,3 +188,13 @@ def test_a_run_is_the_same_for_the_same_scene_and_drawn_images_are_used():
     scene = scene_of(LESSONS["unlearned-size"].view, models.cards())
     assert torch.equal(computed.run(scene).x, computed.run(scene).x)
     assert int(computed.run(scene).labels[0].sum()) > 2000
+
+
+def test_the_error_of_a_leaky_state_is_sent_and_of_no_other():
+    run, head, blocks = packed(ExploreState(integrator="leaky", k=0.3, T=6))
+    trajectory = run.trajectory
+    error = (trajectory.delta - trajectory.h[:-1])[:, 0].norm(dim=1).numpy()
+    assert abs(blocks["run.mismatch"][1:] - error).max() <= error.max() / 255
+    told = head["curves"]["run"]["delta"]
+    assert told[0] is None and told[1:] == pytest.approx(trajectory.residual[:, 0].tolist(), rel=1e-4)
+    assert "run.mismatch" not in packed(ExploreState(T=6))[2]
