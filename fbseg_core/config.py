@@ -332,6 +332,13 @@ class TrainConfig(Config):
         hi=1.0,
     )
     start_noise: float = setting(0.0, "Share of images that start from noise, not from rest.", lo=0.0, hi=1.0)
+    no_cue: float = setting(
+        0.0,
+        "Share of images shown without their cue, of which nothing is to be marked: what no cue reaches must "
+        "then stay unmarked, however far away. Only for tasks with a cue.",
+        lo=0.0,
+        hi=1.0,
+    )
     lipschitz: float = setting(
         0.0, "Weight of a penalty on steps that stretch small changes of the state.", lo=0.0, hi=1e6
     )

@@ -51,6 +51,8 @@ class Examples:
     def __init__(self, task: TaskConfig, train: TrainConfig, given: Content | None = None) -> None:
         self.task, self.train = task, train
         self.kind = task_of(task)
+        if train.no_cue and self.kind.cue_channel(task) is None:
+            raise ConfigError(f"no_cue: images of the task {task.name!r} have no cue to be taken away.")
         if given is not None:
             check_examples(task, train, given)
         self.fixed = training_examples(task, train) if given is None else given
@@ -70,6 +72,8 @@ class Examples:
             rows = self._rows(update)
             info = {key: value[rows] for key, value in self.fixed.info.items()}
             content = Content(self.fixed.clean[rows], self.fixed.labels[rows], info)
+        if train.no_cue:
+            content = self._without_cues(content, update)
         noise = self.kind.noise(task, len(content.labels), seed)  # afresh each time an example is read
         batch = self.kind.observe(task, content, noise)
         if train.flips:
@@ -78,6 +82,15 @@ class Examples:
             ]
             batch = Batch(torch.stack([x for x, _ in turned]), torch.stack([y for _, y in turned]))
         return batch, steps
+
+    def _without_cues(self, content: Content, update: int) -> Content:
+        """Some images with their cue taken away, and with it all that was to be marked."""
+        rng = np.random.default_rng(seed_of(self.train.seed, 9, update))
+        bare = torch.from_numpy(rng.random(len(content.labels)) < self.train.no_cue)
+        clean, labels = content.clean.clone(), content.labels.clone()
+        clean[bare, self.kind.cue_channel(self.task)] = 0
+        labels[bare] = torch.where(labels[bare] == VOID, VOID, 0)
+        return Content(clean, labels, content.info)
 
     def _rows(self, update: int) -> Tensor:
         """The examples of an update: each once per pass, in an order drawn anew for every pass."""

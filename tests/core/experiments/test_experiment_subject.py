@@ -21,7 +21,7 @@ CHANGES = {  # of each config: field -> another value
         "warmup": 1, "weight_decay": 0.1, "clip": 0.0, "steps_min": 4, "steps_max": 6, "loss": "final",
         "loss_from": 0.5, "flips": True, "sigma_range": 2.0, "epochs": 3, "patience": 0,
         "gradient": "truncated", "window": 3, "free": 5, "start_other": 0.1, "start_noise": 0.1,
-        "lipschitz": 1.0, "average": 0.9,
+        "lipschitz": 1.0, "average": 0.9, "no_cue": 0.1,
     },
     ShapesConfig: {
         "side": 32, "sigma": 0.25, "sides": (4,), "count": 2, "multiclass": True, "rotate": True,

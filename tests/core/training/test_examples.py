@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fbseg_core.config import ShapesConfig, TrainConfig
+from fbseg_core.config import GroupingConfig, ShapesConfig, TrainConfig
+from fbseg_core.settings import ConfigError
 from fbseg_core.training.examples import Examples
 
 TASK = ShapesConfig(side=16, sigma=0.2)
@@ -57,3 +58,19 @@ def test_a_range_of_noise_rescales_the_same_draw_and_nothing_else():
     powers = torch.tensor(factors).log() / torch.tensor(4.0).log()
     assert powers.min() >= -1.001 and powers.max() <= 1.001
     assert powers.min() < -0.9 and powers.max() > 0.9 and powers.mean().abs() < 0.15
+
+
+def test_an_image_without_its_cue_has_nothing_to_be_marked_and_the_others_stay():
+    task = GroupingConfig(side=24, winding=0.3)
+    plain = Examples(task, TrainConfig(batch=8))
+    reader = Examples(task, TrainConfig(batch=8, no_cue=0.5))
+    bare = 0
+    for update in range(6):
+        (here, _), (there, _) = reader.batch(update), plain.batch(update)
+        cued = here.x[:, 1].flatten(1).any(1)
+        assert torch.equal(here.x[:, 0], there.x[:, 0]) and not here.labels[~cued].any()
+        assert torch.equal(here.x[cued], there.x[cued]) and torch.equal(here.labels[cued], there.labels[cued])
+        bare += int((~cued).sum())
+    assert 10 < bare < 38
+    with pytest.raises(ConfigError, match="no_cue: images of the task 'shapes' have no cue"):
+        Examples(TASK, TrainConfig(no_cue=0.1))
