@@ -1,6 +1,6 @@
 """The command line: python -m fbseg_core train | eval | info | bench | experiment.
 
-Every flag of `train` is a setting of config.py.
+Every flag of `train` is a setting of `config`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Settings: how a setting is declared, read back, and refused in one sentence.
 
-`config.py` declares the project's settings with these; unknown keys, values out of range and values
+`config` declares the project's settings with these; unknown keys, values out of range and values
 that are not finite raise a `ConfigError` that names the key and what is allowed.
 """
 
