@@ -61,8 +61,8 @@ def page() -> None:
     SCREEN.read_link()
     st.title("Watch a network correct itself", anchor=False)
     st.markdown(
-        "The network guesses, looks at its own guess, and corrects it, step after step "
-        f"([the paper]({PAPER})). It runs here, in your browser: take hold of anything while it runs."
+        "The network guesses, looks at its own guess, and corrects it, again and again "
+        f"([the paper]({PAPER})). It runs in your browser: take hold of anything."
     )
     show()
 

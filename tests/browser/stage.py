@@ -72,8 +72,8 @@ def slide(page, selector, value):
 
 def controls(page):
     """Open what is one click away."""
-    if page.locator(".more").get_attribute("open") is None:
-        page.locator(".more summary").click()
+    if not page.locator(".more").is_visible():
+        page.locator(".all").click()
 
 
 def told(page):

@@ -42,7 +42,7 @@ def test_the_mask_spreads_by_itself_and_follows_the_dot_once_the_clock_is_wound(
     drag(page, (18, 33), (20, 10), (14, 8))  # from one region to the next
     slide(page, ".sigma", 0.25)
     assert playing(page) and requests == []
-    page.get_by_role("button", name="Wind it up").click()
+    page.get_by_role("button", name="Wind up").click()
     until_step(page, step(page) + 14)
     moved = marked(page)
     assert clock(page) < step(page) and moved[14, 8] and not grown[14, 8]

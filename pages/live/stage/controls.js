@@ -19,6 +19,7 @@ function wireControls(S) {
   click(".fit", () => fitAnew(S));
   click(".save", () => saveAsFile(S).catch((error) => say(S, `It could not be saved: ${error.message}`)));
   click(".reset", () => S.send("ask", { reset: true, n: Date.now() }));
+  click(".all", () => openAll(S));
   click(".large", () => playLarge(S, !$(".live").classList.contains("large-stage")));
   $(".past").addEventListener("input", (event) => lookAt(S, +event.target.value));
   dragged(S, ".sigma", (value) => changeScene(S, { sigma: value }));
@@ -164,6 +165,12 @@ function fitAnew(S) {
   for (const { moments } of S.line.entries) moments[S.hero].at = moments[S.hero].h && place(M.plane, moments[S.hero].h);
   fresh(S);
   say(S, "The plane was fitted to the last steps.");
+}
+
+function openAll(S) {
+  const closed = S.$(".more").hidden;
+  S.$(".more").hidden = !closed;
+  S.$(".all").setAttribute("aria-expanded", closed);
 }
 
 function playLarge(S, on) {

@@ -1,7 +1,7 @@
 // Four curves that roll on with the run: F1, how large a step is against the state, what F would still change, and
 // how unsure the mask is. All models at once, the one in the large picture drawn thick.
 
-const ROLL = { width: 300, height: 96, left: 40, right: 6, top: 8, bottom: 16 };
+const ROLL = { width: 300, height: 96, left: 54, right: 6, top: 8, bottom: 16 };
 const CURVES = [
   { key: "f1", name: "F1", told: "how well the mask matches the right answer", lo: 0, hi: 1, scored: true },
   { key: "update", name: "‖Δh‖/‖h‖", told: "the step against the whole state", log: true },
@@ -19,7 +19,7 @@ function buildCurves(S) {
     svg.setAttribute("viewBox", `0 0 ${ROLL.width} ${ROLL.height}`);
     svg.setAttribute("role", "img");
     figure.append(caption, svg);
-    const lines = S.machines.map((_, m) => node(svg, "path", { fill: "none", stroke: colourOf(S, m), "stroke-width": m === S.hero ? 2.5 : 1.5, "stroke-dasharray": m === S.hero ? "" : "5 3" }));
+    const lines = S.machines.map((_, m) => node(svg, "path", { fill: "none", style: `stroke: ${colourOf(S, m)}`, "stroke-width": m === S.hero ? 2.5 : 1.5, "stroke-dasharray": m === S.hero ? "" : "5 3" }));
     const ends = [0, 1].map((end) => node(svg, "text", { x: ROLL.left - 5, y: end ? ROLL.top + 9 : ROLL.height - ROLL.bottom, class: "tick end" }));
     const first = node(svg, "text", { x: ROLL.left, y: ROLL.height - 2, class: "tick" });
     const last = node(svg, "text", { x: ROLL.width - ROLL.right, y: ROLL.height - 2, class: "tick end" });

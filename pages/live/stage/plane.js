@@ -7,14 +7,13 @@ function fitPlane(states, k = 3) {
   const n = states.length;
   const mean = new Float64Array(states[0].length);
   for (const h of states) for (let j = 0; j < h.length; j++) mean[j] += h[j] / n;
-  const centred = states.map((h) => Float64Array.from(h, (value, j) => value - mean[j]));
+  const centred = states.map((h) => {
+    const out = new Float64Array(h.length); // no callback for each value: this stands between opening and the first step
+    for (let j = 0; j < h.length; j++) out[j] = h[j] - mean[j];
+    return out;
+  });
   const gram = centred.map(() => new Float64Array(n));
-  for (let p = 0; p < n; p++)
-    for (let q = p; q < n; q++) {
-      let sum = 0;
-      for (let j = 0; j < mean.length; j++) sum += centred[p][j] * centred[q][j];
-      gram[p][q] = gram[q][p] = sum;
-    }
+  for (let p = 0; p < n; p++) for (let q = p; q < n; q++) gram[p][q] = gram[q][p] = dotOf(centred[p], centred[q]);
   const { values, vectors } = eigen(gram);
   const total = values.reduce((sum, value) => sum + Math.max(value, 0), 0);
   const axes = Array.from({ length: k }, (_, i) => {
@@ -30,6 +29,12 @@ function fitPlane(states, k = 3) {
   });
   const plane = { mean, axes, explained: axes.map((_, i) => (total > 0 && i < n ? Math.max(values[i], 0) / total : 0)) };
   return { ...plane, points: states.map((h) => place(plane, h)) };
+}
+
+function dotOf(a, b) {
+  let sum = 0;
+  for (let j = 0; j < a.length; j++) sum += a[j] * b[j];
+  return sum;
 }
 
 // A state's point, one coordinate an axis.

@@ -1,5 +1,7 @@
 // The stage: one world and several machines, what is loaded, shown and said of them, and how it ends.
 
+const PARTS = ["scene", "hand", "first", "works", "rolls"];
+
 function openStage(root, send) {
   const $ = (selector) => root.querySelector(selector);
   const S = {
@@ -70,7 +72,7 @@ async function load(S, bytes, header, start) {
     await show(M, seenBy(W, scene), W.size);
     await rehearse(M, W, switchesOf(M, S));
   }));
-  for (const name of ["scene", "first", "more", "works", "rolls", "hand"]) S.$(`.${name}`).hidden = false;
+  for (const name of PARTS) S.$(`.${name}`).hidden = false;
   S.$(".loading").hidden = true;
   buildPictures(S);
   buildControls(S);
@@ -89,7 +91,7 @@ async function begin(S) {
 function fail(S, error) {
   play(S, false);
   close(S);
-  for (const name of ["scene", "first", "more", "works", "rolls", "hand", "loading"]) S.$(`.${name}`).hidden = true;
+  for (const name of [...PARTS, "more", "loading"]) S.$(`.${name}`).hidden = true;
   const way = Object.assign(document.createElement("a"), { href: "./explore", target: "_self", textContent: "Explore" });
   S.$(".refused").replaceChildren(`${error.message} `, way, " shows the same models, computed on the server.");
   S.$(".refused").hidden = false;

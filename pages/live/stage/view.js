@@ -2,12 +2,11 @@
 // words once a step.
 
 const MIX = 110; // ms in which a step passes from one moment to the next
-const PATH = "#0072b2";
 const OTHERS = ["#d55e00", "#009e73", "#cc79a7"]; // of the models beside the hero, in the curves
 
 const live = (S) => atEnd(S.line);
 const sceneShown = (S) => (live(S) ? S.scene : present(S.line).scene);
-const colourOf = (S, m) => (m === S.hero ? PATH : OTHERS[(m > S.hero ? m - 1 : m) % OTHERS.length]);
+const colourOf = (S, m) => (m === S.hero ? "var(--accent)" : OTHERS[(m > S.hero ? m - 1 : m) % OTHERS.length]);
 const mixOf = (S, now) => (S.still || !S.playing ? 1 : Math.min((now - S.steppedAt) / Math.min(MIX, S.interval), 1));
 
 function drawPictures(S, now) {
@@ -31,7 +30,7 @@ function drawPlane(S, mix) {
   const { context, width, height, scale } = fitted(S.$(".plane"));
   context.clearRect(0, 0, width, height);
   const style = getComputedStyle(S.$(".live"));
-  const [text, line] = [style.getPropertyValue("--text").trim(), style.getPropertyValue("--line").trim()];
+  const [text, line, accent] = ["--text", "--line", "--accent"].map((name) => style.getPropertyValue(name).trim());
   const machine = S.machines[S.hero];
   if (!machine?.plane) return;
   const path = pathTo(S.line, S.hero);
@@ -39,19 +38,19 @@ function drawPlane(S, mix) {
   const reach = reachOf(machine, [...path, ...traces.flat()]);
   const room = 40 * scale;
   const half = [width / 2 - room, height / 2 - room];
-  const least = S.space ? Math.min(...half) * 0.8 : null;
+  const least = S.space ? Math.min(...half) : null;
   const to = (point) => {
     const [x, y] = seen(point.map((value, i) => (value - machine.centre[i]) / reach[i]), S);
     return [width / 2 + x * (least ?? half[0]), height / 2 - y * (least ?? half[1])];
   };
   drawAxes(context, { to, reach, centre: machine.centre, explained: machine.plane.explained, space: S.space, text, line, scale, width, height });
-  traces.forEach((points, i) => stroke(context, points.map(to), "#7f8c99", (1 + i / traces.length) * scale, 0.35 + (0.4 * i) / traces.length));
+  traces.forEach((points, i) => stroke(context, points.map(to), "#7f8c99", 1.5 * scale, 0.5 + (0.4 * (i + 1)) / traces.length));
   if (!path.length) return;
   const points = path.map(to);
   const head = points.at(-1);
   if (points.length > 1) points[points.length - 1] = points.at(-2).map((value, i) => value + (head[i] - value) * mix);
-  stroke(context, points, PATH, 2.5 * scale, 1);
-  points.forEach(([x, y], i) => dot(context, x, y, (i === points.length - 1 ? 7 : 2.6) * scale, PATH, i === points.length - 1 ? scale : 0));
+  stroke(context, points, accent, 2.5 * scale, 1);
+  points.forEach(([x, y], i) => dot(context, x, y, (i === points.length - 1 ? 7 : 2.6) * scale, accent, i === points.length - 1 ? scale : 0));
   context.fillStyle = text;
   context.font = `${12 * scale}px ${style.fontFamily}`;
   context.fillText("start", points[0][0] + 8 * scale, points[0][1] - 8 * scale);
@@ -79,7 +78,7 @@ function drawAxes(context, { to, reach, centre, explained, space, text, line, sc
     const [x, y] = to(end(i, 1));
     const name = `PC${i + 1} ${Math.round(100 * explained[i])} %`;
     const wide = context.measureText(name).width;
-    const level = i === 0 && !space ? [width - wide - 8 * scale, y + 18 * scale] : [x - wide / 2, y - 10 * scale];
+    const level = i === 0 && !space ? [width - wide - 8 * scale, y + 18 * scale] : [x + 8 * scale, y + 4 * scale];
     context.fillStyle = text;
     context.fillText(name, Math.min(Math.max(level[0], 6 * scale), width - wide - 6 * scale), Math.min(Math.max(level[1], 14 * scale), height - 6 * scale));
   }
