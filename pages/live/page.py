@@ -59,6 +59,8 @@ def show() -> None:
 def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
+    if told() != SCREEN.view:  # back from another screen, with a stage that knows nothing of what was changed
+        SCREEN.show_afresh(SCREEN.view)
     st.title("Watch a network correct itself", anchor=False)
     st.markdown(
         "The network guesses, looks at its own guess, and corrects it, again and again "

@@ -87,7 +87,7 @@ function kick(S) {
 function wind(S) {
   if (S.clock !== null) S.clock = 0;
   S.touched = false;
-  act(S, () => ({ t: 0, gain: 1 }));
+  act(S, ({ model }) => (model.switches.includes("clock") ? { t: 0, gain: 1 } : {}));
   say(S, "The clock is wound up: corrections count in full again.");
   told(S);
 }

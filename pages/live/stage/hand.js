@@ -74,7 +74,7 @@ function handle(S, canvas) {
     if (!last) return;
     last = null;
     S.hand = false;
-    told(S);
+    handRests(S);
   };
   for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, end);
   for (const name of ["pointerleave", "blur"])
@@ -87,9 +87,18 @@ function handle(S, canvas) {
     if (!mine()) return makeHero(S, S.pictures.findIndex((one) => one.canvas === canvas));
     if (event.pointerType !== "touch" || near(event)) return;
     applyTool(S, [pixelOf(S, canvas, event)]);
-    told(S);
+    handRests(S);
   });
   canvas.addEventListener("keydown", (event) => onPictureKey(S, event, mine()));
+}
+
+// Python hears of it, and so does who does not see it.
+function handRests(S) {
+  told(S);
+  const { labels, cue } = S.scene;
+  const right = labels.reduce((sum, k) => sum + (k > 0 && k !== S.W.void), 0) / labels.length;
+  const where = S.tool === "cue" && cue ? `The dot is at row ${cue[0] + 1}, column ${cue[1] + 1}. ` : `${TOOLS[S.tool].title}. `;
+  say(S, where + (S.covered.has("truth") ? "" : `The right answer is ${percent(right)} of the image.`));
 }
 
 const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
@@ -104,11 +113,13 @@ function onPictureKey(S, event, mine) {
     const from = S.pointed ?? (S.tool === "cue" && S.scene.cue) ?? null;
     const at = S.tool === "cue" && S.scene.cue ? S.scene.cue : from || S.W.size.map((side) => side >> 1);
     S.pointed = at.map((value, i) => Math.min(Math.max(value + move[i] * (event.shiftKey ? 5 : 1), 0), S.W.size[i] - 1));
-    if (S.tool === "cue") applyTool(S, [S.pointed]);
-    told(S);
+    if (S.tool === "cue") {
+      applyTool(S, [S.pointed]);
+      handRests(S);
+    }
   } else if (event.key === "Enter" && S.tool !== "cue") {
     applyTool(S, [S.pointed ?? S.W.size.map((side) => side >> 1)]);
-    told(S);
+    handRests(S);
   } else return;
   S.dirty = true;
   event.preventDefault();

@@ -16,16 +16,20 @@ function switchesOf({ model }, { off, tau, clock }) {
   return found;
 }
 
-// Let a machine see an image (a Float32Array that is not changed afterwards).
+// Let a machine see an image (a Float32Array that is not changed afterwards). A model that takes no steps answers
+// each image anew.
 async function show(M, x, size) {
   if (M.seen === x) return;
+  const another = M.seen !== null;
   M.seen = x;
   await M.engine.setImage(x, size);
+  if (another && !M.model.takesSteps) await restart(M);
 }
 
+// Back to h(0) = 0 (E1).
 async function restart(M) {
   await M.engine.reset();
-  [M.h, M.t, M.gain] = [null, 0, 1];
+  [M.h, M.t, M.gain] = [M.h?.map(() => 0) ?? null, 0, 1];
 }
 
 const WANTED = ["t", "h", "delta", "applied", "logits"];

@@ -53,7 +53,8 @@ function drawPlane(S, mix) {
   points.forEach(([x, y], i) => dot(context, x, y, (i === points.length - 1 ? 7 : 2.6) * scale, accent, i === points.length - 1 ? scale : 0));
   context.fillStyle = text;
   context.font = `${12 * scale}px ${style.fontFamily}`;
-  context.fillText("start", points[0][0] + 8 * scale, points[0][1] - 8 * scale);
+  const first = S.line.entries.find(({ run }) => run === present(S.line).run);
+  context.fillText(first.moments[S.hero].t === 0 ? "start" : "from here", points[0][0] + 8 * scale, points[0][1] - 8 * scale);
 }
 
 // How far each axis reaches from its middle: it grows where a path leaves it, and never shrinks under the eye. Each
@@ -117,7 +118,7 @@ function drawWords(S) {
   S.pictures.forEach(({ numbers }, m) => {
     const moment = entry.moments[m];
     const f1 = meanF1(moment.mask, scene.labels, S.W.classes.length, S.W.void);
-    numbers.textContent = m === S.hero ? `step ${moment.t}${scored ? ` · F1 ${f1.toFixed(2)}` : ""}` : scored ? `F1 ${f1.toFixed(2)}` : "";
+    numbers.textContent = m === S.hero ? `step ${entry.n}${scored ? ` · F1 ${f1.toFixed(2)}` : ""}` : scored ? `F1 ${f1.toFixed(2)}` : "";
   });
   const { explained } = S.machines[S.hero].plane;
   const shares = explained.slice(0, S.space ? 3 : 2).reduce((sum, share) => sum + share, 0);
@@ -140,7 +141,7 @@ function drawGauge(S, moment) {
   const gain = damped(S) ? moment.gain : 1;
   S.$(".gauge-fill").setAttribute("stroke-dasharray", `${100 * Math.min(gain, 1)} 100`);
   S.$(".gauge-text").textContent = percent(gain);
-  const how = !damped(S) ? "Decay off: updates count in full." : S.clock !== null ? `Clock held at ${S.clock}.` : "of each update counts";
+  const how = !damped(S) ? "Decay off: updates count in full." : S.clock !== null ? `Clock held at ${S.clock}.` : `of an update counts at t = ${moment.t}`;
   S.$(".gauge-note").textContent = how;
   S.$(".hold").setAttribute("aria-pressed", S.clock !== null);
   S.$(".wind").classList.toggle("calling", rundown(S, moment));
@@ -150,7 +151,7 @@ const RUN_DOWN = 0.1; // share of an update
 const rundown = (S, moment) => damped(S) && S.clock === null && moment.gain < RUN_DOWN && S.touched;
 
 function drawHint(S, moment, scene) {
-  const onGround = scene.cue && !scene.labels[scene.cue[0] * S.W.size[1] + scene.cue[1]];
+  const onGround = scene.cue && !S.covered.has("truth") && !scene.labels[scene.cue[0] * S.W.size[1] + scene.cue[1]];
   const say = !live(S)
     ? resumable(S.line)
       ? "Looking back. Play goes on from here; what came after stays in the plane as a trace."
@@ -159,6 +160,6 @@ function drawHint(S, moment, scene) {
       ? "The dot stands on no region, so the right answer is: nothing."
       : rundown(S, moment)
         ? `The clock has run down: a correction counts ${percent(moment.gain)}, so the mask hardly answers. Wind it up.`
-        : TOOLS[S.tool].hint;
+        : TOOLS[S.tool].hint.replace(S.covered.has("truth") ? " Dashed: the right answer." : "", "");
   if (S.$(".hint").textContent !== say) S.$(".hint").textContent = say;
 }

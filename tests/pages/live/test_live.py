@@ -61,6 +61,15 @@ def test_a_link_that_cannot_be_read_gives_the_defaults_and_one_sentence(query):
     assert header(at)["setup"] == LiveState().model_dump(mode="json", exclude={"lesson"})
 
 
+def test_back_from_another_screen_it_opens_as_it_was_left():
+    at = app(PAGE)
+    before = header(at)
+    assert header(sound(at.run())) == before
+    at.session_state["live/view"] = LiveState(noise_sd=0.5, cue_at=(3, 4))
+    after = header(sound(at.run()))
+    assert after["setup"]["cue_at"] == [3, 4] and after["epoch"] == before["epoch"] + 1
+
+
 def test_no_part_of_its_link_is_called_as_one_of_explore_s():
     shared = LiveState.model_fields.keys() & ExploreState.model_fields.keys()
     assert shared == {"lesson"} and not LiveState.model_fields.keys() & ExploreState.renamed.keys()
