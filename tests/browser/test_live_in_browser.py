@@ -1,6 +1,7 @@
 """Live in a real Chromium: it runs by itself, follows the hand, and can be rewound, linked and saved."""
 
 import pytest
+from explorer import CONTRAST
 from served import eventually, watched
 from stage import (
     WOKEN,
@@ -9,6 +10,7 @@ from stage import (
     drag,
     marked,
     picture,
+    place,
     playing,
     slide,
     step,
@@ -146,6 +148,39 @@ def test_it_is_saved_as_one_file_that_runs_without_a_network(open_live, new_cont
     until_step(alone, 12)
     assert marked(alone)[14, 8] and "0.30" in alone.locator(".sigma-text").inner_text()
     assert not alone.locator(".worlds").is_visible() and alone.faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_mask_and_path_stand_above_the_fold_and_all_can_be_read_and_touched(open_live, size, theme):
+    page = open_live(width=size[0], height=size[1], theme=theme, has_touch=size[0] < 640)
+    until_step(page, 6)
+    phone = size[0] < 640
+    boxes = {one: page.locator(one).bounding_box() for one in (".hero canvas.picture", "canvas.plane")}
+    assert all(box["y"] + box["height"] <= size[1] for box in boxes.values())
+    assert phone or boxes[".hero canvas.picture"]["height"] >= 420
+    assert phone or page.locator(".box.softmax").bounding_box()["y"] < size[1]
+    controls(page)
+    assert page.evaluate(CONTRAST) == []
+    assert page.locator("[data-testid=stMain]").evaluate("e => e.scrollWidth <= e.clientWidth")
+    if phone:
+        small = (
+            "e => { const { width, height } = e.getBoundingClientRect(); return Math.min(width, height); }"
+        )
+        for one in page.locator(".live :is(button, select, label):visible").all():
+            assert one.evaluate(small) >= 40, one.evaluate("e => e.outerHTML")
+
+
+@pytest.mark.slow
+def test_a_finger_drags_the_dot_and_a_tap_moves_it(open_live):
+    page = open_live(width=390, height=844, has_touch=True, reduced_motion="reduce")
+    before = page.locator(".said").inner_text()
+    page.touchscreen.tap(*place(page, 14, 8))
+    eventually(lambda: page.locator(".said").inner_text(), lambda said: said != before)
+    assert "row 15, column 9" in page.locator(".said").inner_text()
+    page.locator(".hero canvas.picture").press("ArrowRight")
+    eventually(lambda: page.locator(".said").inner_text(), lambda said: "row 15, column 10" in said)
 
 
 @pytest.mark.slow
