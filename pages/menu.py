@@ -28,6 +28,7 @@ class Entry:
 
 
 SCREENS = {
+    "live": Entry("Live", "pages.live.state:LiveState"),
     "explore": Entry("Explore", "pages.explore.state:ExploreState", "pages.explore.run:subjects"),
     "stability": Entry(
         "Stability lab", "pages.stability.state:StabilityState", "pages.stability.state:subjects"
@@ -44,7 +45,21 @@ def choose() -> StreamlitPage:
         st.Page(f"pages/{name}/page.py", title=entry.title, url_path=name, default=name == FIRST)
         for name, entry in SCREENS.items()
     ]
-    return st.navigation(pages, position="top")
+    chosen = st.navigation(pages, position="top")
+    if chosen.url_path == "" and is_of_explore(st.query_params):
+        st.switch_page(pages[list(SCREENS).index("explore")], query_params=st.query_params.to_dict())
+    return chosen
+
+
+def is_of_explore(parameters: Mapping[str, str]) -> bool:
+    """Whether a link of the bare address is from when that opened Explore: it names a part of its state.
+
+    The first screen of today has no part of that name, but `lesson`, of which it has none.
+    """
+    if not set(parameters) - {"v"}:
+        return False
+    old = _named(SCREENS["explore"].state)
+    return bool(set(parameters) & (old.model_fields.keys() | old.renamed.keys()))
 
 
 def state(screen: str, **values: Any) -> Linked:

@@ -76,6 +76,7 @@ def resident(pid: int) -> float:
 def main() -> None:
     started = time.perf_counter()
     server, url = start_app()
+    url += "/explore"
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
@@ -88,7 +89,7 @@ def main() -> None:
                 "s",
                 3,
             )
-            page, _ = open_page(browser, url + "/?T=20")
+            page, _ = open_page(browser, url + "?T=20")
             page.wait_for_selector(".player[data-playing=false]")
             scrub = "const r = find('.time'); r.value = VALUE; r.dispatchEvent(new Event('input'));"
             line("scrub to painted frame", painted(page, scrub, 100, lambda i: i % 21), "ms", 33)

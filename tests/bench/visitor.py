@@ -30,7 +30,6 @@ class Visitor:
 
     def open(self, page: str, link: dict[str, str]) -> None:
         """Go to a page by a link, as the address line does within one session."""
-        page = "" if page == "explore" else page
         arrived, self._page, self._query = page != self._page, page, urlencode(link)
         self._ask({"page_name": page} if arrived or not self._hash else {"page_script_hash": self._hash})
 
@@ -61,7 +60,7 @@ class Visitor:
         self._socket.send(message.SerializeToString())
         while not self._take(self._socket.recv(PATIENCE)):
             pass
-        self.seconds.setdefault(self._page or "explore", []).append(time.perf_counter() - start)
+        self.seconds.setdefault(self._page, []).append(time.perf_counter() - start)
 
     def _take(self, raw: bytes) -> bool:
         """One message of the server; whether it ends the answer."""
@@ -80,6 +79,6 @@ class Visitor:
                 self._buttons[element.button.id.split("-", 2)[-1]] = element.button.id
             if what == "exception" or (what == "alert" and element.alert.format == element.alert.ERROR):
                 body = element.exception.message if what == "exception" else element.alert.body
-                self.faults.append(f"{self._page or 'explore'}: {body:.200}")
+                self.faults.append(f"{self._page}: {body:.200}")
         early = ForwardMsg.FINISHED_EARLY_FOR_RERUN
         return kind == "script_finished" and message.script_finished != early

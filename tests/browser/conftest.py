@@ -55,7 +55,7 @@ def open_page(new_context, url):
     def open_page(query="", **options):
         options = {"reduced_motion": "reduce"} | options  # else every page would first play for seconds
         page = watched(new_context(**options))
-        page.goto(url + "/" + query)
+        page.goto(url + "/explore" + query)
         page.wait_for_selector(".player[data-run]")
         settle(page)
         return page

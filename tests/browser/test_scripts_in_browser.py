@@ -11,7 +11,7 @@ from pages.ui.web.wire import Blocks
 
 pytestmark = pytest.mark.browser
 PLAYER = ROOT / "pages/explore/player"
-SCRIPTS = ("decode", "charts", "tools", PLAYER / "paint.js", PLAYER / "panels.js")
+SCRIPTS = ("decode", "charts", "brush", "tools", PLAYER / "paint.js", PLAYER / "panels.js")
 
 
 @pytest.fixture(scope="module")

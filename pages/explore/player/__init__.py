@@ -20,7 +20,7 @@ _mount = component(
     "player",
     HERE / "player.html",
     css=(HERE / "player.css",),
-    js=("decode", "charts", "tools", *(HERE / f"{name}.js" for name in SCRIPTS)),
+    js=("decode", "charts", "brush", "tools", *(HERE / f"{name}.js" for name in SCRIPTS)),
     constants={"RUN": layers.constants()},
 )
 

@@ -28,7 +28,10 @@ KEY = "canvas"
 PAPER, INK = "#262c34", "#f0e442"
 
 _mount = component(
-    "canvas", HERE / "canvas.html", css=(HERE / "canvas.css",), js=("decode", "tools", HERE / "canvas.js")
+    "canvas",
+    HERE / "canvas.html",
+    css=(HERE / "canvas.css",),
+    js=("decode", "brush", "tools", HERE / "canvas.js"),
 )
 
 

@@ -137,7 +137,7 @@ def test_every_experiment_leads_into_a_lab_with_settings_that_it_can_show():
             assert len(way.label) <= 46  # a phone cuts off what is longer
             parts = urlsplit(menu.link(way.screen, **way.state))
             query = dict(parse_qsl(parts.query))
-            if parts.path == "./":
+            if parts.path == "./explore":
                 scene_of(ExploreState.from_link(query, {}), models.cards())
             elif parts.path == "./stability":
                 variants_of(StabilityState.from_link(query, {}), models.cards())

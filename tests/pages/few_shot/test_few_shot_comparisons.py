@@ -72,7 +72,7 @@ def test_the_limit_is_computed_on_request_and_stands_above_both(scored, monkeypa
 
 def test_both_open_in_explore_by_one_click(scored):
     urls = [link.proto.url for link in scored.get("link_button")]
-    links = [url for url in urls if url.startswith("./?")]
+    links = [url for url in urls if url.startswith("./explore?")]
     assert len(links) == 2
     results = [computed.result(followed(scored), index, ME) for index in (0, 1)]
     assert all(result.name.replace(":", "%3A") in link for link in links for result in results)

@@ -1,0 +1,52 @@
+// Numbers of one step, as fbseg_core/scores and analysis/curves have them; tests hold the two against each other.
+
+// Mean F1 of the foreground classes that truth or answer hold; 1 where there is none. Void pixels count nowhere.
+function meanF1(mask, truth, classes, nothing) {
+  const [hit, wrong] = [new Float64Array(classes), new Float64Array(classes)];
+  for (let i = 0; i < mask.length; i++) {
+    if (truth[i] === nothing) continue;
+    if (mask[i] === truth[i]) hit[mask[i]]++;
+    else (wrong[mask[i]]++, wrong[truth[i]]++); // a false positive of one class, a false negative of the other
+  }
+  let [sum, present] = [0, 0];
+  for (let k = 1; k < classes; k++) {
+    if (hit[k] + wrong[k] === 0) continue;
+    sum += (2 * hit[k]) / (2 * hit[k] + wrong[k]);
+    present++;
+  }
+  return present ? sum / present : 1;
+}
+
+// Of class logits (K, H, W): the mask, the probability of any class but the background (0 to 255), and the mean
+// entropy in bits. Of equals the first class wins.
+function readAnswer(logits, classes, pixels) {
+  const [mask, shade] = [new Uint8Array(pixels), new Uint8Array(pixels)];
+  const p = new Float64Array(classes);
+  let bits = 0;
+  for (let i = 0; i < pixels; i++) {
+    let best = 0;
+    for (let k = 1; k < classes; k++) if (logits[k * pixels + i] > logits[best * pixels + i]) best = k;
+    let sum = 0;
+    for (let k = 0; k < classes; k++) sum += p[k] = Math.exp(logits[k * pixels + i] - logits[best * pixels + i]);
+    for (let k = 0; k < classes; k++) if (p[k] > 0) bits -= (p[k] / sum) * Math.log2(p[k] / sum);
+    mask[i] = best;
+    shade[i] = Math.round(255 * (1 - p[0] / sum));
+  }
+  return { mask, shade, entropy: bits / pixels };
+}
+
+function norm(values) {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
+  return Math.sqrt(sum);
+}
+
+// The length of a vector at each pixel: of (N, H, W) the (H, W) of √Σ over N.
+function lengths(values, pixels) {
+  const out = new Float32Array(pixels);
+  for (let from = 0; from < values.length; from += pixels) for (let i = 0; i < pixels; i++) out[i] += values[from + i] ** 2;
+  for (let i = 0; i < pixels; i++) out[i] = Math.sqrt(out[i]);
+  return out;
+}
+
+const middle = (values) => Float32Array.from(values).sort()[values.length >> 1];

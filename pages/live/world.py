@@ -1,0 +1,176 @@
+"""What a visitor's browser is sent once: models, a few images, and how the task makes an image of them.
+
+From then on image, cue, noise, truth and scores are the browser's (stage/world.js, scores.js), as the task
+and `fbseg_core.scores` have them; tests hold the two against each other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from fbseg_core import Card, ConfigError
+from fbseg_core.config import TaskConfig
+from fbseg_core.models.registry import traits_of
+from fbseg_core.settings import settings_of
+from fbseg_core.tasks import Task, task_of
+from pages.engine import weights
+from pages.engine.weights import EngineError
+from pages.live.state import MOST_MODELS, LiveState
+from pages.ui import models, server
+from pages.ui.images import VOID
+from pages.ui.web.wire import framed
+
+# The image a world opens on: of the twelve among the first 40 whose F1 at step 20 is nearest the median, the
+# one that the mask takes longest to fill (grouping), or the nearest where one step fills it (shapes).
+# tests/pages/live/test_live_world.py holds both within the middle half.
+OPENS_ON = {"grouping": 19, "shapes": 26}
+OTHERS = range(7)  # further images that come along
+NORMALISATIONS = ("none", "standard", "minmax")  # that world.js computes
+
+
+def worlds(cards: Mapping[str, Card]) -> list[str]:
+    """The tasks that a model is shipped for whose answer takes steps, grouping first."""
+    found = {card.task.name for card in cards.values() if traits_of(card.model).takes_steps}
+    return sorted(found, key=lambda name: (name != LiveState().world, name))
+
+
+def lineup(view: LiveState, cards: Mapping[str, Card]) -> tuple[str, ...]:
+    """The models on show: those asked for; else one of each title, first what feeds back, then what steps.
+
+    Raises ConfigError for a model that is not of the task.
+    """
+    mine = {name: card for name, card in cards.items() if card.task.name == view.world}
+    if not mine:
+        known = ", ".join(worlds(cards))
+        if not known:
+            raise ConfigError("There is no checkpoint: make one by a command of checkpoints/README.md.")
+        raise ConfigError(f"world: no model for {view.world!r:.40} ships; choose from {known}.")
+    for name in view.shown:
+        if name not in mine:
+            raise ConfigError(f"shown: {name!r:.60} is no model of the task {view.world} that ships.")
+    if view.shown:
+        return view.shown
+    traits = {name: traits_of(card.model) for name, card in mine.items()}
+    order = sorted(mine, key=lambda name: (not traits[name].has_loop, not traits[name].takes_steps, name))
+    first = {traits[name].title: name for name in reversed(order)}  # of a title the first in order stays
+    return tuple(name for name in order if first[traits[name].title] == name)[:MOST_MODELS]
+
+
+def check(view: LiveState) -> None:
+    """Raise ConfigError for a set-up that cannot be shown."""
+    cards = models.cards()
+    config = cards[lineup(view, cards)[0]].task
+    if view.cue_at is not None and not all(at < side for at, side in zip(view.cue_at, config.size)):
+        raise ConfigError(f"cue_at: {view.cue_at} is outside the image of {config.size} px.")
+
+
+def pack(view: LiveState, epoch: int) -> tuple[bytes, list[str]]:
+    """The payload of the stage, and a sentence for each model that the engine does not take.
+
+    epoch: rises when the set-up is replaced as a whole; the stage then takes the one that comes with it.
+    """
+    names = lineup(view, models.cards())
+    key = ("live", names, view.picture)
+    header, parts, refused = server.kept("rest", key, lambda: _packed(names, view.picture))
+    setup = view.model_dump(mode="json", exclude={"lesson"})
+    return framed({**header, "setup": setup, "epoch": epoch}, parts), refused
+
+
+def _packed(names: tuple[str, ...], picture: int | None) -> tuple[dict[str, Any], list[bytes], list[str]]:
+    """Header and blocks of what does not hang on the set-up, and why a model is left out."""
+    cards = models.cards()
+    config = cards[names[0]].task
+    blocks, told, refused = _Blocks(), [], []
+    for name in names:
+        try:
+            raw = weights.packed(models.model(name)[0], config.size)
+            told.append(_model(cards[name], name) | {"bytes": blocks.lay(raw)})
+        except EngineError as error:
+            refused.append(f"{name} is not shown. {error}")
+    if not told:
+        raise ConfigError(" ".join(refused))
+    world = _world(config, picture, blocks) | {"worlds": worlds(cards)}
+    choices = sorted(name for name, card in cards.items() if card.task.name == config.name)
+    header = {"world": world, "models": told, "choices": choices}
+    identity = hashlib.sha256(b"".join([repr(header).encode(), *blocks.parts])).hexdigest()[:16]
+    return header | {"id": identity}, blocks.parts, refused
+
+
+class _Blocks:
+    """Bytes laid end to end, each on a 4-byte boundary."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+
+    def lay(self, raw: bytes) -> list[int]:
+        """Where it lies, and how long it is."""
+        place = [self.size, len(raw)]
+        raw += bytes(-len(raw) % 4)
+        self.parts.append(raw)
+        self.size += len(raw)
+        return place
+
+
+def _model(card: Card, name: str) -> dict[str, Any]:
+    traits, config = traits_of(card.model), card.model
+    return {
+        "name": name,
+        "title": traits.title,
+        "told": models.describe_card(card, name),
+        "takesSteps": traits.takes_steps,
+        "hasLoop": traits.has_loop,
+        "switches": sorted(traits.switches),
+        "steps": config.steps,
+        "tau": config.tau,
+        "u": config.u,
+        "on": {"softmax": config.projection == "softmax", "decay": config.decay != "none", "loop": True},
+    }
+
+
+def _world(config: TaskConfig, picture: int | None, blocks: _Blocks) -> dict[str, Any]:
+    task = task_of(config)
+    ranges = settings_of(LiveState)
+    sigma, tau = ranges["noise_sd"], ranges["tau_steps"]
+    seeds = [OPENS_ON.get(config.name, 0)]
+    wanted = [*OTHERS] if picture is None else [*OTHERS, picture]
+    seeds += [seed for seed in wanted if seed not in seeds]
+    pictures = []
+    for seed in seeds:
+        content = task.content(config, 1, seed, "test")
+        clean = content.clean[0].numpy().astype("<f4").tobytes()
+        labels = content.labels[0].to(torch.uint8).numpy().tobytes()
+        pictures.append({"seed": seed, "clean": blocks.lay(clean), "labels": blocks.lay(labels)})
+    noise = task.noise(config, 1, 0)[0].numpy().astype("<f4").tobytes()
+    return {
+        "task": config.name,
+        "size": list(config.size),
+        "classes": list(task.class_names(config)),
+        "palette": list(task.palette(config)),
+        "void": VOID,
+        "channels": len(task.channel_names(config)),
+        "pictureOf": list(task.shown_channels(config)),
+        "noisy": list(task.noisy_channels(config)),
+        "cue": task.cue_channel(config),
+        "drawable": task.drawable,
+        "normalise": normalisation(task, config),
+        "sigma": config.sigma,
+        "sigmas": [sigma.lo, max(sigma.hi, config.sigma), sigma.step],
+        "taus": [tau.lo, tau.hi, tau.step],
+        "pictures": pictures,
+        "noise": blocks.lay(noise),
+    }
+
+
+def normalisation(task: Task, config: TaskConfig) -> str:
+    """How the task brings a noisy image to its range. Raises ConfigError for a way that only Python knows."""
+    if type(task).normalise is Task.normalise:
+        return "none"
+    found = getattr(config, "normalise", None)
+    if found not in NORMALISATIONS:
+        raise ConfigError(f"Images of the task {config.name!r:.40} cannot be made in the browser.")
+    return found

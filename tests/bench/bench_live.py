@@ -1,0 +1,116 @@
+"""Print how quick Live is on this machine: python tests/bench/bench_live.py
+
+Steps shown a second at full pace at 48 px, with one model on show and with three; beside them, in the same
+run and browser, what a step of the engine alone takes. Then the time from opening the page to the first mask
+that has moved, on a warm server, and how many requests a drag of σ and of the dot makes. Bars: 20 steps a
+second with one model, 3 s to the first moved mask, no request.
+"""
+
+import base64
+import json
+import shutil
+import statistics
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+from playwright.sync_api import Page, sync_playwright
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
+from bench_engine import OPEN, TIME  # noqa: E402
+from engine_page import scripts, text  # noqa: E402
+from served import FLAGS, start_app  # noqa: E402
+from stage import WOKEN, drag, slide, step, until_step  # noqa: E402
+
+from fbseg_core import load, make_batch  # noqa: E402
+from pages.engine.weights import packed  # noqa: E402
+
+SHOWN = ["grouping-feedback", "grouping-loop-cut", "grouping-feedforward"]
+SECONDS = 4.0
+
+
+def opened(browser, url: str, **query: str) -> tuple[Page, float]:
+    """A new visitor's page, and the seconds until the mask had moved."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    start = time.perf_counter()
+    page.goto(f"{url}/?{urlencode(query)}")
+    page.wait_for_selector(WOKEN, timeout=120_000)
+    until_step(page, 1)
+    return page, time.perf_counter() - start
+
+
+def rate(browser, url: str, shown: list[str]) -> float:
+    """Steps shown a second at full pace."""
+    page, _ = opened(browser, url, v="1", pace="full", shown=json.dumps(shown, separators=(",", ":")))
+    page.wait_for_timeout(1000)
+    first, start = step(page), time.perf_counter()
+    page.wait_for_timeout(1000 * SECONDS)
+    found = (step(page) - first) / (time.perf_counter() - start)
+    page.context.close()
+    return found
+
+
+def engine_ms(browser) -> float:
+    """Milliseconds of a step of the engine alone, the median of 12."""
+    page = browser.new_page()
+    page.add_script_tag(content=scripts())
+    model, card = load(SHOWN[0])
+    model_bytes = base64.b64encode(packed(model, card.task.size)).decode()
+    page.evaluate(OPEN, [model_bytes, text(make_batch(card.task, 1, seed=0).x), list(card.task.size)])
+    found = statistics.median(page.evaluate(TIME, [True, 3, False]) for _ in range(12))
+    page.close()
+    return found
+
+
+def requests_of_a_drag(browser, url: str) -> int:
+    """Messages to the server and requests while σ and the dot are dragged, for two seconds."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda _: sent.append("message")))
+    page.goto(url)
+    page.wait_for_selector(WOKEN)
+    until_step(page, 5)
+    page.wait_for_timeout(2000)
+    page.on("request", lambda request: sent.append(request.url))
+    before = len(sent)
+    box = page.locator(".sigma").bounding_box()
+    page.mouse.move(box["x"] + 30, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for i in range(20):
+        page.mouse.move(box["x"] + 30 + 5 * i, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(50)
+    found = len(sent) - before
+    page.mouse.up()
+    page.wait_for_timeout(2000)  # then it is told once
+    before = len(sent)
+    drag(page, (18, 33), (30, 20), (14, 8), (20, 30))
+    found += len(sent) - before
+    slide(page, ".sigma", 0.2)
+    page.context.close()
+    return found
+
+
+def main() -> None:
+    server, url = start_app()
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            opened(browser, url)[0].context.close()  # a warm server
+            ms = engine_ms(browser)
+            print(f"a step of the engine alone, {SHOWN[0]}: {ms:.1f} ms, {1000 / ms:.0f} a second")
+            for shown, bar in ((SHOWN[:1], "   bar 20"), (SHOWN, "")):
+                print(f"steps shown a second, {len(shown)} on show: {rate(browser, url, shown):.1f}{bar}")
+            taken = []
+            for _ in range(5):
+                page, seconds = opened(browser, url)
+                page.context.close()
+                taken.append(seconds)
+            print(f"page open to first moved mask, warm server: {statistics.median(taken):.1f} s   bar 3")
+            print(f"requests while σ and the dot are dragged: {requests_of_a_drag(browser, url)}   bar 0")
+    finally:
+        server.terminate()
+
+
+if __name__ == "__main__":
+    main()
