@@ -48,6 +48,7 @@ class FeedbackUNet(Model):
         switches |= {"integrator", "k"}
         switches |= {"batch_statistics"} if config.norm == "batch" else set()
         title = "feedback" if looped else "loop cut"
+        title = title if config.integrator == "sum" else f"{config.integrator} {title}"
         return Traits(title, True, config.steps, looped, frozenset(switches))
 
     @property

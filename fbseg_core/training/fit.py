@@ -64,6 +64,25 @@ PROTOCOLS: dict[str, TrainConfig] = {
         loss_from=0.33,
         flips=True,
     ),
+    # For a leaky state that comes to rest by itself and holds what it has: free steps before the trained
+    # ones, starts from other images' states, and images without a cue, so that what no cue reaches stays
+    # unmarked in larger images too.
+    "rest": TrainConfig(
+        batch=8,
+        updates=2000,
+        lr=0.004,
+        schedule="cosine",
+        warmup=50,
+        clip=1.0,
+        steps_min=5,
+        steps_max=9,
+        loss_from=0.33,
+        flips=True,
+        free=20,
+        start_other=0.15,
+        no_cue=0.15,
+        average=0.99,
+    ),
 }
 
 VALIDATION_IMAGES = 32
