@@ -154,7 +154,7 @@ def _of_run(shown: Subject, of: Subject) -> Iterator[str]:
     for name in here:
         if here[name] != there[name] and not (name == "softmax" and ON not in (here["loop"], there["loop"])):
             yield f"{name} {here[name]}, not {there[name]}"
-    if kinds[0].title != kinds[1].title and here["loop"] == there["loop"]:  # else the loop has told it
+    if shown.model.kind != of.model.kind and here["loop"] == there["loop"]:  # else the loop has told it
         yield f"{kinds[0].title}, not {kinds[1].title}"
     if shown.steps != of.steps:
         yield f"T = {shown.steps}, not {of.steps}"
