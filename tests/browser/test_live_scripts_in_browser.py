@@ -127,6 +127,26 @@ def test_scores_are_the_core_s(ask, classes):
         assert found[3] == pytest.approx(float(entropy(probs, 0).mean()), abs=1e-5)
 
 
+def test_pixels_take_the_colour_of_their_class_as_sure_as_the_model_is(ask):
+    palette = ["#000000", "#e69f00", "#56b4e9", "#009e73"]
+    found = ask(
+        """(palette) => {
+            const world = { pixels: 4, palette };
+            const image = { data: new Uint8ClampedArray(16) };
+            const moment = { mask: [0, 1, 2, 3], shade: [0, 255, 255, 128] };
+            paintAnswer(world, image, new Uint8Array(12).fill(100), moment, null, 1);
+            return Array.from(image.data);
+        }""",
+        palette,
+    )
+    ground, veil = 72, 0.78
+    for i, (colour, sure) in enumerate(zip(palette, (0, 1, 1, 128 / 255))):
+        rgb = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)])
+        wanted = ground * (1 - veil * sure) + rgb * veil * sure if i else np.full(3, ground)
+        assert np.abs(np.array(found[4 * i : 4 * i + 3]) - wanted).max() <= 1
+        assert found[4 * i + 3] == 255
+
+
 @torch.no_grad()
 def test_the_plane_is_the_core_s_up_to_rounding(ask):
     model, card = load("grouping-feedback")

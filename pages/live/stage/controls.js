@@ -198,6 +198,15 @@ function buildControls(S) {
   if (!tools.includes(S.tool)) S.tool = tools[0];
   $(".tool").replaceChildren(...tools.map((tool) => option(tool, TOOLS[tool].title)));
   $(".tool").value = S.tool;
+  const classes = W.classes.map((name, k) => {
+    const item = Object.assign(document.createElement("span"), { textContent: name });
+    const swatch = document.createElement("i");
+    swatch.style.background = W.palette[k];
+    item.prepend(swatch);
+    return item;
+  });
+  $(".classes").replaceChildren(...classes);
+  $(".classes").hidden = W.classes.length === 2;
   const menus = S.machines.map(({ model }, m) => {
     const menu = Object.assign(document.createElement("select"), { title: "Which checkpoint runs here. Compare one trained another way." });
     menu.setAttribute("aria-label", `Model ${m + 1}`);

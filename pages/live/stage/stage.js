@@ -99,7 +99,11 @@ function fail(S, error) {
 
 // ---- pictures
 
-const nameOf = (S, model) => (S.machines.filter((M) => M.model.title === model.title).length > 1 ? model.name : model.title);
+// What a model is called: its title, or of several with one title the names of their checkpoints.
+function nameOf(S, model) {
+  const alike = S.machines.filter((M) => M.model.title === model.title).length > 1;
+  return alike ? model.name.replace(`${S.W.task}-`, "") : model.title;
+}
 
 function buildPictures(S) {
   S.pictures = S.machines.map(({ model }, m) => {
