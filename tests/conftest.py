@@ -12,6 +12,9 @@ if sys.dont_write_bytecode:
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# a core is always busy with other tests, which training workers would give way to for minutes
+os.environ["FBSEG_NICE"] = "0"
+
 import pytest
 import torch
 
