@@ -66,11 +66,13 @@ def test_where_nothing_can_be_forked_workers_are_started_from_scratch(own_pool, 
 
 
 def test_a_fork_server_that_ends_by_itself_before_it_is_warm_is_not_tried_again(monkeypatch):
-    monkeypatch.setattr(start, "_fork_server", None)
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    first = start.start_worker(LIMITS)
-    assert first.wait(LONG) == 1 and first.pid is None and first.stdout.read() == ""
-    assert start._fork_server.useless and isinstance(start.start_worker(LIMITS), subprocess.Popen)
+    first = start.ForkServer(0)
+    assert first.gone.wait(LONG) and first.useless
+    with pytest.raises(ConnectionError):
+        first.fork(LIMITS)
+    monkeypatch.setattr(start, "_fork_server", first)
+    assert isinstance(start.start_worker(LIMITS), subprocess.Popen) and start._fork_server is first
 
 
 def test_a_process_with_threads_does_not_fork(monkeypatch, tmp_path):
