@@ -1,5 +1,20 @@
 """Every test: one thread, and with workers (-n auto) what belongs together on one of them."""
 
+import os
+import sys
+from pathlib import Path
+
+if sys.dont_write_bytecode:
+    # Each process would compile torch and Streamlit anew: one that trains took 12 s to start instead of 3.5,
+    # and the tests start dozens. What is compiled is kept, but not beside the sources.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# a core is always busy with other tests, which training workers would give way to for minutes
+os.environ["FBSEG_NICE"] = "0"
+
 import pytest
 import torch
 

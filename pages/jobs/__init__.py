@@ -1,6 +1,7 @@
 """Training jobs in worker processes. Pages use what is named here; streamlit is not imported.
 
-`pool` is the server's side, `worker` a process, `training` what it runs, `folder` the files between the two.
+`pool` is the server's side, `worker` a process, which `start` has forked by `fork_server` where it can,
+`training` what it runs, `folder` the files between the two.
 """
 
 from pages.jobs.curves import Curves

@@ -26,10 +26,9 @@ from pages.jobs.estimate import Estimate, estimate
 from pages.jobs.folder import Folder, default_root
 from pages.jobs.scheduler import Scheduler
 from pages.jobs.spec import JobError, Limits, NoSuchJob, Spec, sound_factor
+from pages.jobs.states import ACTIVE, States
 
-ACTIVE = ("queued", "running")
 RESUMABLE = ("paused", "stopped", "interrupted")
-TRIES = 3  # reads of a job, at most, until nothing changed during one
 DRAFT_AGE = 3600.0  # seconds after which a half-made folder is taken for abandoned
 
 
@@ -67,8 +66,8 @@ class Pool:
 
     def __init__(self, root: Path | None = None, limits: Limits | None = None) -> None:
         self.root, self.limits = (root or default_root()).absolute(), limits or Limits()
-        self._unwritten: dict[str, tuple[str, str]] = {}  # states that could not be written to a full disk
-        self._scheduler = Scheduler(self.limits, self._settle)
+        self._states = States(self._folder)
+        self._scheduler = Scheduler(self.limits, self._states.settle)
 
     def start(self, spec: Spec, owner: str, job: str | None = None) -> str:
         """Queue a job; returns its id. A second start of the same id by the same owner does nothing.
@@ -125,7 +124,7 @@ class Pool:
                         folder.set_status("queued")
                     except OSError as error:
                         raise JobError(f"The run's folder cannot be written: {error.strerror}.") from None
-                    self._unwritten.pop(job, None)
+                    self._states.forget(job)
         return self.poll(job, owner)
 
     def restart(self, job: str, owner: str, new: str | None = None) -> str:
@@ -149,7 +148,7 @@ class Pool:
             folder, about = self._mine(job, owner)
             if self._view(job, about).active or self._scheduler.running(job):
                 raise JobError("Stop the run before it is deleted.")
-            self._unwritten.pop(job, None)
+            self._states.forget(job)
             shutil.rmtree(folder.path, ignore_errors=True)
 
     def spec(self, job: str, owner: str) -> Spec:
@@ -208,36 +207,9 @@ class Pool:
         return []
 
     def _view(self, job: str, about: dict[str, Any]) -> JobView:
-        state, reason, place = self._state(job)
+        state, reason, place = self._states.read(job, self._scheduler.phase)
         names = tuple(run["name"] for run in about["runs"])
         return JobView(job, state, reason, float(about["created"]), names, place)
-
-    def _state(self, job: str) -> tuple[str, str, int | None]:
-        """What a job's state is, whatever a crash left in its status; the reason; the place in line."""
-        for _ in range(TRIES):
-            before = self._scheduler.phase(job)
-            found = self._read_state(job, *before)
-            if self._scheduler.phase(job) == before:  # else what was read may be out of date
-                break
-        return found
-
-    def _read_state(self, job: str, phase: str | None, place: int | None) -> tuple[str, str, int | None]:
-        if phase == "queued":
-            return "queued", "", place
-        folder = self._folder(job)
-        try:
-            state, reason = self._unwritten.get(job) or folder.status()
-        except JobError:
-            if phase is None:
-                raise
-            return "running", "", None
-        if state not in ACTIVE:
-            return state, reason, None
-        if phase == "running" or folder.locked():
-            return "running", "", None
-        what = "before this run began" if state == "queued" else "while this run was under way"
-        reason = f"The server stopped {what}; what was learned is kept. Resume to go on."
-        return "interrupted", reason, None
 
     @contextlib.contextmanager
     def _queued(self, job: str, owner: str, path: Path) -> Iterator[None]:
@@ -264,27 +236,11 @@ class Pool:
     def _end(self, job: str, owner: str, do: str, state: str) -> JobView:
         with self._scheduler.claim(job):
             _, about = self._mine(job, owner)
-            if do == "stop" and self._state(job)[0] == "paused":
-                self._write_status(job, state, "")
+            if do == "stop" and self._states.read(job, self._scheduler.phase)[0] == "paused":
+                self._states.write(job, state, "")
             self._scheduler.end(job, do, state)
         self._scheduler.wait_free(job)
         return self._view(job, about)
-
-    def _settle(self, job: str, state: str, reason: str) -> None:
-        """Called by the scheduler once a job has ended, or left the queue."""
-        try:
-            written = self._folder(job).status()[0]
-        except JobError:
-            written = "running"
-        if written in ACTIVE:  # its worker could not write it, or was gone too soon
-            self._write_status(job, state, reason)
-
-    def _write_status(self, job: str, state: str, reason: str) -> None:
-        try:
-            self._folder(job).set_status(state, reason)
-            self._unwritten.pop(job, None)
-        except OSError:
-            self._unwritten[job] = state, reason
 
     def _tidy(self) -> None:
         """Delete the oldest ended jobs beyond the number that is kept, and what a crash left half made."""
@@ -295,9 +251,9 @@ class Pool:
         too_many = len(paths) - self.limits.kept + 1
         for path in paths if too_many > 0 else ():
             with self._scheduler.claim(path.name, wait=False) as free, contextlib.suppress(JobError):
-                if free and self._state(path.name)[0] not in ACTIVE:
+                if free and self._states.read(path.name, self._scheduler.phase)[0] not in ACTIVE:
                     shutil.rmtree(path, ignore_errors=True)
-                    self._unwritten.pop(path.name, None)
+                    self._states.forget(path.name)
                     too_many -= 1
             if not too_many:
                 break

@@ -8,16 +8,13 @@ import logging
 import math
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from pages.jobs.spec import Limits
+from pages.jobs.start import start_worker
 
-ROOT = Path(__file__).resolve().parents[2]
 LOG = logging.getLogger(__name__)
 
 
@@ -43,20 +40,12 @@ class Process:
         self.deadline = math.inf  # when to kill it (monotonic seconds)
         self._on_event, self._on_death = on_event, on_death
         self._commands: queue.SimpleQueue[str | None] = queue.SimpleQueue()  # None: no more
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "pages.jobs.worker", json.dumps(asdict(limits))],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,  # so that it can give way as a whole
-        )
+        self._process = start_worker(limits)
         threading.Thread(target=self._write, daemon=True).start()
 
     @property
-    def pid(self) -> int:
+    def pid(self) -> int | None:
+        """None while it waits to be forked."""
         return self._process.pid
 
     def listen(self) -> None:
@@ -82,6 +71,8 @@ class Process:
     def last_words(self) -> str:
         """How it ended, in words."""
         status = self._process.wait()
+        if status is None:
+            return "for an unknown reason"
         return f"killed by signal {-status}" if status < 0 else f"exit status {status}"
 
     def _write(self) -> None:
@@ -102,16 +93,16 @@ class Process:
             try:
                 self._on_death(self)
             except Exception:
-                LOG.exception("The death of worker %d could not be handled.", self.pid)
+                LOG.exception("The death of worker %s could not be handled.", self.pid)
 
     def _take(self, line: str) -> None:
         try:
             event = json.loads(line)
         except ValueError:
-            LOG.warning("Worker %d: a line torn by a crash is passed over.", self.pid)
+            LOG.warning("Worker %s: a line torn by a crash is passed over.", self.pid)
             return
         try:
             self._on_event(self, event)
         except Exception:
-            LOG.exception("Worker %d is ended: its event %.200r could not be handled.", self.pid, line)
+            LOG.exception("Worker %s is ended: its event %.200r could not be handled.", self.pid, line)
             self.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
@@ -51,7 +51,8 @@ class Limits:
     weights: int = 2_500_000  # of a model: a snapshot of three times as many floats stays quick
     memory: int = 2**30  # of one update
     kept: int = 200  # ended jobs on the disk
-    nice: int = 19  # how far workers give way to the server and the visitor's browser, 19 the most
+    # how far workers give way to the server and the visitor's browser, 19 the most
+    nice: int = field(default_factory=lambda: int(os.environ.get("FBSEG_NICE", "19")))
 
     def processes(self) -> int:
         """Workers at most: all cores but the server's own, at least one."""

@@ -1,4 +1,4 @@
-"""A worker process: python -m pages.jobs.worker. Warms up once, then trains one job after the other.
+"""A worker process, forked from a warm one or python -m pages.jobs.worker: trains one job after the other.
 
 Commands come as JSON lines on standard input, events go as JSON lines to standard output. When the server
 dies its end of the input closes: the job is saved, marked as interrupted, and the worker ends. It then runs
@@ -129,19 +129,19 @@ def lower_priority(nice: int) -> None:
     if hasattr(os, "nice"):
         os.nice(nice)
     if hasattr(os, "getsid") and os.getsid(0) == os.getpid():  # else it would be the server's session, too
-        _weigh_group(nice)
+        weigh_group(nice)
 
 
 def restore_priority() -> None:
     """Return to normal priority."""
     if hasattr(os, "getsid") and os.getsid(0) == os.getpid():
-        _weigh_group(0)
+        weigh_group(0)
     with contextlib.suppress(OSError):  # where the session does not count; this needs a privilege
         for thread in Path("/proc/self/task").iterdir():
             os.setpriority(os.PRIO_PROCESS, int(thread.name), 0)
 
 
-def _weigh_group(nice: int) -> None:
+def weigh_group(nice: int) -> None:
     """Set the nice of the session: Linux shares time among sessions first, then within each."""
     for _ in range(20):
         try:
@@ -154,16 +154,20 @@ def _weigh_group(nice: int) -> None:
             return
 
 
+def prepare() -> None:
+    """Set the process up to train on one thread, and warm up."""
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    warm_up()
+
+
 def main() -> None:
     """Run a worker with the limits given as JSON in the first argument."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the server, whose end ends the input
-    torch.set_num_threads(1)
-    keep_freed_memory()
     limits = Limits(**json.loads(sys.argv[1]))
     lower_priority(limits.nice)
-    worker = Worker()
-    warm_up()
-    worker.serve(limits)
+    prepare()
+    Worker().serve(limits)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,10 @@ over time and at the end, with its bar, and how long answers took.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
+import re
 import shutil
 import statistics
 import sys
@@ -126,18 +128,23 @@ def browse(url: str, end: float, faults: list[str]) -> None:
 
 
 def resident(pid: int) -> tuple[float, float]:
-    """MB held by a process, and by its children."""
-    own = children = 0
+    """MB held by a process, and by all that it started: what these share is counted once."""
+    parents, own = {}, 0
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            pages = int((folder / "statm").read_text().split()[1])
-        except OSError:  # ended meanwhile
-            continue
-        own += pages * (int(folder.name) == pid)
-        children += pages * (parent == pid)
-    size = os.sysconf("SC_PAGE_SIZE") / 1e6
-    return own * size, children * size
+        with contextlib.suppress(OSError):  # ended meanwhile
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+            if int(folder.name) == pid:
+                own = int((folder / "statm").read_text().split()[1])
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    workers = 0
+    for child in family - {pid}:
+        with contextlib.suppress(OSError):
+            workers += int(
+                re.search(r"^Pss:\s*(\d+)", Path(f"/proc/{child}/smaps_rollup").read_text(), re.M)[1]
+            )
+    return own * os.sysconf("SC_PAGE_SIZE") / 1e6, workers * 1024 / 1e6
 
 
 def main() -> None:

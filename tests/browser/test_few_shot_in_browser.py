@@ -61,22 +61,16 @@ def test_a_run_left_is_found_again_by_its_owner_alone(new_context, url):
     page = opened(browser, f"{url}/few_shot")  # no run is named: the cookie knows whose it is
     state(page, "Training")
     assert updates(page) >= seen
-    press(page, "Pause")
-    state(page, "Paused")
     other = opened(new_context(), f"{url}/few_shot{link}")
     other.get_by_text("not this browser's").wait_for()
     assert other.locator(PROGRESS).count() == 0
-    seen = updates(page)
-    press(page, "Resume")
-    state(page, "Training")
-    eventually(lambda: updates(page), lambda done: done > seen, WORKERS)
     press(page, "Stop")
     state(page, "Stopped")
     assert page.faults == []
 
 
 @pytest.mark.slow
-def test_a_run_outlives_its_server_is_scored_and_opened_in_explore(new_context, tmp_path, monkeypatch):
+def test_a_run_outlives_its_server_and_goes_on(new_context, tmp_path, monkeypatch):
     monkeypatch.setenv("FBSEG_JOBS", str(tmp_path))
     browser = new_context()
     server, url = start_app()
@@ -97,19 +91,6 @@ def test_a_run_outlives_its_server_is_scored_and_opened_in_explore(new_context, 
         state(page, "Training")
         press(page, "Stop")
         state(page, "Stopped")
-        press(page, "Score on 200 fresh images")
-        way = page.get_by_role("link", name="Open feedback in Explore")
-        way.wait_for(timeout=1000 * WORKERS)  # the score is worked out before
-        at_rest(page)  # until then it may still move away from under the pointer
-        with browser.expect_page() as popup:
-            way.click()
-        explore = popup.value
-        explore.wait_for_selector(".player[data-run]")
-        at_rest(explore)
-        for kind in ("feedback", "feedforward"):
-            explore.get_by_text(re.compile(f"^{kind}, 2 examples, seed 0, trained ")).first.wait_for()
-        explore.get_by_role("link", name="Few-shot lab").click()  # by the menu to the lab: the run is kept
-        explore.wait_for_selector(".gallery[data-id]")
         assert page.faults == []
     finally:
         server.terminate()

@@ -8,7 +8,7 @@ from fbseg_core.config import ModelConfig, ShapesConfig, TrainConfig
 from fbseg_core.models.registry import build
 from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import fit
-from pages.jobs import Spec
+from pages.jobs import Curves, Limits, Spec
 
 TASK = ShapesConfig(side=16, sigma=0.2)
 SMALL = ModelConfig(width=4, depth=1, u=3, v=2, steps=4)
@@ -17,6 +17,8 @@ TRAIN = TrainConfig(
 )
 FOREVER = TRAIN.replace(updates=20_000)
 LONG = 180.0  # seconds to wait for what takes a few at most, where nothing else runs
+# on a busy machine a worker is slow to obey, which is not what is tested: it gets all the time it needs
+LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0, grace=LONG)
 
 
 def spec(train=TRAIN, **more):
@@ -41,6 +43,28 @@ def finish(pool, job, owner="me"):
     """The job once it is no longer active."""
     wait_for(lambda: not pool.poll(job, owner).active)
     return pool.poll(job, owner)
+
+
+def updates(pool, job, owner="me"):
+    """The records of its first run's updates."""
+    return Curves(pool.poll(job, owner).records).updates.get(0, {})
+
+
+def under_way(pool, job, owner="me"):
+    """The job, once it has learned something."""
+    wait_for(lambda: len(updates(pool, job, owner)) > 2)
+    return job
+
+
+def weights(pool, job, run=0, owner="me"):
+    return pool.model(job, owner, run)[0].state_dict()
+
+
+def worker(pool, other_than=None):
+    """The one worker, once it is ready, and not the one that is to be replaced."""
+    return wait_for(
+        lambda: next((p for p in list(pool._scheduler.processes) if p.ready and p is not other_than), None)
+    )
 
 
 def wait_for(what):

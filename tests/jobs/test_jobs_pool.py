@@ -1,45 +1,33 @@
-"""Jobs in real worker processes: the queue, the visitor's actions, kills of the worker and of the server."""
+"""Jobs in real worker processes: the queue, the visitor's actions, kills of the worker."""
 
 import os
 import signal
-import subprocess
-import sys
 import time
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from jobs_setup import FOREVER, LONG, SMALL, TASK, TRAIN, finish, same, spec, straight, wait_for
+from jobs_setup import (
+    FOREVER,
+    LONG,
+    SMALL,
+    TASK,
+    TRAIN,
+    finish,
+    same,
+    spec,
+    straight,
+    under_way,
+    updates,
+    wait_for,
+    weights,
+    worker,
+)
 
 from fbseg_core.config import GroupingConfig
 from fbseg_core.models.registry import build
 from fbseg_core.training.fewshot import TrainingRun
-from pages.jobs import Curves, JobError, Limits, Pool, Spec
+from pages.jobs import Curves, JobError, Spec
 
-LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0)
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("jobs")]  # its pool is made once
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory):
-    pool = Pool(tmp_path_factory.mktemp("jobs"), LIMITS)
-    wait_for(lambda: pool._scheduler.processes[0].ready)
-    yield pool
-    pool.close()
-
-
-def updates(pool, job, owner="me"):
-    return Curves(pool.poll(job, owner).records).updates.get(0, {})
-
-
-def under_way(pool, job, owner="me"):
-    wait_for(lambda: len(updates(pool, job, owner)) > 2)
-    return job
-
-
-def weights(pool, job, run=0, owner="me"):
-    return pool.model(job, owner, run)[0].state_dict()
 
 
 def test_a_job_learns_what_its_runs_would_alone_and_restarts_to_the_same_bits(pool):
@@ -148,7 +136,7 @@ def test_a_killed_worker_loses_one_update_at_most_and_takes_nothing_else_down(po
     earlier = pool.start(spec(), "me")
     finish(pool, earlier)
     job = under_way(pool, pool.start(spec(FOREVER), "me"))
-    os.kill(pool._scheduler.processes[0].pid, signal.SIGKILL)
+    os.kill(worker(pool).pid, signal.SIGKILL)
     view = finish(pool, job)
     assert view.state == "interrupted" and "signal 9" in view.reason and "Resume" in view.reason
     logged = max(updates(pool, job))
@@ -162,9 +150,10 @@ def test_a_killed_worker_loses_one_update_at_most_and_takes_nothing_else_down(po
     assert list(updates(pool, job)) == list(range(1, learned + 1))
 
 
-def test_a_worker_that_hangs_is_stopped_all_the_same(pool):
+def test_a_worker_that_hangs_is_stopped_all_the_same(own_pool):
+    pool = own_pool(grace=0.7)
     job = under_way(pool, pool.start(spec(FOREVER), "me"))
-    os.kill(pool._scheduler.processes[0].pid, signal.SIGSTOP)
+    os.kill(worker(pool).pid, signal.SIGSTOP)
     assert pool.stop(job, "me").state == "stopped" and pool.model(job, "me", 0)[1] > 0
     assert finish(pool, pool.start(spec(), "me")).state == "done"  # by a worker started anew
 
@@ -180,7 +169,7 @@ def test_a_run_that_blows_up_ends_with_the_reason_and_weights(pool):
 
 
 def test_cost_is_measured_and_remembered(pool):
-    wait_for(lambda: pool._scheduler.processes[0].ready)
+    worker(pool)  # only an idle one measures
     short, longer = spec(), spec(TRAIN.replace(updates=1200, seed=3))
     estimate = pool.estimate(short, wait=LONG)
     assert len(estimate.per_update) == 2 and all(each > 0 for each in estimate.per_update)
@@ -195,104 +184,35 @@ def test_cost_is_measured_and_remembered(pool):
         pool.estimate(spec(TRAIN.replace(updates=10**6)))
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path):
+def test_a_place_that_cannot_be_written_is_told(own_pool, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    pool = Pool(tmp_path / "file" / "jobs", replace(LIMITS, workers=1))
-    try:
-        with pytest.raises(JobError, match="cannot be stored"):
-            pool.start(spec(), "me")
-        assert pool.jobs("me") == []
-    finally:
-        pool.close()
+    pool = own_pool(root=tmp_path / "file" / "jobs")
+    with pytest.raises(JobError, match="cannot be stored"):
+        pool.start(spec(), "me")
+    assert pool.jobs("me") == []
 
 
-def test_an_abandoned_job_is_stopped_and_keeps_what_it_learned(tmp_path):
-    pool = Pool(tmp_path, replace(LIMITS, lease=3.0))
-    try:
-        job, waiting = pool.start(spec(FOREVER), "me"), pool.start(spec(FOREVER), "me")
-        end = time.monotonic() + 1.5 * pool.limits.lease
+def test_an_abandoned_job_is_stopped_and_keeps_what_it_learned(own_pool):
+    pool = own_pool(lease=1.0)
+    job, waiting = pool.start(spec(FOREVER), "me"), pool.start(spec(FOREVER), "me")
+    end = time.monotonic() + 1.5 * pool.limits.lease
 
-        def asked_after():
-            views = pool.poll(job, "me"), pool.poll(waiting, "me")
-            assert all(view.active for view in views)
-            return time.monotonic() > end and len(updates(pool, job)) > 2
+    def asked_after():
+        views = pool.poll(job, "me"), pool.poll(waiting, "me")
+        assert all(view.active for view in views)
+        return time.monotonic() > end and len(updates(pool, job)) > 2
 
-        wait_for(asked_after)  # as long as somebody asks, they go on
-        folders = [pool._folder(each) for each in (job, waiting)]
-        wait_for(lambda: all(folder.status()[0] == "stopped" for folder in folders))
-        view = pool.poll(job, "me")
-        assert "Nobody was watching" in view.reason and view.resumable
-        assert pool.model(job, "me", 0)[1] > 0 and pool.model(waiting, "me", 0)[1] == 0
-    finally:
-        pool.close()
+    wait_for(asked_after)  # as long as somebody asks, they go on
+    folders = [pool._folder(each) for each in (job, waiting)]
+    wait_for(lambda: all(folder.status()[0] == "stopped" for folder in folders))
+    view = pool.poll(job, "me")
+    assert "Nobody was watching" in view.reason and view.resumable
+    assert pool.model(job, "me", 0)[1] > 0 and pool.model(waiting, "me", 0)[1] == 0
 
 
-SERVER = """
-import sys, time
-from pathlib import Path
-sys.path.insert(0, "tests/jobs")
-from jobs_setup import TRAIN, spec
-from pages.jobs import Limits, Pool
-pool = Pool(Path(sys.argv[1]), Limits(workers=1, snapshot=0.0, nice=0))
-pool.start(spec(TRAIN.replace(updates=int(sys.argv[2]))), "me", "first")
-pool.start(spec(), "me", "second")
-while True:
-    pool.poll("first", "me")
-    time.sleep(0.05)
-"""
-
-
-def test_a_killed_server_leaves_its_runs_interrupted_and_they_go_on(tmp_path):
-    total = 3000
-    command = [sys.executable, "-c", SERVER, str(tmp_path), str(total)]
-    server = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    log = tmp_path / "first" / "log.jsonl"
-    wait_for(lambda: log.exists() and log.read_text().count("update") > 5)
-    server.kill()
-    server.wait()
-    pool = Pool(tmp_path, LIMITS)
-    try:
-        first, second = (finish(pool, job) for job in ("first", "second"))
-        assert first.state == second.state == "interrupted" and "server stopped" in first.reason
-        assert {view.job for view in pool.jobs("me")} == {"first", "second"}
-        done = pool.model("first", "me", 0)[1]
-        assert 0 < done < total and done >= max(updates(pool, "first")) - 1
-        pool.resume("second", "me")
-        assert finish(pool, "second").state == "done"
-        assert same(weights(pool, "second"), straight(spec().runs[0]))
-        pool.resume("first", "me")
-        wait_for(lambda: max(updates(pool, "first")) > done)
-        assert pool.stop("first", "me").state == "stopped"
-        learned = pool.model("first", "me", 0)[1]
-        assert same(weights(pool, "first"), straight(spec(FOREVER).runs[0], updates=learned))
-    finally:
-        pool.close()
-
-
-def test_a_server_that_ends_saves_what_is_under_way_and_leaves_no_process(tmp_path):
-    pool = Pool(tmp_path, LIMITS)
-    job = under_way(pool, pool.start(spec(FOREVER), "me"))
-    pid = pool._scheduler.processes[0].pid
-    pool.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
-    assert pool.poll(job, "me").state == "interrupted"
-    assert pool.model(job, "me", 0)[1] == max(updates(pool, job))
-
-
-def test_old_jobs_make_room_for_new_ones(tmp_path):
-    pool = Pool(tmp_path, replace(LIMITS, kept=2))
-    try:
-        jobs = []
-        for _ in range(3):
-            jobs.append(pool.start(Spec(TASK, spec().runs[1:]), "me"))
-            pool.stop(jobs[-1], "me")
-        assert {view.job for view in pool.jobs("me")} == set(jobs[1:])
-    finally:
-        pool.close()
-
-
-def test_pages_may_import_jobs_without_streamlit():
-    code = "import sys, pages.jobs, pages.jobs.worker; print('streamlit' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+def test_old_jobs_make_room_for_new_ones(own_pool):
+    pool, jobs = own_pool(kept=2), []
+    for _ in range(3):
+        jobs.append(pool.start(Spec(TASK, spec().runs[1:]), "me"))
+        pool.stop(jobs[-1], "me")
+    assert {view.job for view in pool.jobs("me")} == set(jobs[1:])

@@ -299,6 +299,13 @@ def test_a_status_that_makes_no_sense_reads_as_interrupted(make, content):
     assert folder.status() == ("interrupted", "")
 
 
+def test_workers_give_way_unless_it_is_said_otherwise(monkeypatch):
+    monkeypatch.setenv("FBSEG_NICE", "5")
+    assert Limits().nice == 5
+    monkeypatch.delenv("FBSEG_NICE")
+    assert Limits().nice == 19
+
+
 def test_a_spec_travels_unchanged(make):
     a, b = spec().runs
     job = Spec(TASK, (a, TrainingRun("x", b.model, b.train, 2)), seconds=3.0, changes=((1, 5, 0.5),))

@@ -22,6 +22,7 @@ from fbseg_core.tasks import make_batch, task_of
 from pages.few_shot import computed, figures, followed_runs, uploads
 from pages.few_shot.followed_runs import curves_csv
 from pages.few_shot.state import FewShotState, examples
+from pages.jobs import start
 from pages.ui import own_models
 from pages.ui.images import VOID_COLOUR
 
@@ -37,13 +38,14 @@ def task(jobs):
     with pytest.MonkeyPatch.context() as patch, registered() as config:
         patch.setenv("PYTHONPATH", environment()["PYTHONPATH"])
         patch.setattr(followed_runs, "IMAGES", FEW)
+        patch.setattr(start, "_fork_server", None)  # the one that serves other tests does not know the task
         renew_pool()
         yield config
     renew_pool()
 
 
 def renew_pool():
-    computed.pool().close()  # its workers know the tasks of their start
+    computed.pool().close()
     computed.pool.clear()
 
 
@@ -247,7 +249,8 @@ def test_the_stability_lab_s_files_hold_its_numbers(stability, files):
 
 @pytest.mark.slow
 def test_the_stability_lab_s_code_gives_its_numbers(stability, monkeypatch):
-    at, name = stability
+    _, name = stability
+    at = sound(app("pages/stability/page.py", model=name, T="12"))  # the runs alone: the rest takes long
     code = next(block.value for block in at.code if "walk(" in block.value)
     monkeypatch.chdir(own_models.path_of(name).parent)
     with contextlib.redirect_stdout(io.StringIO()) as output:

@@ -87,7 +87,7 @@ def test_the_direction_is_an_eigenvector_of_the_whole_step(stand_in):
 @pytest.mark.slow
 def test_same_seed_same_answer_and_another_seed_agrees():
     model, card = load("shapes-feedback")
-    x = make_batch(card.task.replace(side=32), 1, 7).x
+    x = make_batch(card.task.replace(side=16), 1, 7).x
     state = rollout(model, x, 3).state(3)
     one, same, other = (leading_eigenvalues(model, x, state, 2, clock=0, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(one.eigenvalues, same.eigenvalues)
@@ -123,7 +123,7 @@ def test_without_products_left_to_rule_out_a_larger_one_it_is_not_called_converg
 def test_the_leading_ones_of_a_trained_model_are_those_of_its_dense_jacobian():
     model, card = load("grouping-feedback")
     model = model.double()
-    x = make_batch(card.task, 1, 7).x[..., 16:28, 16:28].double()
+    x = make_batch(card.task, 1, 7).x[..., 16:26, 16:26].double()
     state, fed = rollout(model, x, 3).state(3), model.feedback_channels
     with torch.no_grad():
         whole = jacfwd(lambda v: model.step(x, torch.cat([state.h[:, : fed.start], v], 1), 3).h_next[:, fed])(

@@ -85,8 +85,8 @@ def test_hostile_links_give_defaults(bad):
 
 
 def test_a_link_to_a_strangers_run_shows_its_setting_and_says_so():
-    job = computed.pool().start(job_of(FewShotState(updates=10), {}), STRANGER)
-    at = app(job=job, updates="10", seed="3")
+    job = computed.pool().start(job_of(FewShotState(updates=10, steps=2), {}), STRANGER)
+    at = app(job=job, updates="10", steps="2", seed="3")
     assert "not this browser's" in at.warning[0].value and not at.get("plotly_chart")
     assert (view(at).job, view(at).seed) == ("", 3)
     computed.pool().stop(job, STRANGER)

@@ -127,7 +127,7 @@ def test_a_card_tells_what_was_done_by_hand(scored):
 
 @pytest.mark.slow
 def test_an_ablation_step_trains_on_the_same_examples_and_seed():
-    at = done(started(protocol="paper", updates="10", own='["0.r.1"]'))
+    at = done(started(protocol="paper", updates="10", steps="2", own='["0.r.1"]'))
     at.button(key="ablation-group norm").click().run()
     name = "feedforward + group norm"
     until(at, lambda: len(traces(at, "gradient").get(name, ([],))[0]) == 10)

@@ -137,7 +137,7 @@ def test_a_cost_that_cannot_be_measured_is_told_once_and_the_run_may_be_started(
 @pytest.fixture
 def stopped(jobs):
     """A run that was stopped, before or after it began."""
-    job = computed.pool().start(job_of(FewShotState(updates=10), {}), ME)
+    job = computed.pool().start(job_of(FewShotState(updates=10, steps=2), {}), ME)
     computed.pool().stop(job, ME)
     return job
 

@@ -63,9 +63,9 @@ def test_the_strip_shows_the_masks_of_the_weights_it_names(trained):
 
 
 def test_a_second_click_of_the_same_button_is_the_same_run():
-    at = started(updates="10")
+    at = started(updates="10", steps="2")
     token = view(at).job
-    spec = job_of(FewShotState(updates=10), {})
+    spec = job_of(FewShotState(updates=10, steps=2), {})
     assert computed.pool().start(spec, ME, token) == token
     assert len([job for job in computed.pool().jobs(ME) if job.job == token]) == 1
     assert at.button(key="start").disabled
@@ -73,7 +73,7 @@ def test_a_second_click_of_the_same_button_is_the_same_run():
 
 @pytest.mark.slow
 def test_pause_resume_stop_and_restart_lose_nothing():
-    at = started(updates="200")
+    at = started(updates="200", steps="2")
     until(at, lambda: len(traces(at, "gradient")["feedback"][0]) > 2)
     at.button(key="pause").click().run()
     assert state(sound(at)) == "Paused" and at.button(key="pause").label == "Resume"
@@ -92,7 +92,7 @@ def test_pause_resume_stop_and_restart_lose_nothing():
 
 @pytest.mark.slow
 def test_a_rate_that_breaks_the_run_is_told_in_words_and_what_was_learned_is_kept():
-    at = started(updates="2000")
+    at = started(updates="2000", steps="2")
     until(at, lambda: state(at) == "Training" and len(traces(at, "gradient")["feedback"][0]) > 1)
     at.select_slider(key="few_shot-factor").set_value(1e6).run()
     assert at.select_slider(key="few_shot-factor").value == 1e6
@@ -102,7 +102,7 @@ def test_a_rate_that_breaks_the_run_is_told_in_words_and_what_was_learned_is_kep
 
 
 def test_a_run_is_found_again_by_its_owner_alone():
-    at = started(updates="2000")
+    at = started(updates="2000", steps="2")
     job = view(at).job
     assert view(app()).job == job and state(app()) in ("Training", "Waiting in line")
     assert view(app(owner=STRANGER)).job == ""
@@ -116,7 +116,7 @@ def test_a_run_is_found_again_by_its_owner_alone():
 @pytest.mark.slow
 def test_a_run_that_a_server_left_is_shown_as_interrupted_and_goes_on(jobs):
     job = "c" * 32
-    Folder.create(jobs / job, job_of(FewShotState(updates=10), {}), ME)
+    Folder.create(jobs / job, job_of(FewShotState(updates=10, steps=2), {}), ME)
     at = app(job=job)
     assert state(sound(at)) == "Interrupted" and any("Resume to go on" in c.value for c in at.caption)
     at.button(key="pause").click().run()
