@@ -55,7 +55,7 @@ class LiveState(Linked):
     drawn: str = Field("", max_length=3000)
     sprayed: str = Field("", max_length=3000)
     pace: Literal["slow", "usual", "quick", "full"] = setting(
-        "usual", "Steps a second: slow motion to see one correction, full speed to see where it ends."
+        "usual", "How fast it steps: slow motion to see one correction, full speed to see where it ends."
     )
     space: bool = setting(False, "Draws the path in three axes, to be turned by hand, in place of two.")
     covered: tuple[Literal["truth", "scores"], ...] = Field((), max_length=2)

@@ -21,7 +21,7 @@ from fbseg_core.rollout.trajectory import rollout
 from fbseg_core.scores.evaluate import evaluate
 from fbseg_core.tasks import draw, parse_task, task_of
 from fbseg_core.training.fewshot import few_shot, own_example, replace_example
-from fbseg_core.training.fit import trajectory_losses
+from fbseg_core.training.losses import losses_of
 
 SIZE = (HEIGHT, WIDTH)
 SMALL = ModelConfig(classes=5, width=4, depth=1, u=6, v=5, steps=4)
@@ -85,7 +85,7 @@ def test_the_scores_of_every_step_count_no_void_pixel(learned, task, batch):
 def test_void_pixels_teach_nothing(learned, batch):
     model, known = learned[0], batch.labels != VOID
     with torch.no_grad():
-        losses = trajectory_losses(model, batch, 2, 5)
+        losses = losses_of(model, batch, 2).losses
     logs = rollout(model, batch.x, 2).logits[1:].log_softmax(2).movedim(2, -1)[:, known]  # (T, pixels, K)
     of_labels = logs.gather(2, batch.labels[known].expand(2, -1)[..., None])
     assert torch.allclose(losses, -of_labels.mean((1, 2)))
