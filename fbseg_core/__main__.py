@@ -90,21 +90,21 @@ class Train:
                     bar.update()
         except KeyboardInterrupt:
             print("\nStopped; keeping what was learned.")
-        if progress is None:
+        updates = start.update if progress is None and start else getattr(progress, "update", 0)
+        done = updates == self.train.total
+        if progress is not None:
+            save_training(progress.snapshot(), unfinished)  # first, so that nothing that fails below loses it
+        elif not done:  # else all was learned before, and then scoring or saving failed
             print("Nothing to do: no update was made.")
             return
-        done = progress.update == progress.total
-        if done:
-            unfinished.unlink(missing_ok=True)
-        else:
-            save_training(progress.snapshot(), unfinished)
+        if not done:
             print(f"Unfinished: {progress.stopped or 'stopped by hand'}. Go on with --resume.")
         score = measure(model.eval(), self.task, self.images, self.eval_seed)
         card = Card(
             model=config,
             task=self.task,
             train=self.train,
-            updates=progress.update,
+            updates=updates,
             protocol=describe(self.protocol, self.train),
             f1=tuple(round(value, 4) for value in score.f1),
             images=self.images,
@@ -114,6 +114,8 @@ class Train:
             versions=versions(device),
         )
         save(model, card, self.out)
+        if done:
+            unfinished.unlink()
         print(f"device: {title(device)}")
         report(self.out.stem, score, self.task)
 

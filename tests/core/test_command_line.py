@@ -5,6 +5,8 @@ import pytest
 
 from fbseg_core import load
 from fbseg_core.__main__ import main
+from fbseg_core.checkpoint import load_training
+from fbseg_core.settings import ConfigError
 from fbseg_core.training.fit import fit
 
 TINY = [
@@ -33,6 +35,21 @@ def test_train_eval_and_info(tmp_path, capsys):
     assert "t=30" in capsys.readouterr().out
     assert main(["info", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["model"]["width"] == 4
+
+
+def test_what_was_learned_is_kept_where_scoring_fails_and_is_scored_by_going_on(tmp_path, monkeypatch):
+    out = tmp_path / "a.safetensors"
+    run = ["train", "grouping-settling", "--out", str(out), *TINY, "--train.updates", "2"]
+
+    def full(*arguments):
+        raise ConfigError("The disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fbseg_core.__main__.evaluate", full)
+        assert main(run) == 2
+    assert not out.exists() and load_training(out.with_suffix(".training")).update == 2
+    assert main([*run, "--resume"]) == 0
+    assert load(out)[1].updates == 2 and not out.with_suffix(".training").exists()
 
 
 def test_stopped_by_hand_keeps_what_was_learned_and_resumes(tmp_path, monkeypatch):
