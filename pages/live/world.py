@@ -127,6 +127,8 @@ def _model(card: Card, name: str) -> dict[str, Any]:
         "switches": sorted(traits.switches),
         "steps": config.steps,
         "tau": config.tau,
+        "leaks": traits.takes_steps and config.integrator == "leaky",
+        "k": config.k,
         "u": config.u,
         "on": {"softmax": config.projection == "softmax", "decay": config.decay != "none", "loop": True},
     }

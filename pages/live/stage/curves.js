@@ -5,7 +5,7 @@ const ROLL = { width: 300, height: 96, left: 54, right: 6, top: 8, bottom: 16 };
 const CURVES = [
   { key: "f1", name: "F1", told: "how well the mask matches the right answer", lo: 0, hi: 1, scored: true },
   { key: "update", name: "‖Δh‖/‖h‖", told: "the step against the whole state", log: true },
-  { key: "delta", name: "‖δ‖ undamped", told: "what F would still change" },
+  { key: "delta", name: "‖δ‖ undamped", leaky: "‖δ − h‖ error", told: "what F would still change" },
   { key: "entropy", name: "entropy", told: "bits a pixel: how unsure the mask is", lo: 0 },
 ];
 
@@ -13,7 +13,8 @@ function buildCurves(S) {
   S.curves = CURVES.map((curve) => {
     const figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
-    const name = Object.assign(document.createElement("b"), { textContent: curve.name });
+    const leaks = S.machines[S.hero].model.leaks;
+    const name = Object.assign(document.createElement("b"), { textContent: (leaks && curve.leaky) || curve.name });
     caption.append(name, ` ${curve.told}`);
     const svg = document.createElementNS(SVG, "svg");
     svg.setAttribute("viewBox", `0 0 ${ROLL.width} ${ROLL.height}`);

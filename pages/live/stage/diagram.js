@@ -14,6 +14,13 @@ const NODES = {
   vhat: { mark: "v̂", name: "its own guess", wide: [0.4, 138], slim: [0.15, 126], told: "v̂, what F sees of its own last guess, beside the image." },
   loop: { mark: "loop", name: "feedback", flip: "loop", wide: [0.235, 138], slim: [0.5, 126], told: "The loop itself. Off, v̂ is zero: F sees the image alone, and every step adds the same correction." },
 };
+// Of a state that leaks (E5'), what is told otherwise; the leak takes the place of the damping.
+const LEAKY = {
+  delta: { name: "proposal", told: "δ, the state that F proposes for every pixel, normalised. ‖δ − h‖ is the error: how far the state still is from it. It can vanish." },
+  decay: { mark: "k", name: "leak", flip: "", told: "Each step takes the share k of the error δ − h (E5'): the state is drawn towards δ, and rests by itself where h = δ. There is no clock." },
+  h: { told: "h = [u, v], the state of every pixel, drawn towards δ at every step (E5'). It starts at zero." },
+};
+const boxOf = (S, id) => ({ ...NODES[id], ...(S.machines[S.hero].model.leaks && LEAKY[id]) });
 const EDGES = [["image", "F"], ["F", "delta"], ["delta", "decay"], ["decay", "h"], ["h", "mask"], ["h", "v"], ["v", "softmax"], ["softmax", "vhat"], ["vhat", "loop"], ["loop", "F"]];
 const FED = new Set(["h v", "v softmax", "softmax vhat", "vhat loop", "loop F"]); // still where the loop is cut
 const SLIM = 640; // px
@@ -26,9 +33,10 @@ function buildDiagram(S) {
   const explain = (id) => {
     S.explained = id;
     for (const [other, { button }] of Object.entries(S.diagram.boxes)) button.classList.toggle("told", other === id);
-    S.$(".explain").textContent = NODES[id].told;
+    S.$(".explain").textContent = boxOf(S, id).told;
   };
-  const boxes = Object.entries(NODES).map(([id, { mark, name, flip, told: text }]) => {
+  const boxes = Object.keys(NODES).map((id) => {
+    const { mark, name, flip, told: text } = boxOf(S, id);
     const button = Object.assign(document.createElement("button"), { className: `box ${flip ? "flip" : ""} ${id}`, type: "button", title: text });
     const symbol = Object.assign(document.createElement("b"), { textContent: mark });
     const words = Object.assign(document.createElement("span"), { textContent: name });
@@ -121,9 +129,10 @@ function drawDiagram(S) {
   const { boxes } = S.diagram;
   const { model } = S.machines[S.hero];
   const marked = moment.mask.reduce((sum, k) => sum + (k > 0), 0) / moment.mask.length;
-  const values = { image: `σ ${short(S.scene.sigma)}`, delta: moment.delta === null ? "" : `‖δ‖ ${figure(moment.delta)}`, h: `‖h‖ ${figure(moment.size)}`, mask: percent(marked), decay: damped(S) ? `× ${moment.gain.toFixed(2)}` : "off" };
+  const values = { image: `σ ${short(S.scene.sigma)}`, delta: moment.delta === null ? "" : `${model.leaks ? "‖δ − h‖" : "‖δ‖"} ${figure(moment.delta)}`, h: `‖h‖ ${figure(moment.size)}`, mask: percent(marked), decay: model.leaks ? `× ${model.k}` : damped(S) ? `× ${moment.gain.toFixed(2)}` : "off" };
   for (const [id, text] of Object.entries(values)) boxes[id].value.textContent = text;
-  for (const [id, { flip }] of Object.entries(NODES)) {
+  for (const id of Object.keys(NODES)) {
+    const { flip } = boxOf(S, id);
     if (!flip) continue;
     const able = model.switches.includes(flip);
     const on = able && !S.off.has(flip) && model.on[flip];

@@ -49,8 +49,8 @@ async function stillOf(M, W) {
   return momentOf(M, W, found, null);
 }
 
-// What is kept of a step. update is ‖Δh‖/‖h‖; delta and applied are ‖δ‖ and ‖δ̃‖; gain, their ratio, is the share that
-// the decay let through in the last step; wave is ‖δ̃‖ at each pixel.
+// What is kept of a step. update is ‖Δh‖/‖h‖; delta is ‖δ‖, or of a state that leaks the error ‖δ − h‖ (E5'); applied is
+// ‖δ̃‖; gain is the share that the decay let through in the last step; wave is ‖δ̃‖ at each pixel.
 function momentOf(M, W, { t, h, logits, delta, applied }, before) {
   const answer = readAnswer(logits, W.classes.length, W.pixels);
   const size = norm(h);
@@ -59,9 +59,10 @@ function momentOf(M, W, { t, h, logits, delta, applied }, before) {
   if (!delta) return moment;
   moment.wave = lengths(applied, W.pixels);
   moment.middle = middle(moment.wave);
-  moment.delta = norm(delta);
+  const { leaks, k } = M.model;
+  moment.delta = norm(leaks ? delta.map((value, i) => value - (h[i] - applied[i])) : delta);
   moment.applied = norm(applied);
-  if (moment.delta > 0) M.gain = moment.gain = moment.applied / moment.delta;
+  if (moment.delta > 0) M.gain = moment.gain = moment.applied / moment.delta / (leaks ? k : 1);
   const from = before ? norm(before) : 0;
   moment.update = from > 0 ? moment.applied / from : null;
   return moment;

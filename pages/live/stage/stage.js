@@ -129,6 +129,7 @@ function buildPictures(S) {
 function makeHero(S, m) {
   S.hero = m;
   buildPictures(S);
+  buildDiagram(S);
   buildCurves(S);
   refreshControls(S);
   S.pictures[m].canvas.focus({ preventScroll: true });

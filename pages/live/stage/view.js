@@ -133,8 +133,8 @@ function drawWords(S) {
   drawHint(S, entry.moments[S.hero], scene);
 }
 
-const clocked = (S) => S.machines[S.hero].model.switches.includes("clock");
-const damped = (S) => clocked(S) && !S.off.has("decay") && S.machines[S.hero].model.on.decay;
+const clocked = (S) => S.machines[S.hero].model.on.decay; // one that was built with a clock
+const damped = (S) => clocked(S) && !S.off.has("decay");
 
 function drawGauge(S, moment) {
   S.$(".gauge").hidden = !clocked(S);
