@@ -61,6 +61,8 @@ class Train:
     """Fresh images to score the result on."""
     eval_seed: int = EVAL_SEED
     """Seed of those images."""
+    weights: str = ""
+    """Start from the weights of this checkpoint, by name or path; without one they are drawn from the seed."""
     resume: bool = False
     """Go on from the .training file of an unfinished run."""
     threads: int = 1
@@ -80,6 +82,8 @@ class Train:
             raise ConfigError(f"out: {self.out.name!r} must end in .safetensors.")
         unfinished = self.out.with_suffix(".training")
         model = build(config, self.train.seed).to(device)
+        if self.weights:
+            start_from(model, self.weights)
         start = load_training(unfinished) if self.resume else None
         progress = None
         bar = tqdm(total=self.train.total, initial=start.update if start else 0, unit="update")
@@ -105,7 +109,8 @@ class Train:
             task=self.task,
             train=self.train,
             updates=updates,
-            protocol=describe(self.protocol, self.train),
+            protocol=describe(self.protocol, self.train)
+            + (f", from the weights of {Path(self.weights).stem}" if self.weights else ""),
             f1=tuple(round(value, 4) for value in score.f1),
             images=self.images,
             eval_seed=self.eval_seed,
@@ -275,6 +280,17 @@ def _number(value: float | None) -> str:
 def _px(task: TaskConfig) -> str:
     height, width = task.size
     return f"{height} px" if height == width else f"{height} × {width} px"
+
+
+def start_from(model: Model, checkpoint: str) -> None:
+    """Give a model the weights of a checkpoint, whatever images that one learned from.
+
+    Raises ConfigError where it is of another shape, CheckpointError where it cannot be read.
+    """
+    learned = load(checkpoint)[0].state_dict()
+    if {k: v.shape for k, v in learned.items()} != {k: v.shape for k, v in model.state_dict().items()}:
+        raise ConfigError(f"weights: {Path(checkpoint).stem!r:.60} is a model of another shape.")
+    model.load_state_dict(learned)
 
 
 def describe(protocol: str, train: TrainConfig) -> str:

@@ -2,6 +2,7 @@ import json
 import re
 
 import pytest
+import torch
 
 from fbseg_core import load
 from fbseg_core.__main__ import main
@@ -35,6 +36,19 @@ def test_train_eval_and_info(tmp_path, capsys):
     assert "t=30" in capsys.readouterr().out
     assert main(["info", str(out)]) == 0
     assert json.loads(capsys.readouterr().out)["model"]["width"] == 4
+
+
+def test_training_goes_on_from_the_weights_of_a_checkpoint_on_other_images(tmp_path, capsys):
+    first, out = tmp_path / "first.safetensors", tmp_path / "out.safetensors"
+    run = ["train", "grouping-settling", *TINY, "--train.updates", "1"]
+    assert main([*run, "--out", str(first)]) == 0
+    larger = [*run, "--out", str(out), "--weights", str(first), "--task.side", "24", "--train.lr", "0"]
+    assert main(larger) == 0
+    (one, _), (other, card) = load(first), load(out)
+    assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters()))
+    assert card.task.side == 24 and card.protocol.endswith(", from the weights of first")
+    assert main([*larger, "--model.u", "3"]) == 2
+    assert "weights: 'first' is a model of another shape." in capsys.readouterr().err
 
 
 def test_what_was_learned_is_kept_where_scoring_fails_and_is_scored_by_going_on(tmp_path, monkeypatch):
