@@ -62,7 +62,7 @@ class Train:
     eval_seed: int = EVAL_SEED
     """Seed of those images."""
     weights: str = ""
-    """Start from the weights of this checkpoint, by name or path; without one they are drawn from the seed."""
+    """Start from the weights of this checkpoint, by name or path; else they are drawn from the seed."""
     resume: bool = False
     """Go on from the .training file of an unfinished run."""
     threads: int = 1
