@@ -177,6 +177,12 @@ def test_fewer_states_than_axes_leave_the_last_ones_empty(ask):
     assert points[1][0] == pytest.approx(np.sqrt(30) / 2) and points[1][1:] == [0, 0]
 
 
+def test_of_the_fed_back_channels_the_one_that_varies_most_is_shown(ask):
+    channels = np.float32([[0.2, 0.2, 0.3, 0.2], [0.1, 0.9, 0.1, 0.5], [5.0, 5.1, 5.0, 5.0]])
+    found = ask("(values) => Array.from(liveliest(floats(values), 4))", coded(torch.tensor(channels)))
+    assert found == [0, 255, 0, 128]
+
+
 def test_chance_repeats_itself_and_is_normal(ask):
     first, again, other = ask("() => [7, 7, 8].map((seed) => Array.from(normals(20000, seed)))")
     assert first == again != other

@@ -5,13 +5,13 @@
 const NODES = {
   image: { mark: "x", name: "image", wide: [0.06, 46], slim: [0.15, 36], told: "x, the image with its noise. It never changes by itself; F sees it at every step." },
   F: { mark: "F", name: "the network", wide: [0.235, 46], slim: [0.5, 36], told: "F, a small U-Net. It sees the image and v̂, the network's own last guess, and says what should change (E3)." },
-  delta: { mark: "δ", name: "correction", wide: [0.4, 46], slim: [0.85, 36], told: "δ, the correction that F proposes for every pixel's state, normalised. ‖δ‖ is its length: it hardly shrinks, whatever the mask does." },
+  delta: { mark: "δ", name: "correction", wide: [0.4, 46], slim: [0.85, 36], told: "δ, the correction that F proposes for every pixel's state, normalised; bright where it is long. ‖δ‖ is its length: it hardly shrinks, whatever the mask does." },
   decay: { mark: "e^−t/τ", name: "damping", flip: "decay", wide: [0.57, 46], slim: [0.85, 126], told: "The decay lets less and less of each correction through (E4): after τ steps 1/e. The loop then comes to rest because its clock ran down, right or wrong." },
   h: { mark: "h", name: "state", wide: [0.76, 46], slim: [0.85, 216], told: "h = [u, v], the state of every pixel: all corrections so far, added up (E5). It starts at zero." },
   mask: { mark: "y", name: "mask", wide: [0.94, 46], slim: [0.5, 306], told: "y, the answer: a class for each pixel, read from u (E6)." },
   v: { mark: "v", name: "fed back", wide: [0.76, 138], slim: [0.5, 216], told: "v, the part of the state that goes back to F. The rest, u, is only read." },
   softmax: { mark: "softmax", name: "projection", flip: "softmax", wide: [0.57, 138], slim: [0.15, 216], told: "Softmax puts each pixel's v on the simplex: shares that add up to 1 (E2). Off, v is only normalised." },
-  vhat: { mark: "v̂", name: "its own guess", wide: [0.4, 138], slim: [0.15, 126], told: "v̂, what F sees of its own last guess, beside the image." },
+  vhat: { mark: "v̂", name: "its own guess", wide: [0.4, 138], slim: [0.15, 126], told: "v̂, what F sees of its own last guess, beside the image: here the channel that varies most." },
   loop: { mark: "loop", name: "feedback", flip: "loop", wide: [0.235, 138], slim: [0.5, 126], told: "The loop itself. Off, v̂ is zero: F sees the image alone, and every step adds the same correction." },
 };
 // Of a state that leaks (E5'), what is told otherwise; the leak takes the place of the damping.
@@ -21,6 +21,19 @@ const LEAKY = {
   h: { told: "h = [u, v], the state of every pixel, drawn towards δ at every step (E5'). It starts at zero." },
 };
 const boxOf = (S, id) => ({ ...NODES[id], ...(S.machines[S.hero].model.leaks && LEAKY[id]) });
+// What a box shows as a small picture: the values of red, green and blue at a pixel, or null for nothing.
+const SHOWN_IN = {
+  image(S) {
+    const ground = groundOf(S.W, sceneShown(S));
+    return (i, c) => ground[3 * i + c];
+  },
+  delta: (S, { wave, middle: usual }) => wave && ((i) => (255 * wave[i]) / (4 * usual || 1)), // as the glow: four times the middle is full
+  vhat: (S, { fed }) => fed && ((i) => fed[i]),
+  mask(S, { mask }) {
+    const palette = S.W.palette.map(rgbOf);
+    return (i, c) => palette[mask[i]][c];
+  },
+};
 const EDGES = [["image", "F"], ["F", "delta"], ["delta", "decay"], ["decay", "h"], ["h", "mask"], ["h", "v"], ["v", "softmax"], ["softmax", "vhat"], ["vhat", "loop"], ["loop", "F"]];
 const FED = new Set(["h v", "v softmax", "softmax vhat", "vhat loop", "loop F"]); // still where the loop is cut
 const SLIM = 640; // px
@@ -41,7 +54,10 @@ function buildDiagram(S) {
     const symbol = Object.assign(document.createElement("b"), { textContent: mark });
     const words = Object.assign(document.createElement("span"), { textContent: name });
     const value = Object.assign(document.createElement("i"), { className: "value" });
-    button.append(symbol, words, value);
+    const label = document.createElement("span");
+    label.append(symbol, words, value);
+    button.append(label);
+    if (SHOWN_IN[id]) button.prepend(Object.assign(document.createElement("canvas"), { width: S.W.size[1], height: S.W.size[0] }));
     button.setAttribute("aria-label", `${mark}: ${name}`);
     if (flip) button.setAttribute("role", "switch");
     button.addEventListener("click", () => {
@@ -49,7 +65,7 @@ function buildDiagram(S) {
       if (flip) flipSwitch(S, flip);
     });
     for (const event of ["focus", "pointerenter"]) button.addEventListener(event, () => explain(id));
-    S.diagram.boxes[id] = { button, value };
+    S.diagram.boxes[id] = { button, value, canvas: button.querySelector("canvas") };
     return button;
   });
   holder.replaceChildren(svg, ...boxes);
@@ -122,12 +138,25 @@ function along(points, share) {
   return points.at(-1);
 }
 
+function drawSmall(canvas, colour) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(canvas.width, canvas.height);
+  const { data } = image;
+  if (colour)
+    for (let i = 0, at = 0; at < data.length; i++, at += 4) {
+      for (let c = 0; c < 3; c++) data[at + c] = colour(i, c);
+      data[at + 3] = 255;
+    }
+  context.putImageData(image, 0, 0);
+}
+
 // The boxes' numbers and switches, once a step.
 function drawDiagram(S) {
   const moment = present(S.line)?.moments[S.hero];
   if (!S.diagram || !moment) return;
   const { boxes } = S.diagram;
   const { model } = S.machines[S.hero];
+  for (const [id, of] of Object.entries(SHOWN_IN)) drawSmall(boxes[id].canvas, of(S, moment));
   const marked = moment.mask.reduce((sum, k) => sum + (k > 0), 0) / moment.mask.length;
   const values = { image: `σ ${short(S.scene.sigma)}`, delta: moment.delta === null ? "" : `${model.leaks ? "‖δ − h‖" : "‖δ‖"} ${figure(moment.delta)}`, h: `‖h‖ ${figure(moment.size)}`, mask: percent(marked), decay: model.leaks ? `× ${model.k}` : damped(S) ? `× ${moment.gain.toFixed(2)}` : "off" };
   for (const [id, text] of Object.entries(values)) boxes[id].value.textContent = text;

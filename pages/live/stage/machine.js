@@ -32,7 +32,7 @@ async function restart(M) {
   [M.h, M.t, M.gain] = [M.h?.map(() => 0) ?? null, 0, 1];
 }
 
-const WANTED = ["t", "h", "delta", "applied", "logits"];
+const WANTED = ["t", "h", "delta", "applied", "v_hat", "logits"];
 
 // One step, and the moment that it leads to.
 async function stepOf(M, W, switches) {
@@ -50,14 +50,16 @@ async function stillOf(M, W) {
 }
 
 // What is kept of a step. update is ‖Δh‖/‖h‖; delta is ‖δ‖, or of a state that leaks the error ‖δ − h‖ (E5'); applied is
-// ‖δ̃‖; gain is the share that the decay let through in the last step; wave is ‖δ̃‖ at each pixel.
-function momentOf(M, W, { t, h, logits, delta, applied }, before) {
+// ‖δ̃‖; gain is the share that the decay let through in the last step; wave is ‖δ̃‖ at each pixel; fed is one channel of
+// v̂, or null.
+function momentOf(M, W, { t, h, logits, delta, applied, v_hat: fed }, before) {
   const answer = readAnswer(logits, W.classes.length, W.pixels);
   const size = norm(h);
   const at = M.plane && place(M.plane, h);
-  const moment = { t, h, ...answer, wave: null, size, delta: null, applied: null, update: null, gain: M.gain, at };
+  const moment = { t, h, ...answer, wave: null, fed: null, size, delta: null, applied: null, update: null, gain: M.gain, at };
   if (!delta) return moment;
   moment.wave = lengths(applied, W.pixels);
+  moment.fed = fed && liveliest(fed, W.pixels);
   moment.middle = middle(moment.wave);
   const { leaks, k } = M.model;
   moment.delta = norm(leaks ? delta.map((value, i) => value - (h[i] - applied[i])) : delta);

@@ -49,4 +49,22 @@ function lengths(values, pixels) {
   return out;
 }
 
+// Of channels (V, H, W) the one that varies most from pixel to pixel, as bytes from its least to its largest value.
+function liveliest(values, pixels) {
+  let best = { spread: -1 };
+  for (let from = 0; from < values.length; from += pixels) {
+    const channel = values.subarray(from, from + pixels);
+    let [sum, squares, lo, hi] = [0, 0, Infinity, -Infinity];
+    for (const value of channel) {
+      sum += value;
+      squares += value * value;
+      lo = Math.min(lo, value);
+      hi = Math.max(hi, value);
+    }
+    const spread = squares / pixels - (sum / pixels) ** 2;
+    if (spread > best.spread) best = { spread, channel, lo, hi };
+  }
+  return Uint8Array.from(best.channel, (value) => Math.round((255 * (value - best.lo)) / (best.hi - best.lo || 1)));
+}
+
 const middle = (values) => Float32Array.from(values).sort()[values.length >> 1];
