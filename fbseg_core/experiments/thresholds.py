@@ -18,12 +18,16 @@ STRONG_NOISE = 6.0  # paper sigma from which noise is "high": the claim's own wo
 HIGH_F1 = 0.5  # pooled F1 that "maintains high F1" asks for at the least: eight times chance there
 MOST = 0.5  # share of the seeds above which "a model settles"
 KEPT = 0.005  # F1 that a rule for stopping may lose: a quarter of MARGIN, as it is to lose nothing
+TRACKED = (
+    0.5  # rank correlation with when the mask is done that "stops when it is done" asks for: a large one
+)
+FOLLOWED = 0.9  # share of images stopped within a step of the clock's own, from which a rule follows it
 LINEAR = 0.1  # how far from 1 the exponent of a time may lie that is called linear
 LARGER = 3  # sizes that an exponent is fitted to, from the largest down: fixed costs weigh on small ones
 CLIPPED = 1.0  # gradient norm called large: the matched protocol clips there, the paper's does not
 FLOOR = 1e-8  # ‖Δh‖/‖h‖ that counts as 0 on a logarithmic axis: below the rounding of the state's numbers
 
 __all__ = [
-    "CLIPPED", "FEWEST", "FLOOR", "HIGH_F1", "KEPT", "LARGER", "LEVEL", "LINEAR", "MARGIN", "MOST",
-    "NEAR_CHANCE", "STRONG_NOISE",
+    "CLIPPED", "FEWEST", "FLOOR", "FOLLOWED", "HIGH_F1", "KEPT", "LARGER", "LEVEL", "LINEAR", "MARGIN",
+    "MOST", "NEAR_CHANCE", "STRONG_NOISE", "TRACKED",
 ]  # fmt: skip
