@@ -17,6 +17,11 @@ def app(file="app.py", **query):
     return sound(at)
 
 
+def explore(**query):
+    """Explore, opened by a link with these parameters."""
+    return app("pages/explore/page.py", **query)
+
+
 def sound(at):
     """No traceback and no error on the page; returns it."""
     assert not at.exception and not at.error

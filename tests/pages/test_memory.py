@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 import torch
-from driven import ROOT, app
+from driven import ROOT, app, explore
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.testing.v1 import AppTest
 
@@ -63,9 +63,9 @@ def test_a_visitor_in_the_stability_lab_holds_on_to_no_run(monkeypatch):
 @pytest.mark.slow
 def test_a_whole_default_screen_fits_into_what_is_kept():
     server.memo().clear()
-    app()
+    explore()
     app("pages/stability/page.py")
-    app()
+    explore()
     kept = server.memo().held()
     assert all(0 < held <= server.BUDGET[shelf] for shelf, (_, held) in kept.items())
     assert (

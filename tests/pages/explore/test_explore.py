@@ -5,9 +5,11 @@ import struct
 import subprocess
 import sys
 
+import driven
 import numpy as np
 import pytest
-from driven import PATIENCE, ROOT, app, sound
+from driven import PATIENCE, ROOT, sound
+from driven import explore as app
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import ConfigError, checkpoint
@@ -47,8 +49,8 @@ def test_first_load_has_a_run_with_no_click_in_at_most_700_kB():
     assert link(at) == {}
 
 
-def test_the_page_works_alone():
-    assert header(app("pages/explore/page.py"))["id"] == header(app())["id"]
+def test_the_router_opens_the_same_page_for_a_link_of_explore_s():
+    assert header(driven.app(image="0"))["id"] == header(app())["id"]
 
 
 @pytest.mark.parametrize("task", ["shapes", "grouping"])

@@ -9,7 +9,8 @@ import mosaics
 import numpy as np
 import pytest
 import torch
-from driven import app, sound
+from driven import explore as app
+from driven import sound
 from PIL import Image, ImageColor
 
 from fbseg_core import ConfigError
@@ -87,7 +88,7 @@ def test_a_pixel_is_read_off_in_every_class(link):
 
 
 def test_all_that_is_sent_is_declared_and_menus_are_what_links_know(link):
-    run, untouched = runs(link, do=(Perturb(t=2, size=3.0),))
+    run, untouched = runs(link, do=(Perturb(t=2, size=3.0),), integrator="leaky")
     _, blocks = unpacked(pack(run, untouched, None, None, fed=True, state=True, header={}, of_class=2))
     used = {next(part for part in name.split(".") if part in BLOCKS) for name in blocks}
     assert used == set(BLOCKS)

@@ -8,7 +8,8 @@ import struct
 import numpy as np
 import pytest
 import torch
-from driven import app, sound
+from driven import explore as app
+from driven import sound
 from test_explore import header
 
 from fbseg_core import load, rollout
