@@ -1,7 +1,9 @@
 """When to stop: a fixed number of steps, a small relative update, or a mask that stays; and what it costs.
 
-Feedforward models stand beside the rules: one of equal weights, and one made wider until its pass costs the
-multiply-adds of the feedback model's ten steps (width 53 for 16 in grouping, 26 for 8 in shapes).
+Each model is trained anew with each training seed. The rule is chosen on validation images, and all that is
+told of it is measured on other, fresh images of each seed. Feedforward models stand beside the rules: one of
+as many weights as the feedback model, and one made wider until its pass costs the multiply-adds of ten steps.
+In grouping both are of depth 2, which did best of four depths in `grouping`.
 """
 
 from __future__ import annotations
@@ -11,227 +13,174 @@ from typing import Any
 
 import torch
 
-from fbseg_core.analysis.cost import Cost, cost
-from fbseg_core.analysis.paired import Difference, paired_difference
-from fbseg_core.checkpoint import load, read_card
-from fbseg_core.config import EVAL_SEED
-from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
-from fbseg_core.experiments.report import mean, over_seeds
-from fbseg_core.experiments.subject import Subject, of_card
-from fbseg_core.experiments.thresholds import FEWEST, KEPT
-from fbseg_core.models.registry import traits_of
-from fbseg_core.rollout.halting import LONGEST, RULES, stops
-from fbseg_core.rollout.trajectory import Trajectory, rollout
-from fbseg_core.scores.metrics import confusion, mean_f1
-from fbseg_core.tasks import make_batch
+from fbseg_core.analysis.cost import cost
+from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, Switches, TaskConfig
+from fbseg_core.experiments.common import seed_of_test, trained
+from fbseg_core.experiments.grouping import model_of
+from fbseg_core.experiments.halting_rows import (
+    AS_TRAINED,
+    FEEDBACK,
+    HELD,
+    ONE_PASS,
+    PLAIN,
+    SLOWED,
+    STEPS,
+    WHOLE,
+    conclude,
+    panels,
+    table,
+)
+from fbseg_core.experiments.records import Experiment, Profile
+from fbseg_core.experiments.stopping import PART, Runs, done_at, followed, looks, runs_of, scored
+from fbseg_core.experiments.subject import Subject, of_run
+from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.rollout.halting import LONGEST, RULES
+from fbseg_core.rollout.trajectory import rollout
+from fbseg_core.scores.evaluate import trivial_f1
+from fbseg_core.scores.metrics import chance, mask_of
+from fbseg_core.tasks import Batch, make_batch
+from fbseg_core.training.fewshot import TrainingRun
+from fbseg_core.training.fit import PROTOCOLS
 
 TASKS = ("grouping", "shapes")
-FEEDBACK = "feedback"
-PLAIN = {"feedforward": "feedforward, equal weights", "feedforward-wide": "feedforward, equal compute"}
-ONE_PASS = "one pass"  # the only rule of a feedforward model
-WHOLE = "T = 10"  # what every rule is held against: the steps of the models' own T
-PART = 25  # images in one cell; its place in the grid is its seed
-GRIDS: dict[Profile, dict[str, int]] = {
-    "tiny": {"parts": 5, "images": 1},
-    "quick": {"parts": 2, "images": PART},
-    "full": {"parts": 8, "images": PART},
+WIDTHS = {  # depth and width: the nearest to the feedback model, as a test counts
+    "grouping": {"feedforward": (2, 4), "feedforward-wide": (2, 20)},
+    "shapes": {"feedforward": (3, 8), "feedforward-wide": (3, 26)},
 }
-FAMILIES = {"fixed": "fixed T", "update": "‖Δh‖/‖h‖ < ε", "mask": "mask unchanged"}
+VALIDATION_SEED = 2000  # of the images a rule is chosen on, plus the training seed; tests begin at EVAL_SEED
+SLOW = 5.0  # times the τ of training
+GRIDS: dict[Profile, dict[str, Any]] = {
+    "tiny": {"seeds": 2, "sides": (16, 16), "updates": (2, 2), "images": 2},
+    "quick": {"seeds": 2, "sides": (24, 32), "updates": (60, 60), "images": 50},
+    "full": {"seeds": 8, "sides": (24, 32), "updates": (300, 120), "images": 50},
+}
 
 
 def cells(profile: Profile) -> list[dict[str, Any]]:
-    """task × model × part of the images; every rule is tried on all of them."""
+    """seed × task × model, each trained anew; images: as many to choose on as to test on.
+
+    Seeds come first, so that a grid that was stopped holds whole ones.
+    """
     grid = GRIDS[profile]
     return [
         {
-            "task": task,
-            "model": model,
-            "checkpoint": f"{task}-{model}",
-            "seed": part,
+            "task": task, "model": model, "seed": seed, "side": side, "updates": updates,
             "images": grid["images"],
         }
-        for task in TASKS
+        for seed in range(grid["seeds"])
+        for task, side, updates in zip(TASKS, grid["sides"], grid["updates"])
         for model in (FEEDBACK, *PLAIN)
-        for part in range(grid["parts"])
-    ]
+    ]  # fmt: skip
+
+
+def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
+    """The training of a cell.
+
+    Grouping: the settling protocol, whose trajectories of 6 to 14 steps have ten in their middle. Shapes: the
+    matched protocol on fresh shapes of paper sigma 8.
+    """
+    train = {"updates": settings["updates"], "seed": settings["seed"]}
+    name, side = settings["model"], settings["side"]
+    if settings["task"] == "grouping":
+        model, task = model_of(FEEDBACK, STEPS), GroupingConfig(side=side)
+        whole = PROTOCOLS["settling"].replace(**train)
+    else:
+        model, task = ModelConfig(steps=STEPS), ShapesConfig(side=side, sigma=side / 64)
+        whole = PROTOCOLS["matched"].replace(examples=0, batch=8, **train)
+    if name in PLAIN:
+        depth, width = WIDTHS[settings["task"]][name]
+        model = model.replace(kind="feedforward", depth=depth, width=width)
+    return task, TrainingRun(name, model, whole)
 
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """For each rule, over the part's images: mean F1; steps taken, mean, least and most; what they cost.
+    """Train a model; what each rule scores and takes on validation images and on test images of this seed.
 
-    macs: multiply-adds an image in millions, mean. A rule that looks at the mask pays for a readout at t = 0
-    and after each step, another for the last alone; ‖Δh‖ itself is not counted. weights: of the model.
+    validation, test: by rule, as in `scored`, the test with the counts of every image. clocks: of a model
+    that takes steps, on the test images, with the clock as trained, held at t = 0 and slowed, the score of
+    T = 10 and of each rule that reads the run, with what its stops go by, as in `followed`; done: the step
+    from which on the mask is as good as final there, mean, least and most. weights: of the model. chance,
+    trivial: F1 of the better constant answer and of the task's trivial baseline on the test images.
     """
-    model, card = load(settings["checkpoint"])
-    batch = make_batch(card.task, settings["images"], EVAL_SEED + settings["seed"], "test")
-    plain = not traits_of(card.model).takes_steps
-    trajectory = rollout(model, batch.x, 1 if plain else LONGEST)
-    price = cost(model, batch.x[:1])
-    every = {ONE_PASS: torch.ones(len(batch), dtype=torch.int64)} if plain else stops(trajectory)
-    rules = {}
-    for name, steps in every.items():
-        looks = name in RULES and RULES[name].kind == "mask"
-        rules[name] = _score(trajectory, batch.labels, steps) | {"macs": _macs(price, steps, looks)}
-    return {"rules": rules, "weights": price.parameters}
-
-
-def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
-    """The checkpoint of a cell, for as long as a rule may take."""
-    card = read_card(settings["checkpoint"])
-    return (of_card(card, steps=LONGEST if traits_of(card.model).takes_steps else 1),)
-
-
-def _score(trajectory: Trajectory, labels: torch.Tensor, steps: torch.Tensor) -> dict[str, float]:
-    """Mean F1 of the masks at `steps` (B,), and the steps taken."""
-    chosen = trajectory.logits[steps, torch.arange(len(steps), device=steps.device)].argmax(1)
-    score = mean_f1(confusion(chosen, labels, trajectory.logits.shape[2]))
-    return {
-        "f1": round(float(score.mean()), 4),
-        "steps": round(float(steps.float().mean()), 3),
-        "least": int(steps.min()),
-        "most": int(steps.max()),
+    task, run = run_of(settings)
+    model, ended = trained(task, run)
+    seed, images = seed_of_test(settings["seed"]), settings["images"]
+    test = make_batch(task, images, seed, "test")
+    validation = make_batch(task, images, VALIDATION_SEED + settings["seed"], "test")
+    if model.has_loop():
+        found = {
+            "validation": _every(model, validation, runs_of(model, validation.x)),
+            **_tested(model, test),
+        }
+    else:
+        found = {"validation": {ONE_PASS: _one_pass(model, validation)}}
+        found["test"] = {ONE_PASS: _one_pass(model, test)}
+    found["validation"] = {rule: _without_counts(score) for rule, score in found["validation"].items()}
+    found["test"] = {rule: score | {"test_seed": seed} for rule, score in found["test"].items()}
+    trivial = trivial_f1(test, model.classes)
+    return found | {
+        "weights": cost(model, test.x[:1]).parameters,
+        "chance": round(chance(test.labels, model.classes), 4),
+        "trivial": None if trivial is None else round(trivial, 4),
+        **ended,
     }
 
 
-def _macs(price: Cost, steps: torch.Tensor, looks: bool) -> float:
-    """Mean multiply-adds an image, in millions."""
-    taken = float(steps.float().mean())
-    readouts = taken + 1 if looks else 1
-    return round(price.run_macs(taken, readouts) / 1e6, 2)
-
-
-def best_rule(rows: Sequence[Row]) -> str:
-    """The cheapest rule that keeps the F1 of T = 10 in every task.
-
-    It keeps it where the 95 % interval of its F1 less that of T = 10, paired by part of the images, stays
-    above −0.005. Cheapest: fewest multiply-adds as a share of those of T = 10, averaged over the tasks.
-    T = 10 itself where no other rule keeps it, as with too few parts for an interval.
-    """
-    tasks = _tasks(rows)
-    able = [name for name in RULES if all(_lost(rows, task, name).low > -KEPT for task in tasks)]
-
-    def share(name: str) -> float:
-        return sum(_of(rows, task, name, "macs") / _of(rows, task, WHOLE, "macs") for task in tasks)
-
-    return min(able, key=share, default=WHOLE)
-
-
-def _lost(rows: Sequence[Row], task: str, rule: str, model: str = FEEDBACK) -> Difference:
-    """F1 of a model stopped by a rule less that of the feedback model's T = 10, paired by part."""
-    scores = over_seeds(rows, _reader(rule, "f1"), task=task, model=model)
-    return paired_difference(scores, over_seeds(rows, _reader(WHOLE, "f1"), task=task, model=FEEDBACK))
-
-
-def _reader(rule: str, key: str):
-    return lambda row: row.result["rules"][rule][key]
-
-
-def _of(rows: Sequence[Row], task: str, rule: str, key: str, model: str = FEEDBACK) -> float:
-    """Mean of a measured value over the parts."""
-    values = over_seeds(rows, _reader(rule, key), task=task, model=model)
-    return sum(values) / len(values)
-
-
-def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
-    """For each task F1 against multiply-adds: a line a family of rules, a point a feedforward model."""
-    found = []
-    for task in _tasks(rows):
-        lines = []
-        for kind, name in FAMILIES.items():
-            points = [rule.name for rule in RULES.values() if rule.kind == kind]
-            points.sort(key=lambda rule: _of(rows, task, rule, "macs"))
-            lines.append(_series(rows, task, name, "feedback", FEEDBACK, points))
-        for model, name in PLAIN.items():
-            lines.append(_series(rows, task, name, "feedforward", model, [ONE_PASS]))
-        x = "multiply-adds an image, millions, mean"
-        found.append(Panel(task, x, "F1 an image, mean; interval over parts", tuple(lines), logs="x"))
+def _tested(model: Model, batch: Batch) -> dict[str, Any]:
+    """test, clocks and done of a model that takes steps."""
+    slow = Switches(tau=SLOW * model.config.tau)
+    found: dict[str, Any] = {"clocks": {}, "done": {}}
+    for name, switches in {AS_TRAINED: AS_BUILT, HELD: Switches(clock=0), SLOWED: slow}.items():
+        runs = runs_of(model, batch.x, switches)
+        every, done = _every(model, batch, runs, switches), done_at(runs.masks)
+        gains = [float(model.gain(t, switches).max()) for t in range(LONGEST)]
+        goes_by = followed(runs, gains, batch.info.get("path_length"))
+        found["clocks"][name] = {
+            rule: _without_counts(every[rule]) | goes_by.get(rule, {}) for rule in (*goes_by, WHOLE)
+        }
+        found["done"][name] = [round(float(done.float().mean()), 3), int(done.min()), int(done.max())]
+        if name == AS_TRAINED:
+            found["test"] = every
     return found
 
 
-def _series(rows: Sequence[Row], task: str, name: str, kind: Any, model: str, rules: Sequence[str]) -> Series:
-    return Series(
-        name,
-        kind,
-        tuple(round(_of(rows, task, rule, "macs", model), 1) for rule in rules),
-        tuple(mean(rows, _reader(rule, "f1"), task=task, model=model) for rule in rules),
-    )
+def _every(
+    model: Model, batch: Batch, runs: Runs, switches: Switches = AS_BUILT
+) -> dict[str, dict[str, Any]]:
+    """What each rule scores and takes."""
+    price = cost(model, batch.x[:1], switches)
+    return {
+        rule: scored(runs.answer(rule), runs.taken(rule), batch.labels, price, looks(rule)) for rule in RULES
+    }
 
 
-def saved(rows: Sequence[Row], rule: str) -> str:
-    """What a rule takes and gives in each task, beside T = 10: means over the images, no intervals."""
-    told = [
-        f"{task} {_of(rows, task, rule, 'steps'):.1f} steps, F1 {_of(rows, task, rule, 'f1'):.3f} "
-        f"(at T = 10 {_of(rows, task, WHOLE, 'f1'):.3f})"
-        for task in _tasks(rows)
-    ]
-    images = sum(row.settings["images"] for row in rows if _is(row, _tasks(rows)[0], FEEDBACK))
-    return f"mean of {images} images: {'; '.join(told)}"
+def _one_pass(model: Model, batch: Batch) -> dict[str, Any]:
+    """The score of a feedforward model: a run of one step."""
+    masks = torch.cat([mask_of(rollout(model, x, 1).logits[-1]) for x in batch.x.split(PART)])
+    taken = torch.ones(len(batch), dtype=torch.int64)
+    return scored(masks, taken, batch.labels, cost(model, batch.x[:1]), looks=False)
 
 
-def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
-    """The best rule, what it saves, and how the feedforward models compare."""
-    best = best_rule(rows)
-    shares = " and ".join(
-        f"{_of(rows, task, best, 'macs') / _of(rows, task, WHOLE, 'macs'):.0%} of the cost in {task}"
-        for task in _tasks(rows)
-    )
-    because = (
-        f"The cheapest rule that keeps F1 within {KEPT} of T = 10 in every task is {best}. "
-        f"It takes {shares}. One training seed a model: the intervals are over parts of the images, not over "
-        "other seeds."
-    )
-    return Finding(
-        "measured",
-        because,
-        f"Stopping early takes {shares}, and F1 stays within {KEPT:g}.",
-        details=" ".join(_told(rows, task, best) for task in _tasks(rows)),
-    )
+def _without_counts(score: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in score.items() if key != "counts"}
 
 
-def _told(rows: Sequence[Row], task: str, best: str) -> str:
-    """Of one task: steps, cost and F1 of the best rule; F1 of the plain models; the best for it alone."""
-    taken = [row.result["rules"][best] for row in rows if _is(row, task, FEEDBACK)]
-    least, most = min(rule["least"] for rule in taken), max(rule["most"] for rule in taken)
-    spread = f"{least} on every image" if least == most else f"{least} to {most} over the images"
-    alone = best_rule([row for row in rows if row.settings["task"] == task])
-    whole, full = _of(rows, task, WHOLE, "macs"), _of(rows, task, WHOLE, "f1")
-    plain = []
-    for model, name in PLAIN.items():
-        macs = _of(rows, task, ONE_PASS, "macs", model)
-        plain.append(f"{name} ({macs:.0f} M) {_three(_lost(rows, task, ONE_PASS, model))}")
-    return (
-        f"{task.capitalize()}: {_of(rows, task, best, 'steps'):.1f} steps ({spread}), "
-        f"{_of(rows, task, best, 'macs') / whole:.0%} of the {whole:.0f} M multiply-adds of T = 10. Against "
-        f"its F1 of {full:.3f}: the rule {_three(_lost(rows, task, best))}, {', '.join(plain)}. "
-        f"The cheapest for {task} alone is {alone}, at {_of(rows, task, alone, 'macs') / whole:.0%}."
-    )
-
-
-def _three(d: Difference) -> str:
-    """A difference with its interval, to three decimals."""
-    interval = f"{d.low:+.3f}, {d.high:+.3f}" if d.k >= FEWEST else "too few parts for an interval"
-    return f"{d.mean:+.3f} [{interval}]"
-
-
-def _is(row: Row, task: str, model: str) -> bool:
-    return row.settings["task"] == task and row.settings["model"] == model
-
-
-def _tasks(rows: Sequence[Row]) -> list[str]:
-    return sorted({row.settings["task"] for row in rows})
+def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
+    """The model of a cell, for as long as a rule may take."""
+    task, run = run_of(settings)
+    return (of_run(task, run, steps=0 if settings["model"] in PLAIN else LONGEST),)
 
 
 EXPERIMENT = Experiment(
     name="halting",
     title="When to stop",
     claim="Can the inference latency caused by iterative refinement be reduced without sacrificing the "
-    "gains? (One training seed a model; intervals are over parts of the images.)",
+    "gains?",
     source="open question 2",
     cells=cells,
     measure=measure,
     subjects=subjects,
     panels=panels,
     conclude=conclude,
-    over="parts of the images",
-    checkpoints=tuple(f"{task}-{model}" for task in TASKS for model in (FEEDBACK, *PLAIN)),
+    table=table,
 )

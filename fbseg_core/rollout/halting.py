@@ -70,7 +70,8 @@ RULES: dict[str, Rule] = {
     )
 }
 
-AUTO = RULES["‖Δh‖/‖h‖ < 0.1"]  # the best by `experiments.halting.best_rule` of the result that ships
+# Of the rules that read the run, the best by `experiments.halting_rows.best_rule` of the result that ships.
+AUTO = RULES["‖Δh‖/‖h‖ < 0.1"]
 
 
 def stops(trajectory: Trajectory, limit: int = LONGEST) -> dict[str, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fbseg_core.experiments.halting import saved
+from fbseg_core.experiments.halting_rows import saved, what_it_goes_by
 from fbseg_core.rollout.halting import AUTO
 from pages.explore.run import Run
 from pages.ui import shipped
@@ -22,6 +22,9 @@ def header(run: Run) -> dict[str, Any]:
 
 
 def measured() -> str:
-    """What the halting experiment that ships found of the rule, in a sentence; "" where none ships."""
+    """What the halting experiment that ships found of the rule, in two sentences; "" where none ships."""
     found = shipped.result("halting")
-    return f"Measured, {saved(found.rows, AUTO.name)}." if found else ""
+    if not found:
+        return ""
+    rows, name = found.rows, AUTO.name
+    return f"Measured, {saved(rows, name)}. The rule {what_it_goes_by(rows, name)}."
