@@ -1,6 +1,8 @@
 // The run: a clock that drives the machines in step with one another, and what the hand does in between. Steps and
 // acts take turns, so that none acts on a state that another is changing.
 
+const READ = 90; // ms: words, numbers and curves change no oftener, however fast the steps are
+
 function loop(S, now) {
   if (!S.alive) return void (S.looping = false);
   requestAnimationFrame((next) => loop(S, next));
@@ -11,12 +13,12 @@ function loop(S, now) {
   if (!S.machines.length || !present(S.line)) return;
   const moving = S.playing && !S.still && now - S.steppedAt < Math.max(S.interval, MIX) + 40;
   if (S.dirty || moving) {
+    drawPictures(S, now, S.dirty);
     S.dirty = false;
-    drawPictures(S, now);
     drawSparks(S, now);
   }
-  if (!S.stale) return;
-  S.stale = false;
+  if (!S.stale || now - S.toldAt < READ) return;
+  [S.stale, S.toldAt] = [false, now];
   drawWords(S);
   drawDiagram(S);
   drawCurves(S);

@@ -7,9 +7,10 @@ const OTHERS = ["#d55e00", "#009e73", "#cc79a7"]; // of the models beside the he
 const live = (S) => atEnd(S.line);
 const sceneShown = (S) => (live(S) ? S.scene : present(S.line).scene);
 const colourOf = (S, m) => (m === S.hero ? "var(--accent)" : OTHERS[(m > S.hero ? m - 1 : m) % OTHERS.length]);
-const mixOf = (S, now) => (S.still || !S.playing ? 1 : Math.min((now - S.steppedAt) / Math.min(MIX, S.interval), 1));
+const mixOf = (S, now) => (S.still || !S.playing || !S.interval ? 1 : Math.min(Math.max((now - S.steppedAt) / Math.min(MIX, S.interval), 0), 1));
 
-function drawPictures(S, now) {
+// all: the small ones, too; between two steps only the large one moves.
+function drawPictures(S, now, all = true) {
   const entry = present(S.line);
   if (!entry) return;
   const scene = sceneShown(S);
@@ -17,9 +18,10 @@ function drawPictures(S, now) {
   const mix = mixOf(S, now);
   const truth = !S.covered.has("truth");
   S.pictures.forEach(({ canvas }, m) => {
+    if (m !== S.hero && !all) return;
     const [moment, before] = [entry.moments[m], last?.run === entry.run ? last.moments[m] : null];
     const tool = m === S.hero && S.pointed && S.tool !== "cue" ? { pixel: S.pointed, radius: radiusOf(S) } : null;
-    drawPicture(S.W, canvas, { moment, before, mix, scene, swell: S.machines[m].swell, truth, tool });
+    drawPicture(S.W, canvas, { moment, before, mix: m === S.hero ? mix : 1, scene, swell: S.machines[m].swell, truth, tool });
   });
   drawPlane(S, mix);
 }
