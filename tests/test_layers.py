@@ -89,8 +89,13 @@ def test_the_core_imports_in_one_direction():
                     assert part(one) <= part(name), (name, one)
 
 
-def test_core_loads_neither_streamlit_nor_plotly():
-    code = "import sys, fbseg_core, fbseg_core.__main__; print({'streamlit', 'plotly'} & set(sys.modules))"
+def test_core_loads_neither_streamlit_nor_plotly_and_reading_a_model_no_compiler():
+    """Streamlit and plotly are the app's; torch's compiler would take seconds of every process's start."""
+    code = (
+        "import sys, fbseg_core, fbseg_core.__main__; from fbseg_core import *; load('shapes-feedback')\n"
+        "fbseg_core.models.registry.count_weights(ModelConfig(u=1, v=1, spectrum=(-1, -2)))\n"
+        "print({'streamlit', 'plotly', 'torch._dynamo', 'sympy'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -36,8 +36,10 @@ class FeedbackUNet(Model):
         if len(set(config.spectrum)) > 1:  # with equal eigenvalues Q cancels, so A = QΣQ⁻¹ needs none
             state = self.state_channels
             basis = nn.Linear(state, state, bias=False)
-            nn.init.orthogonal_(basis.weight)
-            self.Q = basis if basis.weight.is_meta else orthogonal(basis)  # without values it is only counted
+            self.Q = basis
+            if not basis.weight.is_meta:  # else it has no values and is only counted
+                nn.init.orthogonal_(basis.weight)
+                self.Q = orthogonal(basis)
 
     @classmethod
     def traits_of(cls, config: ModelConfig) -> Traits:

@@ -59,7 +59,10 @@ class ConvNorm(nn.Module):
     def __init__(self, inputs: int, outputs: int, norm: str, steps: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=norm == "none")
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        if (
+            not self.conv.weight.is_meta
+        ):  # else it is only counted; to draw for it would import torch's compiler
+            nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
         self.norm = make_norm(norm, outputs, steps)
 
     def forward(self, x: Tensor, t: int, batch_statistics: bool) -> Tensor:
