@@ -158,7 +158,19 @@ def test_what_a_rule_goes_by_is_said_as_the_rows_have_it(phrase, options):
     found = rows(a={UPDATE: (0.0, 6.0)}, **options)
     assert goes_by(found, "a", UPDATE) == phrase
     if options.get("seeds", 8) == 8:
-        assert f"{UPDATE}, {phrase} in a." in EXPERIMENT.conclude(found).because
+        assert f"It {phrase} in a." in EXPERIMENT.conclude(found).because
+
+
+def test_what_a_small_update_goes_by_is_told_though_another_rule_is_the_best():
+    found = EXPERIMENT.conclude(rows(a={MASK: (0.0, 3.0), UPDATE: (0.0, 6.0)}))
+    assert (
+        f"It hardly goes by when the mask is done in a. {UPDATE} only follows the clock in a."
+        in found.because
+    )
+    fixed = EXPERIMENT.conclude(rows(a={"T = 5": (0.0, 1.0), UPDATE: (0.0, 6.0)}))
+    assert f"The best rule that reads the run, {UPDATE}, only follows the clock in a." in fixed.because
+    lossy = EXPERIMENT.conclude(rows(a={MASK: (0.0, 3.0)}))
+    assert f"{UPDATE} only follows the clock in a." in lossy.because  # though none such keeps F1
 
 
 def test_what_is_the_same_in_both_tasks_is_said_once():
