@@ -141,7 +141,12 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     # what a small update means is told whether or not such a rule is the best
     small = best_rule(rows, UPDATES)
     reads = dict.fromkeys(name for name in (reading, SMALL if small == WHOLE else small) if name != WHOLE)
-    told += [f"{_named(name, best, reading)} {what_it_goes_by(rows, name)}." for name in reads]
+    told += [
+        _against_fixed(rows, name)
+        if name == best and RULES[name].kind == "mask"  # that it goes by the mask is what it is made of
+        else f"{_named(name, best, reading)} {what_it_goes_by(rows, name)}."
+        for name in reads
+    ]
     details = [_trained(rows), *(_told(rows, task, best, family_of) for task in tasks)]
     details += [_read(rows, task, name) for name in reads for task in tasks]
     return Finding("measured", " ".join(told), brief, details=" ".join(details))
@@ -151,7 +156,14 @@ def _named(rule: str, best: str, reading: str) -> str:
     """A rule that reads the run, as the subject of a sentence."""
     if rule == best:
         return "It"
-    return f"The best rule that reads the run, {rule}," if rule == reading else rule
+    return f"The best rule that reads the run, {rule}," if rule == reading else f"The rule {rule}"
+
+
+def _against_fixed(rows: Sequence[Row], rule: str) -> str:
+    """Whether a rule is worth more than the steps it takes."""
+    found = _beyond(rows, rule)
+    told = {task: f"{one.answer} ({_fixed(rows, task, rule)}) in {task}" for task, one in found.items()}
+    return f"Its F1 against a fixed T of about as many steps: {', '.join(told.values())}."
 
 
 def _trained(rows: Sequence[Row]) -> str:

