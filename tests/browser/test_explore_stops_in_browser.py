@@ -14,8 +14,8 @@ def stop_of(result):
 
 @pytest.mark.slow
 def test_playing_rests_at_the_marked_step_and_what_follows_can_still_be_seen(open_page):
-    page = open_page("?task=grouping&auto=true&T=20", reduced_motion="no-preference")
-    result = reference("grouping-feedback", steps=20)
+    page = open_page("?task=grouping&image=1&auto=true&T=20", reduced_motion="no-preference")
+    result = reference("grouping-feedback", image=1, steps=20)
     stop = stop_of(result)
     assert 1 < stop < 20 and step(page) == stop  # it played on load
     assert f"stopped at t = {stop}, {AUTO.reason};" in page.locator(".auto").inner_text()
@@ -40,9 +40,9 @@ def test_playing_rests_at_the_marked_step_and_what_follows_can_still_be_seen(ope
 
 @pytest.mark.slow
 def test_the_toggle_takes_a_run_at_rest_to_its_stop_and_back(open_page):
-    page = open_page("?task=grouping")
+    page = open_page("?task=grouping&image=1")
     assert step(page) == 10 and page.locator(".auto").is_hidden() and page.locator(".flag").is_hidden()
-    stop = stop_of(reference("grouping-feedback"))
+    stop = stop_of(reference("grouping-feedback", image=1))
     for want in (stop, 10):
         before = payload(page)
         page.get_by_text("Stop by itself", exact=True).click()
