@@ -64,7 +64,7 @@ PROTOCOLS: dict[str, TrainConfig] = {
         loss_from=0.33,
         flips=True,
     ),
-    # For a leaky state that comes to rest by itself and holds what it has: free steps before the trained
+    # Meant for a leaky state that comes to rest by itself and holds what it has: free steps before the trained
     # ones, starts from other images' states, and images without a cue, so that what no cue reaches stays
     # unmarked in larger images too.
     "rest": TrainConfig(

@@ -263,7 +263,7 @@ def page() -> None:
         "One image, one noise draw, one trained model each: no interval can be given for these curves "
         "but the one over noise draws. A small update is not a satisfied model. Where δ is added (E5), E3 "
         "keeps ‖δ‖ near a constant whatever F finds: freeze the clock to see whether the mask settles. Where "
-        "the state leaks (E5'), the error ‖δ − h‖ can vanish, and the state rests by itself."
+        "the state leaks (E5'), the error ‖δ − h‖ can vanish: the curves show whether it does."
     )
     for name, title in model_titles(scene_for(view).models).items():
         st.caption(describe_card(cards[name], title))

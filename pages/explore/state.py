@@ -108,13 +108,13 @@ class ExploreState(Linked):
     )
     integrator: Literal["", "sum", "leaky"] = setting(
         "",
-        "sum adds every δ to the state (E5); leaky draws the state towards δ (E5'), so that it rests where "
+        "sum adds every δ to the state (E5); leaky draws the state towards δ (E5'), so that it can rest, where "
         "h = δ. A model is seldom of use in the way it was not trained for.",
     )
     k: float | None = setting(
         None,
-        "Share of the error δ − h that each step of a leaky state takes. Small, the mask creeps to the same "
-        "end; at 1 the state jumps to δ, and may no longer come to rest.",
+        "Share of the error δ − h that each step of a leaky state takes. Small, the mask creeps; at 1 the "
+        "state jumps to δ. See whether the end is the same, and whether it comes to rest.",
         **ranges.K,
     )
     drawing: str = Field("", max_length=3000)

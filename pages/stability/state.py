@@ -85,8 +85,8 @@ class StabilityState(Linked):
     )
     integrator: Literal["", "sum", "leaky"] = setting(
         "",
-        "How the state takes δ: sum adds it, and the state cannot rest; leaky is drawn to it (E5') and rests "
-        "where h = δ. Compare the verdicts with the decay off.",
+        "How the state takes δ: sum adds it, and the state cannot rest; leaky is drawn to it (E5') and can "
+        "rest, where h = δ. Compare the verdicts with the decay off.",
     )
     k: float | None = setting(
         None,

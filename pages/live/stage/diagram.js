@@ -17,7 +17,7 @@ const NODES = {
 // Of a state that leaks (E5'), what is told otherwise; the leak takes the place of the damping.
 const LEAKY = {
   delta: { name: "proposal", told: "δ, the state that F proposes for every pixel, normalised. ‖δ − h‖ is the error: how far the state still is from it. It can vanish." },
-  decay: { mark: "k", name: "leak", flip: "", told: "Each step takes the share k of the error δ − h (E5'): the state is drawn towards δ, and rests by itself where h = δ. There is no clock." },
+  decay: { mark: "k", name: "leak", flip: "", told: "Each step takes the share k of the error δ − h (E5'): the state is drawn towards δ, and is at rest where h = δ, if it gets there. It needs no clock." },
   h: { told: "h = [u, v], the state of every pixel, drawn towards δ at every step (E5'). It starts at zero." },
 };
 const boxOf = (S, id) => ({ ...NODES[id], ...(S.machines[S.hero].model.leaks && LEAKY[id]) });
