@@ -64,8 +64,8 @@ PROTOCOLS: dict[str, TrainConfig] = {
         loss_from=0.33,
         flips=True,
     ),
-    # Meant for a leaky state that comes to rest by itself and holds what it has: free steps before the trained
-    # ones, starts from other images' states, and images without a cue, so that what no cue reaches stays
+    # Meant for a leaky state that comes to rest and holds what it has: free steps before the trained ones,
+    # starts from other images' states, and images without a cue, so that what no cue reaches stays
     # unmarked in larger images too.
     "rest": TrainConfig(
         batch=8,

@@ -108,7 +108,7 @@ class ExploreState(Linked):
     )
     integrator: Literal["", "sum", "leaky"] = setting(
         "",
-        "sum adds every δ to the state (E5); leaky draws the state towards δ (E5'), so that it can rest, where "
+        "sum adds every δ to the state (E5); leaky draws the state towards δ (E5'), so it can rest, where "
         "h = δ. A model is seldom of use in the way it was not trained for.",
     )
     k: float | None = setting(
