@@ -15,5 +15,5 @@ def test_a_group_is_part_of_the_id_that_tests_are_dealt_out_by(request):
 
 
 @pytest.mark.browser
-def test_whatever_drives_the_browser_is_one_group(request):
+def test_what_drives_the_browser_is_a_group(request):
     assert request.node.nodeid.endswith("@browser")

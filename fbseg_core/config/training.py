@@ -32,8 +32,17 @@ class TrainConfig(Config):
     clip: float = setting(1.0, "Largest gradient norm; 0 does not clip.", lo=0.0, hi=1e6)
     steps_min: int = setting(5, "Shortest training trajectory.", unit="steps", lo=1, hi=100)
     steps_max: int = setting(5, "Longest training trajectory.", unit="steps", lo=1, hi=100)
-    loss: Literal["trajectory", "final"] = setting(
-        "trajectory", "Cross-entropy averaged over the steps (E7), or of the last step only."
+    loss: Literal["trajectory", "final", "front"] = setting(
+        "trajectory",
+        "Cross-entropy averaged over the steps (E7); of the last step only; or averaged, but at each step "
+        "only what a front from the cue must have reached by then is to be marked, and what it cannot have "
+        "reached is not.",
+    )
+    front_slow: float = setting(
+        1.5, "Speed of the front that the mask must keep up with.", unit="px a step", lo=0.0, hi=64.0
+    )
+    front_fast: float = setting(
+        3.0, "Speed of the front that the mask must not outrun.", unit="px a step", lo=0.0, hi=64.0
     )
     loss_from: float = setting(
         0.0, "Share of each trajectory, from its start, left out of the loss.", lo=0.0, hi=0.99, step=0.05
@@ -97,6 +106,8 @@ class TrainConfig(Config):
     def _consistent(self) -> Self:
         if self.steps_min > self.steps_max:
             raise ValueError("steps_min: must not exceed steps_max")
+        if self.front_slow > self.front_fast:
+            raise ValueError("front_slow: must not exceed front_fast")
         if self.start_other + self.start_noise > 1:
             raise ValueError("start_noise: the shares of other starts must not exceed 1 together")
         if self.epochs and not self.examples:

@@ -13,6 +13,7 @@ from fbseg_core.config import TaskConfig, TrainConfig
 from fbseg_core.scores.metrics import VOID
 from fbseg_core.settings import ConfigError, settings_of
 from fbseg_core.tasks import Batch, Content, task_of
+from fbseg_core.training.front import ways
 
 
 def training_examples(task: TaskConfig, train: TrainConfig) -> Content | None:
@@ -51,8 +52,11 @@ class Examples:
     def __init__(self, task: TaskConfig, train: TrainConfig, given: Content | None = None) -> None:
         self.task, self.train = task, train
         self.kind = task_of(task)
-        if train.no_cue and self.kind.cue_channel(task) is None:
-            raise ConfigError(f"no_cue: images of the task {task.name!r} have no cue to be taken away.")
+        if self.kind.cue_channel(task) is None:
+            if train.no_cue:
+                raise ConfigError(f"no_cue: images of the task {task.name!r} have no cue to be taken away.")
+            if train.loss == "front":
+                raise ConfigError(f"loss: a front runs out from a cue; the task {task.name!r} has none.")
         if given is not None:
             check_examples(task, train, given)
         self.fixed = training_examples(task, train) if given is None else given
@@ -82,6 +86,10 @@ class Examples:
             ]
             batch = Batch(torch.stack([x for x, _ in turned]), torch.stack([y for _, y in turned]))
         return batch, steps
+
+    def way(self, batch: Batch) -> Tensor | None:
+        """From the cue to each pixel (B, H, W), px, where the loss asks for it."""
+        return ways(batch, self.kind.cue_channel(self.task)) if self.train.loss == "front" else None
 
     def _without_cues(self, content: Content, update: int) -> Content:
         """Some images with their cue taken away, and with it all that was to be marked."""

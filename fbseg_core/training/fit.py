@@ -172,7 +172,7 @@ def fit(
         batch = batch.to(model.device)
         model.train()
         average.learn()
-        losses, loss = _losses(model, batch, steps, train, update)
+        losses, loss = _losses(model, batch, steps, train, update, reader.way(batch))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         limit = train.clip or math.inf
@@ -255,9 +255,11 @@ def scale_at(changes: Sequence[tuple[int, float]], update: int) -> float:
     return next((factor for first, factor in reversed(changes) if first <= update), 1.0)
 
 
-def _losses(model: Model, batch: Batch, steps: int, train: TrainConfig, update: int) -> tuple[Tensor, Tensor]:
+def _losses(
+    model: Model, batch: Batch, steps: int, train: TrainConfig, update: int, way: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """The losses of the steps, and what is minimised."""
-    losses, end = losses_of(model, batch, steps, train, update)
+    losses, end = losses_of(model, batch, steps, train, update, way)
     loss = objective(losses, train)
     if train.lipschitz and end is not None:
         loss = loss + train.lipschitz * lipschitz_penalty(model, batch, end, seed_of(train.seed, 8, update))

@@ -24,6 +24,7 @@ from fbseg_core.rollout.trajectory import State, iterate
 from fbseg_core.scores.metrics import VOID
 from fbseg_core.tasks import Batch
 from fbseg_core.training.examples import seed_of
+from fbseg_core.training.front import Front
 
 LARGEST_STRETCH = 0.9  # of a random change by a step, above which the Lipschitz penalty counts
 DEFAULT = TrainConfig()
@@ -39,29 +40,36 @@ class Learned(NamedTuple):
 
 
 def losses_of(
-    model: Model, batch: Batch, steps: int, train: TrainConfig = DEFAULT, update: int = 0
+    model: Model,
+    batch: Batch,
+    steps: int,
+    train: TrainConfig = DEFAULT,
+    update: int = 0,
+    way: Tensor | None = None,
 ) -> Learned:
     """The losses that an update learns from, with gradients, in the order of time.
 
     steps: of the trajectory, after as many free ones as `train` and the update say. n = steps where the
     gradient goes through all of them, at most `window` where it is truncated, 1 at the fixed point; fewer
     where the state overflows. A model that takes no steps has one. The mean is over all pixels of the batch
-    that are not void; without any it is 0. Raises nothing: what is not finite is the caller's to see.
+    that are not void; without any it is 0. With ways from the cue (B, H, W) the losses are those of the
+    moving target (`front`). Raises nothing: what is not finite is the caller's to see.
     """
     if not model.traits.takes_steps:
         loss = F.cross_entropy(model(batch.x), batch.labels, ignore_index=VOID)
         return Learned(torch.where((batch.labels != VOID).any(), loss, 0.0)[None], None)  # else NaN
-    state = start_of(model, batch, train, update) or State(0, model.initial(batch.x))
+    state, foreign = start_of(model, batch, train, update)
+    front = None if way is None else Front(batch.labels, way, foreign, train)
     if train.gradient == "fixed_point":
         state = _onward(model, batch.x, state, steps - 1)
         at_rest = _at_rest(model, batch.x, state, train.window)
-        return Learned(_of_states(model, [at_rest], batch.labels), state)
+        return Learned(_of_states(model, [at_rest], batch.labels, front, state.t + 1), state)
     if train.gradient == "truncated":
         state = _onward(model, batch.x, state, max(steps - train.window, 0))
         steps = min(steps, train.window)
     h = [one.h for one in islice(iterate(model, batch.x, state), 1, steps + 1)]
     end = State(state.t + len(h), (h or [state.h])[-1].detach())
-    return Learned(_of_states(model, h, batch.labels), end)
+    return Learned(_of_states(model, h, batch.labels, front, state.t + 1), end)
 
 
 def objective(losses: Tensor, train: TrainConfig) -> Tensor:
@@ -71,8 +79,8 @@ def objective(losses: Tensor, train: TrainConfig) -> Tensor:
     return losses[int(train.loss_from * len(losses)) :].mean()
 
 
-def start_of(model: Model, batch: Batch, train: TrainConfig, update: int) -> State | None:
-    """Where an update's trajectory begins, without gradients; None for rest at t = 0.
+def start_of(model: Model, batch: Batch, train: TrainConfig, update: int) -> tuple[State, Tensor]:
+    """Where an update's trajectory begins, without gradients, and which images (B,) were led elsewhere.
 
     Some images start from noise, or from the state that a loop was led to by another image of the batch, so
     that where a state comes from stops to matter (path independence, Anil et al. 2022, arXiv 2211.09961).
@@ -84,8 +92,6 @@ def start_of(model: Model, batch: Batch, train: TrainConfig, update: int) -> Sta
     free, before = (int(n) for n in rng.integers(0, most + 1, 2))
     kinds = rng.random(len(batch))  # of start, an image each
     other, noisy = kinds < train.start_other, kinds >= 1 - train.start_noise
-    if not (free or other.any() or noisy.any()):
-        return None
     h = model.initial(batch.x)
     if other.any():
         rows = torch.from_numpy(np.flatnonzero(other)).to(h.device)
@@ -96,7 +102,7 @@ def start_of(model: Model, batch: Batch, train: TrainConfig, update: int) -> Sta
         rows = torch.from_numpy(np.flatnonzero(noisy)).to(h.device)
         drawn = NOISE * torch.randn(len(rows), *h.shape[1:], generator=generator)
         h[rows] = drawn.to(h)
-    return _onward(model, batch.x, State(0, h), free)
+    return _onward(model, batch.x, State(0, h), free), torch.from_numpy(other | noisy).to(h.device)
 
 
 @torch.no_grad()
@@ -130,11 +136,13 @@ def _at_rest(model: Model, x: Tensor, state: State, terms: int) -> Tensor:
     return onward.h
 
 
-def _of_states(model: Model, states: list[Tensor], labels: Tensor) -> Tensor:
-    """Cross-entropy of the answer read from each state (B, N, H, W)."""
+def _of_states(model: Model, states: list[Tensor], labels: Tensor, front: Front | None, first: int) -> Tensor:
+    """Cross-entropy of the answer read from each state (B, N, H, W), the first of them at step `first`."""
     if not states:
         return torch.full((1,), math.nan, device=model.device, requires_grad=True)
     logits = model.readout(torch.stack(states))  # (T, B, K, H, W)
+    if front is not None:
+        return torch.stack([front.loss(one, t) for t, one in enumerate(logits, first)])
     loss = F.cross_entropy(
         logits.flatten(0, 1),
         labels.expand(len(states), *labels.shape).flatten(0, 1),

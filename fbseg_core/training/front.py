@@ -1,0 +1,59 @@
+"""What a cue can have reached by each step, as a target that moves: not the whole answer from the start.
+
+A loop that must mark a whole region at once learns to guess the region from its looks, and stays there. Told
+to mark no farther than a front that runs out from the cue, and nothing that the front cannot have reached, it
+has to pass the mark on from pixel to pixel, which is right in an image of any size.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fbseg_core.config import TrainConfig
+from fbseg_core.scores.metrics import VOID
+from fbseg_core.tasks import Batch
+from fbseg_core.tasks.grouping import geodesic
+
+DELAY = 2  # steps before the slow front sets out: a state that leaks takes some to rise
+FORGET = 8  # steps that a state led elsewhere has to drop what it holds
+AHEAD = 3.0  # weight of a pixel that is marked too early, to that of one that is never to be marked
+FEWEST = 20  # pixels that a mean is taken over at least, so that a dot alone does not weigh as a region
+
+
+def ways(batch: Batch, cue_channel: int) -> Tensor:
+    """From the cue to each pixel within the labelled region, px (B, H, W); infinite where none leads."""
+    inside = (batch.labels != 0) & (batch.labels != VOID)
+    found = geodesic(inside.cpu().numpy(), (batch.x[:, cue_channel] > 0.5).cpu().numpy())
+    return torch.from_numpy(np.where(found < 0, np.inf, found)).to(batch.labels.device)
+
+
+class Front:
+    """The moving target of a batch: labels and ways, both (B, H, W).
+
+    foreign (B,) bool: images whose state was led elsewhere before; what they hold may be anywhere, so nothing
+    is too early in them, and what is wrong counts only after FORGET steps.
+    """
+
+    def __init__(self, labels: Tensor, way: Tensor, foreign: Tensor, train: TrainConfig) -> None:
+        self.labels, self.way, self.train = labels, way, train
+        self.foreign = foreign.view(-1, 1, 1)
+
+    def weights(self, t: int) -> tuple[Tensor, Tensor]:
+        """Of pixels that must be marked at step t, and of those that must not be: both (B, H, W) ≥ 0."""
+        void = self.labels == VOID
+        inside = (self.labels != 0) & ~void
+        marked = inside & (self.way <= self.train.front_slow * max(t - DELAY, 0))
+        early = inside & (self.way > self.train.front_fast * t) & ~self.foreign
+        wrong = (self.labels == 0) & ~(self.foreign & (t < FORGET))
+        return marked.float(), wrong.float() + AHEAD * early.float()
+
+    def loss(self, logits: Tensor, t: int) -> Tensor:
+        """Of the logits (B, K, H, W) at step t: the mean cross-entropy of the pixels to be marked and that of
+        those not to be, half each, whatever their numbers."""
+        marked, unmarked = self.weights(t)
+        loss = F.cross_entropy(logits, torch.where(marked > 0, self.labels, 0), reduction="none")
+        halves = [(loss * weight).sum() / weight.sum().clamp_min(FEWEST) for weight in (marked, unmarked)]
+        return 0.5 * sum(halves)
