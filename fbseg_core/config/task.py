@@ -105,8 +105,10 @@ class GroupingConfig(SquareConfig):
         hi=4.0,
         step=0.05,
     )
-    regions: Literal["blobs", "curves", "maze"] = setting(
-        "blobs", "Blobs of smooth noise; curves of one width; or the ways of a maze, which branch."
+    regions: Literal["blobs", "curves", "maze", "rings"] = setting(
+        "blobs",
+        "Blobs of smooth noise; curves of one width; the ways of a maze, which branch; or those of one in "
+        "which they close to rings.",
     )
     scale: float = setting(
         2.5,

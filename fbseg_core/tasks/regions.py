@@ -1,4 +1,4 @@
-"""Pictures of regions for incremental grouping: blobs, curves, and mazes.
+"""Pictures of regions for incremental grouping: blobs, curves, and mazes with and without rings.
 
 Each generator draws `n` pictures (n, H, W) bool, one after the other from one random stream. What is said of
 `scale` and `coverage` stands in `GroupingConfig`.
@@ -12,11 +12,12 @@ from collections.abc import Callable
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter1d
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from fbseg_core.config import GroupingConfig
 
-PARTS = 4  # trees that a maze falls into
+PARTS = 4  # regions that a maze falls into
+RINGS = 0.5  # share of the ways left out of a maze's trees that come back to close rings
 
 
 def blobs(config: GroupingConfig, rng: np.random.Generator, n: int) -> np.ndarray:
@@ -45,8 +46,14 @@ def maze(config: GroupingConfig, rng: np.random.Generator, n: int) -> np.ndarray
     return np.stack([_maze(config.side, 2 * config.scale, config.coverage, rng) for _ in range(n)])
 
 
+def rings(config: GroupingConfig, rng: np.random.Generator, n: int) -> np.ndarray:
+    """Mazes in which ways close to rings, so that the mask meets itself (Bansal et al.'s nets, trained on
+    trees, fail there: arXiv 2410.03020)."""
+    return np.stack([_maze(config.side, 2 * config.scale, config.coverage, rng, RINGS) for _ in range(n)])
+
+
 GENERATORS: dict[str, Callable[[GroupingConfig, np.random.Generator, int], np.ndarray]] = {
-    "blobs": blobs, "curves": curves, "maze": maze,
+    "blobs": blobs, "curves": curves, "maze": maze, "rings": rings,
 }  # fmt: skip
 
 
@@ -58,7 +65,10 @@ def _smooth(side: int, blur: float, rng: np.random.Generator, n: int) -> np.ndar
     return field
 
 
-def _maze(side: int, width: float, coverage: float, rng: np.random.Generator) -> np.ndarray:
+def _maze(
+    side: int, width: float, coverage: float, rng: np.random.Generator, closed: float = 0.0
+) -> np.ndarray:
+    """closed: share of the ways that would close a ring within a region which are there."""
     way = max(round(width), 1)
     wall = max(round(way * (1 - coverage) / coverage), 1)  # a tree's ways then cover way / (way + wall)
     cells = max((side + wall) // (way + wall), 1)
@@ -72,7 +82,13 @@ def _maze(side: int, width: float, coverage: float, rng: np.random.Generator) ->
     kept = rng.permutation(tree.nnz)[PARTS - 1 :]
     grid = np.zeros((2 * cells - 1, 2 * cells - 1), bool)
     grid[::2, ::2] = True
-    rows, columns = np.divmod(np.stack([end[kept] for end in tree.coords]), cells)
+    ends = np.stack([end[kept] for end in tree.coords])
+    if closed:
+        ways = coo_array((np.ones(ends.shape[1]), ends), shape=(cells**2, cells**2))
+        region = connected_components(ways, directed=False)[1]
+        within = pairs[region[pairs[:, 0]] == region[pairs[:, 1]]]
+        ends = np.concatenate([ends, within[rng.random(len(within)) < closed].T], 1)
+    rows, columns = np.divmod(ends, cells)
     grid[rows.sum(0), columns.sum(0)] = True  # halfway between two cells
     sizes = np.resize([way, wall], 2 * cells - 1)
     drawn = grid.repeat(sizes, 0).repeat(sizes, 1)[:side, :side]

@@ -10,7 +10,7 @@ from fbseg_core.tasks.base import streams
 from fbseg_core.tasks.grouping import CHUNK
 from fbseg_core.tasks.regions import GENERATORS, PARTS
 
-KINDS = ("blobs", "curves", "maze")
+KINDS = ("blobs", "curves", "maze", "rings")
 
 
 def pictures(n=8, **settings):
@@ -65,5 +65,11 @@ def test_a_maze_is_trees_of_ways_of_one_width_that_never_close(scale, coverage, 
 def test_a_maze_of_too_few_cells_is_refused_in_one_sentence():
     with pytest.raises(ConfigError, match=r"side 16 px and scale 4 px \(maze\)"):
         make_batch(GroupingConfig(regions="maze", side=16, scale=4.0), 1, 0)
-    with pytest.raises(ConfigError, match="blobs, curves, maze"):
-        GroupingConfig(regions="rings")
+    with pytest.raises(ConfigError, match="blobs, curves, maze, rings"):
+        GroupingConfig(regions="spirals")
+
+
+def test_rings_are_a_maze_whose_ways_close():
+    for found in pictures(6, regions="rings", side=48, scale=1.5):
+        assert label(found)[1] == PARTS
+        assert label(np.pad(~found, 1, constant_values=True), np.ones((3, 3)))[1] >= 4  # at least 3 holes
