@@ -44,6 +44,12 @@ class TrainConfig(Config):
     front_fast: float = setting(
         3.0, "Speed of the front that the mask must not outrun.", unit="px a step", lo=0.0, hi=64.0
     )
+    front_speedup: float = setting(
+        1.0,
+        "By what factor both fronts are faster at the end of the training; they speed up over its middle.",
+        lo=1.0,
+        hi=16.0,
+    )
     loss_from: float = setting(
         0.0, "Share of each trajectory, from its start, left out of the loss.", lo=0.0, hi=0.99, step=0.05
     )

@@ -20,6 +20,7 @@ from fbseg_core.tasks.grouping import geodesic
 DELAY = 2  # steps before the slow front sets out: a state that leaks takes some to rise
 FORGET = 8  # steps that a state led elsewhere has to drop what it holds
 AHEAD = 3.0  # weight of a pixel that is marked too early, to that of one that is never to be marked
+SPEEDUP = (0.3, 0.8)  # share of the training at which the fronts begin and end to speed up
 FEWEST = 20  # pixels that a mean is taken over at least, so that a dot alone does not weigh as a region
 
 
@@ -33,20 +34,21 @@ def ways(batch: Batch, cue_channel: int) -> Tensor:
 class Front:
     """The moving target of a batch: labels and ways, both (B, H, W).
 
-    foreign (B,) bool: images whose state was led elsewhere before; what they hold may be anywhere, so nothing
-    is too early in them, and what is wrong counts only after FORGET steps.
+    update: of the training, from 0. foreign (B,) bool: images whose state was led elsewhere before; what they
+    hold may be anywhere, so nothing is too early in them, and what is wrong counts only after FORGET steps.
     """
 
-    def __init__(self, labels: Tensor, way: Tensor, foreign: Tensor, train: TrainConfig) -> None:
-        self.labels, self.way, self.train = labels, way, train
-        self.foreign = foreign.view(-1, 1, 1)
+    def __init__(self, labels: Tensor, way: Tensor, foreign: Tensor, train: TrainConfig, update: int) -> None:
+        self.labels, self.way, self.foreign = labels, way, foreign.view(-1, 1, 1)
+        grown = np.interp(update / train.total, SPEEDUP, (1.0, train.front_speedup))
+        self.slow, self.fast = train.front_slow * grown, train.front_fast * grown  # px a step
 
     def weights(self, t: int) -> tuple[Tensor, Tensor]:
         """Of pixels that must be marked at step t, and of those that must not be: both (B, H, W) ≥ 0."""
         void = self.labels == VOID
         inside = (self.labels != 0) & ~void
-        marked = inside & (self.way <= self.train.front_slow * max(t - DELAY, 0))
-        early = inside & (self.way > self.train.front_fast * t) & ~self.foreign
+        marked = inside & (self.way <= self.slow * max(t - DELAY, 0))
+        early = inside & (self.way > self.fast * t) & ~self.foreign
         wrong = (self.labels == 0) & ~(self.foreign & (t < FORGET))
         return marked.float(), wrong.float() + AHEAD * early.float()
 

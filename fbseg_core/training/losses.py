@@ -59,7 +59,7 @@ def losses_of(
         loss = F.cross_entropy(model(batch.x), batch.labels, ignore_index=VOID)
         return Learned(torch.where((batch.labels != VOID).any(), loss, 0.0)[None], None)  # else NaN
     state, foreign = start_of(model, batch, train, update)
-    front = None if way is None else Front(batch.labels, way, foreign, train)
+    front = None if way is None else Front(batch.labels, way, foreign, train, update)
     if train.gradient == "fixed_point":
         state = _onward(model, batch.x, state, steps - 1)
         at_rest = _at_rest(model, batch.x, state, train.window)

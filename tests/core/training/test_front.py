@@ -26,9 +26,9 @@ def corridor(length=12):
     return Batch(x, labels)
 
 
-def front(foreign=False):
+def front(foreign=False, train=TRAIN, update=0):
     batch = corridor()
-    return Front(batch.labels, ways(batch, 1), torch.tensor([foreign]), TRAIN)
+    return Front(batch.labels, ways(batch, 1), torch.tensor([foreign]), train, update)
 
 
 def test_ways_are_counted_from_the_cue_within_the_region():
@@ -43,6 +43,13 @@ def test_the_mask_must_keep_up_with_the_slow_front_and_not_outrun_the_fast_one(t
     assert marked.nonzero()[:, 0].tolist() == list(range(min(t - DELAY, 10) + 1 if t > DELAY else 1))
     assert unmarked.nonzero()[:, 0].tolist() == list(range(2 * t + 1, 11))
     assert (unmarked[unmarked > 0] == AHEAD).all()
+
+
+def test_both_fronts_speed_up_over_the_middle_of_the_training():
+    train = TRAIN.replace(front_speedup=3, updates=1000)
+    fronts = [front(train=train, update=update) for update in (0, 300, 550, 800, 999)]
+    assert [one.slow for one in fronts] == pytest.approx([1, 1, 2, 3, 3])
+    assert [one.fast for one in fronts] == pytest.approx([2, 2, 4, 6, 6])
 
 
 def test_background_counts_from_the_start_and_void_never():
