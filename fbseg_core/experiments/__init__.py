@@ -11,6 +11,7 @@ from fbseg_core.experiments import (
     limit,
     noise,
     scale,
+    settling,
     transfer,
 )
 from fbseg_core.experiments.records import Experiment
@@ -18,7 +19,8 @@ from fbseg_core.experiments.records import Experiment
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
-        fewshot, noise, convergence, ablation, ladder, grouping, transfer, help, halting, limit, scale,
+        fewshot, noise, convergence, ablation, ladder, grouping, settling, transfer, help, halting, limit,
+        scale,
     )
 }  # fmt: skip
 

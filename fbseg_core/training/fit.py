@@ -64,23 +64,23 @@ PROTOCOLS: dict[str, TrainConfig] = {
         loss_from=0.33,
         flips=True,
     ),
-    # Meant for a leaky state that comes to rest and holds what it has: free steps before the trained ones,
-    # starts from other images' states, and images without a cue, so that what no cue reaches stays
-    # unmarked in larger images too.
+    # For a leaky state that comes to rest and holds what it has: a front from the cue as a moving target;
+    # free steps before the trained ones; and images without a cue, of which nothing is to be marked.
     "rest": TrainConfig(
         batch=8,
-        updates=2000,
+        updates=1200,
         lr=0.004,
         schedule="cosine",
         warmup=50,
         clip=1.0,
         steps_min=5,
-        steps_max=9,
-        loss_from=0.33,
+        steps_max=8,
+        loss="front",
+        loss_from=0.2,
+        front_speedup=3.0,
         flips=True,
-        free=20,
-        start_other=0.15,
-        no_cue=0.15,
+        free=30,
+        no_cue=0.1,
         average=0.99,
     ),
 }
