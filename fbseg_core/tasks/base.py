@@ -7,7 +7,7 @@ noise draw, and the first k images of a batch do not depend on how many are draw
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -162,6 +162,15 @@ class Task(ABC, Generic[C]):
         """Add σ times the given unit noise (B, C, H, W) to the content and normalise each image."""
         x = self.normalise(config, content.clean + config.sigma * noise)
         return Batch(x, content.labels, content.info, self.trivial(config, content))
+
+
+def joined(parts: Iterable[Content]) -> Content:
+    """Several contents as one, in their order."""
+    parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]
+    info = {key: torch.cat([one.info[key] for one in parts]) for key in parts[0].info}
+    return Content(torch.cat([one.clean for one in parts]), torch.cat([one.labels for one in parts]), info)
 
 
 def spans(n: int, part: int) -> list[slice]:
