@@ -74,6 +74,7 @@ class Train:
     def run(self) -> None:
         torch.set_num_threads(self.threads)
         kind = task_of(self.task)
+        self.task = kind.opened(self.task)
         config = self.model.replace(
             in_channels=len(kind.channel_names(self.task)), classes=len(kind.class_names(self.task))
         )
@@ -112,7 +113,7 @@ class Train:
             protocol=describe(self.protocol, self.train)
             + (f", from the weights of {Path(self.weights).stem}" if self.weights else ""),
             f1=tuple(round(value, 4) for value in score.f1),
-            images=self.images,
+            images=score.images,
             eval_seed=self.eval_seed,
             chance=round(score.chance, 4),
             trivial=None if score.trivial is None else round(score.trivial, 4),
@@ -139,6 +140,8 @@ class Eval:
     """Noise per pixel; the checkpoint's own if not given."""
     side: int | None = None
     """Image side in px, of a task that has one; the checkpoint's own if not given."""
+    folder: str | None = None
+    """Where a model's own kind of images are, for one trained on a folder."""
     threads: int = 2
     """CPU threads."""
     device: Choice = "cpu"
@@ -155,8 +158,9 @@ class Eval:
         for name in self.names or shipped():
             with new_models_on(device):
                 model, card = load(name)
-            changes = {"sigma": self.sigma, "side": self.side}
+            changes = {"sigma": self.sigma, "side": self.side, "folder": self.folder}
             task = card.task.replace(**{k: v for k, v in changes.items() if v is not None})
+            task = task if self.folder is None else task_of(task).opened(task)
             score = measure(model, task, self.images, self.seed, self.switches)
             report(Path(name).stem, score, task)
             if self.curve:
@@ -247,7 +251,10 @@ class RunExperiment:
 def measure(
     model: Model, task: TaskConfig, images: int, seed: int, switches: Switches | None = None
 ) -> Score:
-    """Score a model at t = 0 … 3T (0 and 1 for a feedforward one) on `images` fresh images."""
+    """Score a model at t = 0 … 3T (0 and 1 for a feedforward one) on `images` fresh images, or on all that
+    there are."""
+    supply = task_of(task).supply(task, "test")
+    images = images if supply is None else min(images, supply)
     steps = 3 * model.steps if model.traits.takes_steps else 1
     return evaluate(model, make_batch(task, images, seed, "test"), steps, switches or Switches())
 

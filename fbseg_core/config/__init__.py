@@ -4,7 +4,7 @@ Menus, links, checkpoints and the command line are derived from these frozen pyd
 range is written in one place only. `settings.py` has what they are made of.
 """
 
-from fbseg_core.config.images import DigitsConfig, TexturesConfig
+from fbseg_core.config.images import DigitsConfig, FolderConfig, TexturesConfig
 from fbseg_core.config.model import ModelConfig, Switches
 from fbseg_core.config.task import (
     EVAL_SEED,
@@ -19,7 +19,7 @@ from fbseg_core.config.task import (
 from fbseg_core.config.training import FewShotConfig, TrainConfig
 
 __all__ = [
-    "EVAL_SEED", "PAPER_SIDE", "DigitsConfig", "FewShotConfig", "GroupingConfig", "ModelConfig",
-    "ShapesConfig", "SquareConfig", "Switches", "TaskConfig", "TexturesConfig", "TrainConfig",
+    "EVAL_SEED", "PAPER_SIDE", "DigitsConfig", "FewShotConfig", "FolderConfig", "GroupingConfig",
+    "ModelConfig", "ShapesConfig", "SquareConfig", "Switches", "TaskConfig", "TexturesConfig", "TrainConfig",
     "paper_sigma", "pixel_sigma",
 ]  # fmt: skip

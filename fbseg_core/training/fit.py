@@ -159,9 +159,11 @@ def fit(
             raise ConfigError("resume: the saved run is of another model or optimiser.") from None
     reader = Examples(task, train, examples)
     rate = rate or partial(learning_rate, train)
-    validation = (
-        make_batch(task, VALIDATION_IMAGES, seed_of(train.seed, 3), "test") if train.eval_every else None
-    )
+    validation = None
+    if train.eval_every:
+        supply = task_of(task).supply(task, "test")
+        images = VALIDATION_IMAGES if supply is None else min(VALIDATION_IMAGES, supply)
+        validation = make_batch(task, images, seed_of(train.seed, 3), "test")
 
     average = Average(model, train.average, resume.raw if resume else {})
     for update in range(first, train.total):

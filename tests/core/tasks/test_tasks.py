@@ -298,7 +298,7 @@ def test_a_setting_that_its_task_does_not_have_is_refused():
 
 @pytest.mark.parametrize("name", list(TASKS))
 def test_parsing_gives_back_each_tasks_own_config(name):
-    config = TASKS[name].config(side=32)
+    config = TASKS[name].config(sigma=0.7)
     assert parse_task(config.model_dump(mode="json")) == config
 
 
