@@ -23,6 +23,7 @@ from fbseg_core.checkpoint import (
     CheckpointError,
     load,
     load_training,
+    measured,
     read_card,
     save,
     save_training,
@@ -86,12 +87,15 @@ class Train:
         if self.weights:
             start_from(model, self.weights)
         start = load_training(unfinished) if self.resume else None
-        progress = None
+        progress, found = None, {}  # found: what the last validation gave
         bar = tqdm(total=self.train.total, initial=start.update if start else 0, unit="update")
         try:
             with bar:
                 for progress in fit(model, self.task, self.train, start):
-                    bar.set_postfix(loss=f"{progress.loss:.3f}", lr=f"{progress.lr:.1e}", refresh=False)
+                    now = {"loss": f"{progress.loss:.3f}", "lr": f"{progress.lr:.1e}"}
+                    if progress.means:
+                        found = {"F1": f"{progress.means.f1[-1]:.3f}", "IoU": f"{progress.means.iou[-1]:.3f}"}
+                    bar.set_postfix(**now, **found, refresh=False)
                     bar.update()
         except KeyboardInterrupt:
             print("\nStopped; keeping what was learned.")
@@ -112,11 +116,8 @@ class Train:
             updates=updates,
             protocol=describe(self.protocol, self.train)
             + (f", from the weights of {Path(self.weights).stem}" if self.weights else ""),
-            f1=tuple(round(value, 4) for value in score.f1),
-            images=score.images,
             eval_seed=self.eval_seed,
-            chance=round(score.chance, 4),
-            trivial=None if score.trivial is None else round(score.trivial, 4),
+            **measured(score, config.steps),
             versions=versions(device),
         )
         save(model, card, self.out)
