@@ -23,6 +23,7 @@ from fbseg_core.checkpoint import (
     CheckpointError,
     load,
     load_training,
+    measured,
     read_card,
     save,
     save_training,
@@ -74,6 +75,7 @@ class Train:
     def run(self) -> None:
         torch.set_num_threads(self.threads)
         kind = task_of(self.task)
+        self.task = kind.opened(self.task)
         config = self.model.replace(
             in_channels=len(kind.channel_names(self.task)), classes=len(kind.class_names(self.task))
         )
@@ -85,12 +87,15 @@ class Train:
         if self.weights:
             start_from(model, self.weights)
         start = load_training(unfinished) if self.resume else None
-        progress = None
+        progress, found = None, {}  # found: what the last validation gave
         bar = tqdm(total=self.train.total, initial=start.update if start else 0, unit="update")
         try:
             with bar:
                 for progress in fit(model, self.task, self.train, start):
-                    bar.set_postfix(loss=f"{progress.loss:.3f}", lr=f"{progress.lr:.1e}", refresh=False)
+                    now = {"loss": f"{progress.loss:.3f}", "lr": f"{progress.lr:.1e}"}
+                    if progress.means:
+                        found = {"F1": f"{progress.means.f1[-1]:.3f}", "IoU": f"{progress.means.iou[-1]:.3f}"}
+                    bar.set_postfix(**now, **found, refresh=False)
                     bar.update()
         except KeyboardInterrupt:
             print("\nStopped; keeping what was learned.")
@@ -111,11 +116,8 @@ class Train:
             updates=updates,
             protocol=describe(self.protocol, self.train)
             + (f", from the weights of {Path(self.weights).stem}" if self.weights else ""),
-            f1=tuple(round(value, 4) for value in score.f1),
-            images=self.images,
             eval_seed=self.eval_seed,
-            chance=round(score.chance, 4),
-            trivial=None if score.trivial is None else round(score.trivial, 4),
+            **measured(score, config.steps),
             versions=versions(device),
         )
         save(model, card, self.out)
@@ -139,6 +141,8 @@ class Eval:
     """Noise per pixel; the checkpoint's own if not given."""
     side: int | None = None
     """Image side in px, of a task that has one; the checkpoint's own if not given."""
+    folder: str | None = None
+    """Where a model's own kind of images are, for one trained on a folder."""
     threads: int = 2
     """CPU threads."""
     device: Choice = "cpu"
@@ -155,8 +159,9 @@ class Eval:
         for name in self.names or shipped():
             with new_models_on(device):
                 model, card = load(name)
-            changes = {"sigma": self.sigma, "side": self.side}
+            changes = {"sigma": self.sigma, "side": self.side, "folder": self.folder}
             task = card.task.replace(**{k: v for k, v in changes.items() if v is not None})
+            task = task if self.folder is None else task_of(task).opened(task)
             score = measure(model, task, self.images, self.seed, self.switches)
             report(Path(name).stem, score, task)
             if self.curve:
@@ -247,7 +252,10 @@ class RunExperiment:
 def measure(
     model: Model, task: TaskConfig, images: int, seed: int, switches: Switches | None = None
 ) -> Score:
-    """Score a model at t = 0 … 3T (0 and 1 for a feedforward one) on `images` fresh images."""
+    """Score a model at t = 0 … 3T (0 and 1 for a feedforward one) on `images` fresh images, or on all that
+    there are."""
+    supply = task_of(task).supply(task, "test")
+    images = images if supply is None else min(images, supply)
     steps = 3 * model.steps if model.traits.takes_steps else 1
     return evaluate(model, make_batch(task, images, seed, "test"), steps, switches or Switches())
 

@@ -21,6 +21,7 @@ from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.device import title
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build, count_weights
+from fbseg_core.scores.evaluate import Score
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import parse_task
 from fbseg_core.tensor_files import (
@@ -45,6 +46,8 @@ class Card:
     updates: updates done. f1: measured pooled foreground F1 at t = 0, 1, …; images and eval_seed: on how
     many fresh images of `task`, drawn from which seed; chance: F1 of the better constant answer on them;
     trivial: of the task's trivial baseline, None where it has none or the file says nothing of it.
+    iou: mean IoU at t = 0, 1, …; class_f1: F1 of each class at the model's own T, None for one that is in
+    neither truth nor answer. Both are empty where the file says nothing of them.
     digest: SHA-256 of the weights and settings, filled in by `save`.
     """
 
@@ -60,6 +63,8 @@ class Card:
     versions: dict[str, str] = field(default_factory=dict)
     digest: str = ""
     trivial: float | None = None
+    iou: tuple[float, ...] = ()
+    class_f1: tuple[float | None, ...] = ()
 
 
 def save(model: Model, card: Card, path: str | Path) -> Card:
@@ -90,6 +95,19 @@ def save(model: Model, card: Card, path: str | Path) -> Card:
     _parse_card(path, metadata)
     write_tensors(path, tensors, metadata)
     return written
+
+
+def measured(score: Score, steps: int) -> dict[str, Any]:
+    """What a card says of a score, in four digits; of each class, at `steps` or the last step there is."""
+    classes = score.class_f1[min(steps, len(score.class_f1) - 1)]
+    return {
+        "f1": tuple(round(value, 4) for value in score.f1),
+        "iou": tuple(round(value, 4) for value in score.iou),
+        "class_f1": tuple(None if value is None else round(value, 4) for value in classes),
+        "images": score.images,
+        "chance": round(score.chance, 4),
+        "trivial": None if score.trivial is None else round(score.trivial, 4),
+    }
 
 
 def versions(device: torch.device | None = None) -> dict[str, str]:
@@ -202,15 +220,18 @@ def _existing(path: Path) -> Path:
 def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
     try:
         plain = json.loads(metadata.get("card", ""))
-        plain.setdefault("trivial", None)  # files of before it was measured do without
+        for key in ("trivial", "iou", "class_f1"):  # files of before they were measured do without
+            plain.setdefault(key, None if key == "trivial" else ())
         card = {f.name: plain.pop(f.name) for f in fields(Card)}
         if plain:
             raise ConfigError(f"unknown entry {next(iter(plain))!r:.60}")
         card["model"] = ModelConfig.parse(card["model"])
         card["task"] = parse_task(card["task"])
         card["train"] = TrainConfig.parse(card["train"])
-        card["f1"] = tuple(card["f1"])
-        scores = (*card["f1"], card["chance"], 0 if card["trivial"] is None else card["trivial"])
+        for key in ("f1", "iou", "class_f1"):
+            card[key] = tuple(card[key])
+        may_lack = (0 if value is None else value for value in (card["trivial"], *card["class_f1"]))
+        scores = (*card["f1"], *card["iou"], card["chance"], *may_lack)
         in_range = all(type(value) in (int, float) and 0 <= value <= 1 for value in scores)
         whole = all(type(card[key]) is int and card[key] >= 0 for key in ("updates", "images", "eval_seed"))
         words = all(type(card[key]) is str for key in ("protocol", "digest"))

@@ -25,4 +25,4 @@ def test_what_is_pinned_is_what_the_metadata_allow():
 
 
 def test_the_core_asks_for_no_library_of_the_app():
-    assert not names(PROJECT["dependencies"]) & {"streamlit", "plotly", "pillow"}
+    assert not names(PROJECT["dependencies"]) & {"streamlit", "plotly", "pandas"}

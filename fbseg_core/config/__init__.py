@@ -4,6 +4,7 @@ Menus, links, checkpoints and the command line are derived from these frozen pyd
 range is written in one place only. `settings.py` has what they are made of.
 """
 
+from fbseg_core.config.images import DigitsConfig, FolderConfig, TexturesConfig
 from fbseg_core.config.model import ModelConfig, Switches
 from fbseg_core.config.task import (
     EVAL_SEED,
@@ -18,6 +19,7 @@ from fbseg_core.config.task import (
 from fbseg_core.config.training import FewShotConfig, TrainConfig
 
 __all__ = [
-    "EVAL_SEED", "PAPER_SIDE", "FewShotConfig", "GroupingConfig", "ModelConfig", "ShapesConfig",
-    "SquareConfig", "Switches", "TaskConfig", "TrainConfig", "paper_sigma", "pixel_sigma",
+    "EVAL_SEED", "PAPER_SIDE", "DigitsConfig", "FewShotConfig", "FolderConfig", "GroupingConfig",
+    "ModelConfig", "ShapesConfig", "SquareConfig", "Switches", "TaskConfig", "TexturesConfig", "TrainConfig",
+    "paper_sigma", "pixel_sigma",
 ]  # fmt: skip

@@ -95,6 +95,34 @@ class TrainConfig(Config):
         hi=0.99999,
     )
     flips: bool = setting(False, "Augment: flip and turn the training images at random.")
+    turn: float = setting(
+        0.0,
+        "Augment: most that a training image is turned, either way. Only for tasks without a cue.",
+        unit="°",
+        lo=0.0,
+        hi=180.0,
+    )
+    brightness: float = setting(
+        0.0,
+        "Augment: most by which a training image is made brighter or darker, as a share. An image that is "
+        "brought to deviation 1 afterwards forgets it, its noise does not.",
+        lo=0.0,
+        hi=0.9,
+    )
+    balance: float = setting(
+        0.0,
+        "How far rare classes count more: a pixel weighs its class's share of the batch to minus this power. "
+        "At 0 all pixels weigh the same, at 1 all classes.",
+        lo=0.0,
+        hi=1.0,
+    )
+    dice: float = setting(
+        0.0,
+        "Weight of the Dice loss beside cross-entropy: one minus the overlap of answer and truth, averaged "
+        "over the classes.",
+        lo=0.0,
+        hi=100.0,
+    )
     sigma_range: float = setting(
         1.0,
         "Each update draws its σ from the task's own divided by this number to that times it, evenly on a "

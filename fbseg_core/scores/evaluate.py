@@ -106,6 +106,22 @@ def score(by_step: Sequence[Counts], seed: int = 0) -> Score:
     )
 
 
+@dataclass(frozen=True)
+class Means:
+    """Pooled foreground F1 and IoU (T+1,) at t = 0 … T, and the F1 of each class (K,) at T, as in `Score`."""
+
+    f1: tuple[float, ...]
+    iou: tuple[float, ...]
+    class_f1: tuple[float | None, ...]
+
+
+def means(by_step: Sequence[Counts]) -> Means:
+    """What `score` says without an interval, which takes no time."""
+    pooled = [counts.pooled() for counts in by_step]
+    iou_by_step = tuple(float(mean_iou(counts)) for counts in pooled)
+    return Means(tuple(map(pooled_f1, by_step)), iou_by_step, _where_present(f1(pooled[-1]), pooled[-1]))
+
+
 def f1_by_step(
     model: Model, images: Batch | Iterable[Batch], steps: int, switches: Switches = AS_BUILT
 ) -> tuple[float, ...]:

@@ -6,10 +6,16 @@ from typing import Any
 from fbseg_core.config import TaskConfig
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks.base import Batch, Content, Split, Task
+from fbseg_core.tasks.digits import Digits
+from fbseg_core.tasks.folder import Folder
 from fbseg_core.tasks.grouping import Grouping
 from fbseg_core.tasks.shapes import Shapes
+from fbseg_core.tasks.textures import Textures
 
-TASKS: dict[str, Task[Any]] = {"shapes": Shapes(), "grouping": Grouping()}
+TASKS: dict[str, Task[Any]] = {
+    "shapes": Shapes(), "grouping": Grouping(), "digits": Digits(), "textures": Textures(),
+    "folder": Folder(),
+}  # fmt: skip
 
 
 def task_of(config: TaskConfig) -> Task:

@@ -7,7 +7,7 @@ noise draw, and the first k images of a batch do not depend on how many are draw
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -63,6 +63,8 @@ class Task(ABC, Generic[C]):
 
     config: ClassVar[type[TaskConfig]]
 
+    on_its_own: ClassVar[bool] = True  # whether its default settings are enough to draw images
+
     @abstractmethod
     def channel_names(self, config: C) -> tuple[str, ...]:
         """Names of the C image channels."""
@@ -78,6 +80,17 @@ class Task(ABC, Generic[C]):
         A label of 255 is void: it is neither learned nor scored. split: where images come from a finite
         source, "train" and "test" have none in common; a task that generates its images ignores it.
         """
+
+    def opened(self, config: C) -> C:
+        """The settings with what only the task's files tell, which may be read from here on; else unchanged.
+
+        To be called with settings of who runs the program, never with those of a visitor.
+        """
+        return config
+
+    def supply(self, config: C, split: Split) -> int | None:
+        """How many different images there are of a split; None where they do not run out."""
+        return None
 
     def palette(self, config: C) -> tuple[str, ...]:
         """A colour "#rrggbb" for each class. Past eight they come round again; an outline or name tells."""
@@ -162,6 +175,26 @@ class Task(ABC, Generic[C]):
         """Add σ times the given unit noise (B, C, H, W) to the content and normalise each image."""
         x = self.normalise(config, content.clean + config.sigma * noise)
         return Batch(x, content.labels, content.info, self.trivial(config, content))
+
+
+def normalised(x: Tensor, how: Literal["minmax", "standard", "none"]) -> Tensor:
+    """Each of x (B, C, H, W) to [0, 1], or to mean 0 and deviation 1, all channels alike; or as it is."""
+    if how == "minmax":
+        lo, hi = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
+        return (x - lo) / (hi - lo).clamp_min(1e-6)
+    if how == "standard":
+        std, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
+        return (x - mean) / std.clamp_min(1e-6)
+    return x
+
+
+def joined(parts: Iterable[Content]) -> Content:
+    """Several contents as one, in their order."""
+    parts = list(parts)
+    if len(parts) == 1:
+        return parts[0]
+    info = {key: torch.cat([one.info[key] for one in parts]) for key in parts[0].info}
+    return Content(torch.cat([one.clean for one in parts]), torch.cat([one.labels for one in parts]), info)
 
 
 def spans(n: int, part: int) -> list[slice]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core.config import ShapesConfig
-from fbseg_core.tasks.base import Content, Split, Task, spans, streams
+from fbseg_core.tasks.base import Content, Split, Task, normalised, spans, streams
 
 NAMES = {
     0: "circle", 3: "triangle", 4: "square", 5: "pentagon", 6: "hexagon", 7: "heptagon", 8: "octagon",
@@ -66,13 +66,7 @@ class Shapes(Task[ShapesConfig]):
         return content.labels[0] > 0, None
 
     def normalise(self, config: ShapesConfig, x: Tensor) -> Tensor:
-        if config.normalise == "minmax":
-            lo, hi = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
-            return (x - lo) / (hi - lo).clamp_min(1e-6)
-        if config.normalise == "standard":
-            std, mean = torch.std_mean(x, (1, 2, 3), keepdim=True)
-            return (x - mean) / std.clamp_min(1e-6)
-        return x
+        return normalised(x, config.normalise)
 
 
 def cover(side: int, cx, cy, radius, angle, sides: int) -> np.ndarray:

@@ -5,6 +5,8 @@ Everything random in update k is drawn from (seed, k) alone: a reader has no sta
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,6 +15,7 @@ from fbseg_core.config import TaskConfig, TrainConfig
 from fbseg_core.scores.metrics import VOID
 from fbseg_core.settings import ConfigError, settings_of
 from fbseg_core.tasks import Batch, Content, task_of
+from fbseg_core.training.augment import brightened, turned
 from fbseg_core.training.front import ways
 
 
@@ -57,6 +60,8 @@ class Examples:
                 raise ConfigError(f"no_cue: images of the task {task.name!r} have no cue to be taken away.")
             if train.loss == "front":
                 raise ConfigError(f"loss: a front runs out from a cue; the task {task.name!r} has none.")
+        elif train.turn:
+            raise ConfigError(f"turn: images of the task {task.name!r} have a cue of one pixel, which blurs.")
         if given is not None:
             check_examples(task, train, given)
         self.fixed = training_examples(task, train) if given is None else given
@@ -78,6 +83,8 @@ class Examples:
             content = Content(self.fixed.clean[rows], self.fixed.labels[rows], info)
         if train.no_cue:
             content = self._without_cues(content, update)
+        if train.turn or train.brightness:
+            content = self._augmented(content, update)
         noise = self.kind.noise(task, len(content.labels), seed)  # afresh each time an example is read
         batch = self.kind.observe(task, content, noise)
         if train.flips:
@@ -99,6 +106,14 @@ class Examples:
         clean[bare, self.kind.cue_channel(self.task)] = 0
         labels[bare] = torch.where(labels[bare] == VOID, VOID, 0)
         return Content(clean, labels, content.info)
+
+    def _augmented(self, content: Content, update: int) -> Content:
+        """The images turned and lit at random, from a stream of its own."""
+        rng = np.random.default_rng(seed_of(self.train.seed, 10, update))
+        angles, factors = torch.from_numpy(rng.uniform(-1, 1, (2, len(content.labels))))
+        if self.train.turn:
+            content = turned(content, math.radians(self.train.turn) * angles)
+        return brightened(content, 1 + self.train.brightness * factors)
 
     def _rows(self, update: int) -> Tensor:
         """The examples of an update: each once per pass, in an order drawn anew for every pass."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.models.base import Model
-from fbseg_core.scores.evaluate import f1_by_step
+from fbseg_core.scores.evaluate import Means, counts_by_step, means
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 from fbseg_core.training.average import Average
@@ -107,8 +107,8 @@ class TrainingState:
 
 @dataclass(frozen=True)
 class Progress:
-    """One update. loss is the trained loss; losses (T,) the cross-entropy at each step; f1 (T+1,) the
-    validation score from rest on, where one was taken. snapshot() copies all that is needed to resume."""
+    """One update. loss is the trained loss; losses (T,) that of each step; f1 (T+1,) the validation score
+    from rest on, where one was taken, means with it. snapshot() copies all that is needed to resume."""
 
     update: int
     total: int
@@ -119,6 +119,7 @@ class Progress:
     f1: tuple[float, ...] | None = None
     stopped: str | None = None
     snapshot: Callable[[], TrainingState] = field(repr=False, compare=False, default=None)
+    means: Means | None = None
 
 
 def fit(
@@ -159,9 +160,11 @@ def fit(
             raise ConfigError("resume: the saved run is of another model or optimiser.") from None
     reader = Examples(task, train, examples)
     rate = rate or partial(learning_rate, train)
-    validation = (
-        make_batch(task, VALIDATION_IMAGES, seed_of(train.seed, 3), "test") if train.eval_every else None
-    )
+    validation = None
+    if train.eval_every:
+        supply = task_of(task).supply(task, "test")
+        images = VALIDATION_IMAGES if supply is None else min(VALIDATION_IMAGES, supply)
+        validation = make_batch(task, images, seed_of(train.seed, 3), "test")
 
     average = Average(model, train.average, resume.raw if resume else {})
     for update in range(first, train.total):
@@ -189,8 +192,8 @@ def fit(
             model.load_state_dict(good)
         score = None
         if fault is None and validation is not None and (update + 1) % train.eval_every == 0:
-            score = f1_by_step(model, validation, model.config.steps)
-            best, stale = (score[-1], 0) if score[-1] > best else (best, stale + 1)
+            score = means(counts_by_step(model, validation, model.config.steps))
+            best, stale = (score.f1[-1], 0) if score.f1[-1] > best else (best, stale + 1)
             if train.patience and stale >= train.patience:
                 fault = f"no better validation score for {stale} evaluations"
 
@@ -207,7 +210,8 @@ def fit(
             losses=tuple(losses.detach().tolist()),
             grad_norm=norm,
             lr=optimiser.param_groups[0]["lr"],
-            f1=score,
+            f1=score and score.f1,
+            means=score,
             stopped=fault,
             snapshot=snapshot,
         )

@@ -23,6 +23,7 @@ from fbseg_core.models.base import Model
 from fbseg_core.rollout.trajectory import State, iterate
 from fbseg_core.scores.metrics import VOID
 from fbseg_core.tasks import Batch
+from fbseg_core.training.class_losses import class_weights, dice_loss
 from fbseg_core.training.examples import seed_of
 from fbseg_core.training.front import Front
 
@@ -32,7 +33,8 @@ NOISE = 1.0  # deviation of the states that a noisy start draws, at each neuron
 
 
 class Learned(NamedTuple):
-    """losses (n,): cross-entropy at each step that is learned from. end: the last state, without gradients,
+    """losses (n,): that of each step that is learned from: cross-entropy, of weighted classes where `balance`
+    is above 0, plus `dice` times the Dice loss. end: the last state, without gradients,
     None of a model that takes no steps."""
 
     losses: Tensor
@@ -56,20 +58,26 @@ def losses_of(
     moving target (`front`). Raises nothing: what is not finite is the caller's to see.
     """
     if not model.traits.takes_steps:
-        loss = F.cross_entropy(model(batch.x), batch.labels, ignore_index=VOID)
-        return Learned(torch.where((batch.labels != VOID).any(), loss, 0.0)[None], None)  # else NaN
+        logits = model(batch.x)
+        weights = _weights(batch.labels, logits, train)
+        loss = F.cross_entropy(logits, batch.labels, weights, ignore_index=VOID)
+        loss = torch.where((batch.labels != VOID).any(), loss, 0.0)[None]  # else NaN
+        return Learned(_with_dice(loss, logits[None], batch.labels, train), None)
     state, foreign = start_of(model, batch, train, update)
     front = None if way is None else Front(batch.labels, way, foreign, train, update)
+
+    def learned(states: list[Tensor]) -> Tensor:
+        return _of_states(model, states, batch.labels, train, front, state.t + 1)
+
     if train.gradient == "fixed_point":
         state = _onward(model, batch.x, state, steps - 1)
-        at_rest = _at_rest(model, batch.x, state, train.window)
-        return Learned(_of_states(model, [at_rest], batch.labels, front, state.t + 1), state)
+        return Learned(learned([_at_rest(model, batch.x, state, train.window)]), state)
     if train.gradient == "truncated":
         state = _onward(model, batch.x, state, max(steps - train.window, 0))
         steps = min(steps, train.window)
     h = [one.h for one in islice(iterate(model, batch.x, state), 1, steps + 1)]
     end = State(state.t + len(h), (h or [state.h])[-1].detach())
-    return Learned(_of_states(model, h, batch.labels, front, state.t + 1), end)
+    return Learned(learned(h), end)
 
 
 def objective(losses: Tensor, train: TrainConfig) -> Tensor:
@@ -136,8 +144,15 @@ def _at_rest(model: Model, x: Tensor, state: State, terms: int) -> Tensor:
     return onward.h
 
 
-def _of_states(model: Model, states: list[Tensor], labels: Tensor, front: Front | None, first: int) -> Tensor:
-    """Cross-entropy of the answer read from each state (B, N, H, W), the first of them at step `first`."""
+def _of_states(
+    model: Model,
+    states: list[Tensor],
+    labels: Tensor,
+    train: TrainConfig,
+    front: Front | None,
+    first: int,
+) -> Tensor:
+    """The loss of the answer read from each state (B, N, H, W), the first of them at step `first`."""
     if not states:
         return torch.full((1,), math.nan, device=model.device, requires_grad=True)
     logits = model.readout(torch.stack(states))  # (T, B, K, H, W)
@@ -146,10 +161,22 @@ def _of_states(model: Model, states: list[Tensor], labels: Tensor, front: Front 
     loss = F.cross_entropy(
         logits.flatten(0, 1),
         labels.expand(len(states), *labels.shape).flatten(0, 1),
+        _weights(labels, logits, train),
         ignore_index=VOID,
         reduction="none",
     )  # 0 at void
-    return loss.view(len(states), -1).sum(1) / (labels != VOID).sum().clamp_min(1)
+    loss = loss.view(len(states), -1).sum(1) / (labels != VOID).sum().clamp_min(1)
+    return _with_dice(loss, logits, labels, train)
+
+
+def _weights(labels: Tensor, logits: Tensor, train: TrainConfig) -> Tensor | None:
+    """What the classes of logits (…, K, H, W) weigh; None where all pixels weigh the same."""
+    return class_weights(labels, logits.shape[-3], train.balance).to(logits) if train.balance else None
+
+
+def _with_dice(losses: Tensor, logits: Tensor, labels: Tensor, train: TrainConfig) -> Tensor:
+    """losses (T,) of logits (T, B, K, H, W), with the Dice loss where it is asked for."""
+    return losses + train.dice * dice_loss(logits, labels) if train.dice else losses
 
 
 def lipschitz_penalty(model: Model, batch: Batch, state: State, seed: int) -> Tensor:

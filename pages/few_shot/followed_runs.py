@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from fbseg_core.checkpoint import Card
+from fbseg_core.checkpoint import Card, measured
 from fbseg_core.config import EVAL_SEED, ModelConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.scores.evaluate import Score
@@ -165,11 +165,8 @@ def card(job: Followed, index: int, updates: int, score: Score) -> Card:
         train=run.train,
         updates=updates,
         protocol=", ".join(words),
-        f1=tuple(round(value, 4) for value in score.f1),
-        images=score.images,
         eval_seed=EVAL_SEED,
-        chance=round(score.chance, 4),
-        trivial=None if score.trivial is None else round(score.trivial, 4),
+        **measured(score, run.model.steps),
     )
 
 

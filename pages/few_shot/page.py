@@ -88,8 +88,9 @@ def show_job() -> None:
 def choose(view: FewShotState) -> None:
     """The settings of the next run."""
     task, feedback, _ = runs_of(view)
+    tasks = [name for name, kind in TASKS.items() if kind.on_its_own]
     st.selectbox(
-        "Task", list(TASKS), key=SCREEN.bind("task", view.task), on_change=take_task,
+        "Task", tasks, key=SCREEN.bind("task", view.task), on_change=take_task,
         help="What both models learn to find. A shape shows at a glance; in grouping the mask must "
         "spread from a cue.",
     )  # fmt: skip

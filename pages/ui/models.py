@@ -52,8 +52,13 @@ def describe_card(card: Card, title: str = "") -> str:
     return (
         f"{who}: {card.protocol}, {card.updates} updates, one training seed; pooled F1 {card.f1[last]:.3f} "
         f"at t = {last} on {card.images} fresh images (seed {card.eval_seed}) at σ = {card.task.sigma:g}, "
-        f"chance {card.chance:.3f}{_trivial(card)}."
+        f"chance {card.chance:.3f}{_trivial(card)}{_iou(card, last)}."
     )
+
+
+def _iou(card: Card, at: int) -> str:
+    """The mean IoU of more than two classes; "" where the card has none."""
+    return f"; mean IoU {card.iou[at]:.3f}" if card.iou and card.model.classes > 2 else ""
 
 
 def _trivial(card: Card) -> str:

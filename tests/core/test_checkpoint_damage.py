@@ -105,6 +105,8 @@ def test_wrong_tensors_are_refused(path, change):
         {"chance": None},
         {"trivial": "0.5"},
         {"trivial": 2.0},
+        {"iou": [0.5, 2.0]},
+        {"class_f1": [None, "x"]},
         {"digest": 3},
         {"versions": "new"},
         {"extra": 1},

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from fbseg_core import GroupingConfig, ShapesConfig, make_batch
+from fbseg_core.config import DigitsConfig, TexturesConfig
 from fbseg_core.tasks import TASKS, task_of
 from fbseg_core.tasks.batches import Batches
 from fbseg_core.tasks.shapes import Shapes, cover
@@ -10,6 +11,8 @@ TASKS_TRIED = [
     ShapesConfig(side=24, sides=(3, 0, 4), multiclass=True, count=2, rotate=True),
     ShapesConfig(side=16, border="inside", normalise="minmax", channels=1),
     GroupingConfig(side=24, winding=0.5),
+    DigitsConfig(side=24, height=16, patches=1),
+    TexturesConfig(side=24, kinds="scale"),
 ]
 
 

@@ -39,6 +39,10 @@ def test_early_stop_ends_a_run_that_no_longer_improves():
     progress = list(fit(build(SMALL), TASK, config))
     assert progress[-1].update == 8 and "validation" in progress[-1].stopped
     assert len(progress[1].f1) == SMALL.steps + 1 and progress[0].f1 is None
+    means = progress[1].means
+    assert (
+        means.f1 == progress[1].f1 and len(means.iou) == SMALL.steps + 1 and means.class_f1[1] == means.f1[-1]
+    )
 
 
 def test_training_learns():
