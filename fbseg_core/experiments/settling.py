@@ -25,6 +25,7 @@ from fbseg_core.experiments.settling_rows import (
     DEEP,
     FEEDBACK,
     HELD,
+    LARGE,
     SETTLING,
     SLOWED,
     STEPS,
@@ -58,6 +59,7 @@ MODELS = (SETTLING, *CHECKPOINTS)
 SLOW = 5.0  # times the τ of training
 SWAP_AT = 30
 FIELD_STEPS = 6
+LONGEST = 200  # steps on other images than those that a bar is about
 KICK_AT, KICK = 60, 0.5
 STARTS = 8
 REST_AT = 100  # the step at which states are to be at rest
@@ -68,7 +70,7 @@ GRIDS: dict[Profile, dict[str, Any]] = {
              "steps": 10, "sides": (24,)},
     "quick": {"seeds": 2, "parts": 2, "side": 32, "learned": 24, "updates": 60, "images": 6, "few": 2,
               "steps": 60, "sides": (48,)},
-    "full": {"seeds": 8, "parts": 8, "side": 48, "learned": 40, "updates": 1200, "images": 24, "few": 6,
+    "full": {"seeds": 8, "parts": 8, "side": 48, "learned": 40, "updates": 800, "images": 16, "few": 4,
              "steps": 500, "sides": (32, 64, 96, 128, 160)},
 }  # fmt: skip
 
@@ -124,7 +126,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
         found |= _of_a_loop(model, task, batch, settings)
     for name, other in _others(settings):
         batch = make_batch(other, _number(settings, other), seed_of_test(seed), "test")
-        run = course(model, batch.x, _limit(model, settings["steps"] if other.side < 128 else 200))
+        run = course(model, batch.x, _limit(model, _followed(settings, name)))
         found["sides" if name.isdigit() else "regions"][name] = _scores(model, run, batch)
         found["trivial"][name] = round(trivial_f1(batch, 2), 4)
         if model.has_loop() and name.isdigit():
@@ -162,6 +164,11 @@ def _others(settings: Mapping[str, Any]) -> Iterator[tuple[str, GroupingConfig]]
 def _winding(settings: Mapping[str, Any]) -> float:
     """That of the task, less where images are so small that it hardly occurs."""
     return GroupingConfig().winding if settings["side"] >= 32 else 0.25
+
+
+def _followed(settings: Mapping[str, Any], name: str) -> int:
+    """For how many steps: as long as asked at LARGE px, where a bar asks for it."""
+    return settings["steps"] if name == LARGE else min(settings["steps"], LONGEST)
 
 
 def _number(settings: Mapping[str, Any], task: GroupingConfig) -> int:
