@@ -135,10 +135,11 @@ def circle_figure(name: str, spectrum: Spectrum) -> go.Figure:
         x=np.cos(angle), y=np.sin(angle), mode="lines", name="unit circle", hoverinfo="skip",
         line={"color": NEUTRAL, "width": 1.5},
     )  # fmt: skip
-    figure.add_scatter(
-        x=[1.0], y=[0.0], mode="markers", name="1: every direction of u", hoverinfo="name",
-        marker={"symbol": "x-thin", "size": 12, "line": {"width": 2, "color": NEUTRAL}},
-    )  # fmt: skip
+    if spectrum.neutral:
+        figure.add_scatter(
+            x=[1.0], y=[0.0], mode="markers", name="1: every direction of u", hoverinfo="name",
+            marker={"symbol": "x-thin", "size": 12, "line": {"width": 2, "color": NEUTRAL}},
+        )  # fmt: skip
     figure.add_scatter(
         x=values.real, y=values.imag, mode="markers", name="leading eigenvalues",
         hovertext=[f"{complex_text(value)}, |λ| = {abs(value):.4g}" for value in values], hoverinfo="text",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fbseg_core.analysis.jacobian import Growth, Spectrum, leading_eigenvalues, lyapunov
 from fbseg_core.analysis.lockstep import state_at
 from fbseg_core.analysis.probes import Response, response
+from fbseg_core.analysis.stretch import Stretch, passes, stretch
 from fbseg_core.rollout.trajectory import State
 from fbseg_core.tasks import Batch
 from pages.stability import computed
@@ -15,16 +16,22 @@ from pages.stability.state import Variant
 from pages.ui import models, server
 
 GROWTH_STEPS = 40
+SPANS, OTHERS = (
+    (1, 2, 4, 8),
+    1,
+)  # steps over which the stretch is measured, and states beside the one asked for
 MOST = 120  # Jacobian-vector products for the eigenvalues
 Tell = Callable[[float, str], object]  # share done, and of what; may raise to stop
 
 
 @dataclass(frozen=True)
 class Local:
-    """Local stability at one state, and growth along the run from there."""
+    """Local stability at one state, and growth along the run from there. stretch: None where some directions
+    are neutral, as no number of steps then shrinks every change."""
 
     spectrum: Spectrum
     growth: Growth
+    stretch: Stretch | None
 
 
 def eigenvalues_of(variant: Variant, at: int, tell: Tell | None) -> Spectrum | None:
@@ -58,7 +65,16 @@ def local_of(variant: Variant, at: int, tell: Tell | None) -> Local | None:
         growth = lyapunov(
             net, batch.x, state, GROWTH_STEPS, variant.switches, direction=direction, report=report
         )
-        return Local(spectrum, growth)
+        found = None
+        if not spectrum.neutral:
+            most = passes(SPANS, OTHERS)
+
+            def told(done: int) -> None:
+                tell(done / most, f"Stretch of small changes: {done} of {most} passes")
+
+            options = {"spans": SPANS, "others": OTHERS, "report": told}
+            found = stretch(net, batch.x, state, variant.switches, **options)
+        return Local(spectrum, growth, found)
 
     return server.known_or(("local", _key(variant), at), tell and make)
 

@@ -11,8 +11,10 @@ import streamlit as st
 
 from fbseg_core import ConfigError
 from fbseg_core.analysis.certificate import certify
+from fbseg_core.analysis.jacobian import Spectrum
 from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.probes import Response
+from fbseg_core.analysis.stretch import Stretch
 from pages.stability import figures, probes
 from pages.stability.probes import Local, Tell
 from pages.stability.state import StabilityState, Variant
@@ -126,9 +128,14 @@ def local_stability(screen: Screen[StabilityState], variant: Variant) -> tuple[F
             f"{spectrum.products} products."
         )
         chart(circle, key="chart-circle")
+        neutral = (
+            f"Another {spectrum.neutral:,} directions, those of u, have eigenvalue 1 exactly. "
+            if spectrum.neutral
+            else ""
+        )
         st.caption(
-            f"Another {spectrum.neutral:,} directions, those of u, have eigenvalue 1 exactly. Outside the "
-            "circle small changes at this state grow while the clock is held; nothing is said of large ones."
+            f"{neutral}Outside the circle small changes at this state grow while the clock is held; nothing "
+            "is said of large ones."
         )
     with right:
         first, second = growth.halves
@@ -141,7 +148,35 @@ def local_stability(screen: Screen[StabilityState], variant: Variant) -> tuple[F
         )
         chart(rates, key="chart-growth")
         st.caption("With the clock running it tends to 0 in the end, by the clock's doing and not by F's.")
+    if found.stretch is not None:
+        st.markdown(told_of_stretch(spectrum, found.stretch))
     return [("Leading eigenvalues", circle), ("Growth of small changes", rates)], found
+
+
+def told_of_stretch(spectrum: Spectrum, found: Stretch) -> str:
+    """Whether the map of a state that leaks contracts there: what is measured, and that it is no proof."""
+    factors = "; ".join(
+        f"{span} step{'s' * (span > 1)} {float(factor):.3g}"
+        for span, factor in zip(found.spans, found.factors.amax(1))
+    )
+    text = (
+        f"**Largest stretch of a small change**, of {found.factors.shape[1]} states up to "
+        f"{found.distance:.0%} apart: {factors}. "
+    )
+    span = found.contracts_after
+    if span is not None:
+        text += (
+            f"Over {span} step{'s' * (span > 1)} every change shrinks at each of them. That is measured, not "
+            "proved: pixel norms have no largest slope, so no bound holds for every state."
+        )
+    elif spectrum.converged and spectrum.radius < 1:
+        text += (
+            "Some change grows over each of these spans before it shrinks: by the eigenvalues all die out in "
+            "the end, but no contraction is shown."
+        )
+    else:
+        text += "No contraction is shown: nothing is proved of this state."
+    return text
 
 
 def perturbation_test(screen: Screen[StabilityState], variant: Variant) -> tuple[Figures, Response | None]:

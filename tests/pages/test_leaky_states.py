@@ -1,13 +1,18 @@
 """The integrator and k as a visitor sets them, in Explore and in the Stability lab."""
 
 import re
+from types import SimpleNamespace
 
+import pytest
+import torch
 from driven import app, sound
 
 from fbseg_core import Switches, load
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.analysis.stability import judge
+from fbseg_core.analysis.stretch import Stretch
 from fbseg_core.tasks import draw
+from pages.stability.sections import told_of_stretch
 
 
 def box(at, kind, label):
@@ -32,3 +37,28 @@ def test_the_stability_lab_judges_leaky_states_as_the_core_does():
     for name, on in ABLATIONS.items():
         found = judge(model, x, steps=40, switches=Switches(integrator="leaky", k=0.2, **on))
         assert states[name] == found.state.running.label
+
+
+@pytest.mark.parametrize(
+    ("factors", "radius", "told"),
+    [
+        (
+            [[1.5, 1.4], [0.9, 0.8]],
+            0.7,
+            "Over 2 steps every change shrinks at each of them. That is measured",
+        ),
+        ([[1.5, 1.4], [0.9, 1.1]], 0.7, "by the eigenvalues all die out in the end, but no contraction"),
+        ([[1.5, 1.4], [1.2, 1.3]], 1.1, "nothing is proved of this state"),
+    ],
+)
+def test_what_is_said_of_a_stretch_is_no_more_than_was_measured(factors, radius, told):
+    spectrum = SimpleNamespace(converged=True, radius=radius)
+    text = told_of_stretch(spectrum, Stretch((1, 2), torch.tensor(factors), 0.05))
+    assert told in text and "1 step 1.5; 2 steps" in text and "2 states up to 5% apart" in text
+
+
+@pytest.mark.slow
+def test_the_lab_measures_the_stretch_of_a_leaky_state_and_names_no_neutral_direction():
+    at = app("pages/stability/page.py", integrator="leaky", k="0.5", T="12", at="10", local="true")
+    text = " ".join(each.value for each in [*at.markdown, *at.caption])
+    assert "Largest stretch of a small change" in text and "those of u" not in text
