@@ -44,6 +44,13 @@ class TrainConfig(Config):
     front_fast: float = setting(
         3.0, "Speed of the front that the mask must not outrun.", unit="px a step", lo=0.0, hi=64.0
     )
+    front_rest: float = setting(
+        0.0,
+        "Weight of the moves ‖Δh‖/‖h‖ of a state that has had time to mark all that it must: a mask that "
+        "stands still is then held by a state that does.",
+        lo=0.0,
+        hi=1e6,
+    )
     front_speedup: float = setting(
         1.0,
         "By what factor both fronts are faster at the end of the training; they speed up over its middle.",

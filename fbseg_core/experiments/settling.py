@@ -56,6 +56,7 @@ LEAKY = ModelConfig(
 )
 CHECKPOINTS = {FEEDBACK: "grouping-feedback", CUT: "grouping-loop-cut", DEEP: "grouping-feedforward-deep"}
 MODELS = (SETTLING, *CHECKPOINTS)
+PARTS, IMAGES, FEW = 5, 8, 2  # of checkpoints: parts of the images, and images of each
 SLOW = 5.0  # times the τ of training
 SWAP_AT = 30
 FIELD_STEPS = 6
@@ -70,7 +71,7 @@ GRIDS: dict[Profile, dict[str, Any]] = {
              "steps": 10, "sides": (24,)},
     "quick": {"seeds": 2, "parts": 2, "side": 32, "learned": 24, "updates": 60, "images": 6, "few": 2,
               "steps": 60, "sides": (48,)},
-    "full": {"seeds": 8, "parts": 8, "side": 48, "learned": 40, "updates": 800, "images": 16, "few": 4,
+    "full": {"seeds": 8, "parts": PARTS, "side": 48, "learned": 40, "updates": 800, "images": 16, "few": 4,
              "steps": 500, "sides": (32, 64, 96, 128, 160)},
 }  # fmt: skip
 
@@ -86,6 +87,7 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
         {"model": SETTLING, "seed": seed, "learned": grid["learned"], "updates": grid["updates"], **shared}
         for seed in range(grid["seeds"])
     ]
+    shared |= {"images": min(grid["images"], IMAGES), "few": min(grid["few"], FEW)}
     return anew + [
         {"model": name, "seed": part, "learned": 0, "updates": 0, **shared}
         for part in range(grid["parts"])
@@ -114,7 +116,8 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     batch = make_batch(task, settings["images"], seed_of_test(seed), "test")
     found: dict[str, Any] = {"curves": {}, "rest": {}, "sides": {}, "regions": {}, "trivial": {}, "times": {}}
     for clock, switches in _clocks(model):
-        run = course(model, batch.x, _limit(model, settings["steps"]), switches=switches)
+        steps = settings["steps"] if clock == AS_TRAINED else min(settings["steps"], LONGEST)
+        run = course(model, batch.x, _limit(model, steps), switches=switches)
         found["curves"][clock] = _scores(model, run, batch)
         if model.has_loop(switches):
             found["rest"][clock] = round(float((run.moves[_index(run, REST_AT)] < AT_REST).float().mean()), 4)

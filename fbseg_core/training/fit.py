@@ -78,6 +78,7 @@ PROTOCOLS: dict[str, TrainConfig] = {
         loss="front",
         loss_from=0.2,
         front_speedup=3.0,
+        front_rest=1.0,
         flips=True,
         free=30,
         no_cue=0.1,

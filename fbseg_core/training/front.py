@@ -7,6 +7,8 @@ has to pass the mark on from pixel to pixel, which is right in an image of any s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -20,6 +22,8 @@ from fbseg_core.tasks.grouping import geodesic
 DELAY = 2  # steps before the slow front sets out: a state that leaks takes some to rise
 FORGET = 8  # steps that a state led elsewhere has to drop what it holds
 AHEAD = 3.0  # weight of a pixel that is marked too early, to that of one that is never to be marked
+ARRIVED = 10  # steps after the slow front has reached everything, from which on a state is to be at rest
+QUIET = 5e-4  # ‖Δh‖/‖h‖ that is rest enough: below it the direction of a move is rounding
 SPEEDUP = (0.3, 0.8)  # share of the training at which the fronts begin and end to speed up
 FEWEST = 20  # pixels that a mean is taken over at least, so that a dot alone does not weigh as a region
 
@@ -51,6 +55,18 @@ class Front:
         early = inside & (self.way > self.fast * t) & ~self.foreign
         wrong = (self.labels == 0) & ~(self.foreign & (t < FORGET))
         return marked.float(), wrong.float() + AHEAD * early.float()
+
+    def moves(self, states: Sequence[Tensor], first: int) -> Tensor:
+        """Mean ‖Δh‖/‖h‖ above QUIET over the images, 0 of those that the front has yet to fill.
+
+        states (B, N, H, W) one step after the other, of which the second is that of step `first` + 1.
+        """
+        reach = torch.where(self.way.isfinite(), self.way, 0).amax((1, 2))
+        steps = torch.arange(first + 1, first + len(states), device=reach.device)
+        there = self.slow * (steps[:, None] - DELAY - ARRIVED) >= reach  # (T, B)
+        h = torch.stack(list(states)).flatten(2)
+        moves = (h[1:] - h[:-1]).norm(dim=2) / h[1:].detach().norm(dim=2)
+        return ((moves - QUIET).clamp_min(0) * there).mean()
 
     def loss(self, logits: Tensor, t: int) -> Tensor:
         """Of the logits (B, K, H, W) at step t: the mean cross-entropy of the pixels to be marked and that of

@@ -157,7 +157,8 @@ def _of_states(
         return torch.full((1,), math.nan, device=model.device, requires_grad=True)
     logits = model.readout(torch.stack(states))  # (T, B, K, H, W)
     if front is not None:
-        return torch.stack([front.loss(one, t) for t, one in enumerate(logits, first)])
+        losses = torch.stack([front.loss(one, t) for t, one in enumerate(logits, first)])
+        return losses + train.front_rest * front.moves(states, first) if train.front_rest else losses
     loss = F.cross_entropy(
         logits.flatten(0, 1),
         labels.expand(len(states), *labels.shape).flatten(0, 1),

@@ -11,7 +11,7 @@ from fbseg_core.scores.metrics import VOID
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch
 from fbseg_core.training.fit import fit
-from fbseg_core.training.front import AHEAD, DELAY, FORGET, Front, ways
+from fbseg_core.training.front import AHEAD, ARRIVED, DELAY, FORGET, Front, ways
 
 TRAIN = TrainConfig(loss="front", front_slow=1, front_fast=2)
 
@@ -78,6 +78,17 @@ def test_the_loss_is_zero_for_what_the_front_asks_for_and_large_for_the_whole_an
     assert loss(reached, DELAY + 3) < 1e-6
     assert loss(whole, 1) > 5 and loss(whole, 60) < 1e-6
     assert loss(reached, 60) > 5
+
+
+def test_moves_count_once_the_slow_front_has_filled_the_region_and_some_steps_more():
+    filled = 10 + DELAY + ARRIVED  # the way is 10 px long, at 1 px a step
+    h = torch.ones(1, 3, 2, 12)
+    states = [h, h, 2 * h]  # ‖Δh‖/‖h‖ = 0, 1/2
+    assert float(front().moves(states, filled)) == pytest.approx(0.25, abs=1e-3)
+    assert float(front().moves(states, filled - 2)) == pytest.approx(
+        0.25, abs=1e-3
+    )  # the second alone counts
+    assert float(front().moves(states, filled - 3)) == 0
 
 
 def test_a_run_learns_from_it_and_a_task_without_a_cue_cannot():
