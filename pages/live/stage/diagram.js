@@ -116,7 +116,8 @@ function arrow(svg, points, box, fed) {
 function drawSparks(S, now) {
   if (!S.diagram) return;
   const going = S.playing && !S.still && live(S);
-  const phase = Math.min((now - S.steppedAt) / Math.max(S.interval, 120), 1);
+  const since = Math.max(now - S.steppedAt, 0); // a frame's time may lie before a step that came with it
+  const phase = Math.min(since / Math.max(S.interval, 120), 1);
   const moment = present(S.line)?.moments[S.hero];
   for (const { points, fed, spark } of S.diagram.edges) {
     spark.setAttribute("visibility", going && phase < 1 ? "visible" : "hidden");
