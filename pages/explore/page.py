@@ -8,7 +8,7 @@ from fbseg_core import Card, CheckpointError, ConfigError
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import settings_of
 from fbseg_core.tasks import task_of
-from pages.explore import computed, costs, exports, halting
+from pages.explore import computed, costs, exports, halting, in_browser
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
@@ -207,6 +207,7 @@ def show() -> None:
             parts["of_class"] = view.of_class
         told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide and drawable)}
         told["auto"] = halting.header(run) if view.auto else None
+        told["engine"] = in_browser.header(run)
         player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)
     for sentence in (*ended_early(run, untouched), *run.refused):
         st.warning(sentence)
@@ -257,6 +258,7 @@ def page() -> None:
         if not bare:
             reset()
     show()
+    in_browser.carry(scene_for(view))
     if bare:
         reset(width="content")
     st.caption(

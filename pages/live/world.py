@@ -1,7 +1,7 @@
 """What a visitor's browser is sent once: models, a few images, and how the task makes an image of them.
 
-From then on image, cue, noise, truth and scores are the browser's (stage/world.js, scores.js), as the task
-and `fbseg_core.scores` have them; tests hold the two against each other.
+From then on image, cue, noise, truth and scores are the browser's (stage/world.js, engine/observe.js and
+scores.js), as the task and `fbseg_core.scores` have them; tests hold the two against each other.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from fbseg_core import Card, ConfigError
 from fbseg_core.config import TaskConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import settings_of
-from fbseg_core.tasks import Task, task_of
+from fbseg_core.tasks import task_of
 from pages.engine import weights
+from pages.engine.observe import normalisation
 from pages.engine.weights import EngineError
 from pages.live.state import MOST_MODELS, LiveState
 from pages.ui import models, server
@@ -29,7 +30,6 @@ from pages.ui.web.wire import framed
 # tests/pages/live/test_live_world.py holds both within the middle half.
 OPENS_ON = {"grouping": 19, "shapes": 26}
 OTHERS = range(7)  # further images that come along
-NORMALISATIONS = ("none", "standard", "minmax")  # that world.js computes
 
 
 def worlds(cards: Mapping[str, Card]) -> list[str]:
@@ -166,13 +166,3 @@ def _world(config: TaskConfig, picture: int | None, blocks: _Blocks) -> dict[str
         "pictures": pictures,
         "noise": blocks.lay(noise),
     }
-
-
-def normalisation(task: Task, config: TaskConfig) -> str:
-    """How the task brings a noisy image to its range. Raises ConfigError for a way that only Python knows."""
-    if type(task).normalise is Task.normalise:
-        return "none"
-    found = getattr(config, "normalise", None)
-    if found not in NORMALISATIONS:
-        raise ConfigError(f"Images of the task {config.name!r:.40} cannot be made in the browser.")
-    return found

@@ -268,7 +268,8 @@ def test_stop_by_itself_marks_the_step_of_the_rule_and_changes_nothing_else(task
     after = header(at)
     flips = after["curves"]["run"]["label_flips"]
     first = next(t for t, changed in enumerate(flips) if t and changed == 0)
-    assert after["auto"] == {"stop": first, "why": AUTO.reason} and 1 < first < after["steps"]
+    rule = {"kind": AUTO.kind, "value": AUTO.value}
+    assert after["auto"] == {"stop": first, "why": AUTO.reason, "rule": rule} and 1 < first < after["steps"]
     assert after["run"] == before["run"] and after["curves"] == before["curves"]
     assert link(at)["auto"] == "true" and not at.info
     assert "RULES" in at.code[0].value

@@ -12,6 +12,7 @@ from pages.explore.player.payload import pack
 from pages.explore.run import cue_note, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import marks, models
+from pages.ui.web import wire
 
 
 def packed(view, **parts):
@@ -31,7 +32,7 @@ def packed(view, **parts):
     blocks = {}
     for name, (offset, kind, shape, lo, hi) in head["blocks"].items():
         values = np.frombuffer(raw, kind, int(np.prod(shape)), 4 + length + offset).reshape(shape)
-        blocks[name] = lo + (hi - lo) * values / (65535 if kind == "uint16" else 255)
+        blocks[name] = lo + (hi - lo) * values / wire.DTYPES[kind]
     return run, head, blocks
 
 
