@@ -147,6 +147,27 @@ def test_dragging_sigma_shows_the_run_at_once_asks_nothing_and_does_not_jump(ope
     assert page.faults == []
 
 
+@pytest.mark.slow
+def test_tau_and_k_follow_the_hand_and_stand_in_the_link(open_page):
+    page = open_page("?task=grouping&integrator=leaky&T=6&image=1")
+    page.wait_for_selector(".player[data-engine=true]")
+    for field, value in (("tau", 2.0), ("k", 0.9)):
+        slider, before = page.locator(f".{field}"), run_id(page)
+        slider.evaluate(
+            "(r, v) => { r.value = v; r.dispatchEvent(new Event('input', {bubbles: true})); }", value
+        )
+        page.wait_for_selector(f".player[data-made*='\"{field}\":{value:g}']")
+        held = pixels(page, "run")
+        slider.dispatch_event("change")
+        another_run(page, before)
+        page.wait_for_function(f"location.search.includes('{field}={value:.1f}')")
+        assert abs(held - pixels(page, "run")).max() <= 6
+    want = reference("grouping-feedback", image=1, steps=6, integrator="leaky", tau=2.0, k=0.9)
+    assert shows(page, "run", shape(want, 6)) and page.faults == []
+    slider.evaluate("(r) => { r.value = 0.5; r.dispatchEvent(new Event('change', {bubbles: true})); }")
+    page.wait_for_function("!/[?&]k=/.test(location.search)")  # as it was built
+
+
 # The Worker of the engine is a Blob of JavaScript; Streamlit's own page needs WebAssembly.
 WITHOUT = """const Whole = Blob;
 globalThis.Blob = function (parts, options) {

@@ -111,7 +111,7 @@ async function computed(S) {
   const { engine, size, classes, steps } = header;
   const values = JSON.stringify(S.ahead.values);
   const of = wantedOf(S);
-  const { sigma = header.sigma, ...changed } = S.ahead.values;
+  const { sigma = header.sigma, ...changed } = S.ahead.values; // of the settings null is as built
   const x = normalised(withNoise(blocks.clean.data, blocks.noise.data, sigma), engine.normalise);
   const has = (name) => name in blocks;
   const asked = (entity) => Array.from({ length: classes }, (_, k) => k).filter((k) => has(`${entity}.class.${k}`));

@@ -28,7 +28,7 @@ function open(root) {
     root, $, header: null, blocks: {}, lut: null, t: 0, playing: false, sigma: 0, look: null, hidden: new Set(),
     panels: [], cursors: [], pixel: null, tool: null, stroke: null, bitmap: null, preview: false, cuePreview: null,
     undo: [], strokes: new Map(), hand: false, sent: 0, sentAt: 0, pending: null, dirty: false,
-    ahead: null, made: null, engine: null, opening: "", following: false,
+    values: {}, ahead: null, made: null, engine: null, opening: "", following: false,
   };
   S.ask = (wish) => ask(S, wish);
   S.act = (items) => ask(S, { do: items });
@@ -104,6 +104,7 @@ function receive(S, data) {
   const answered = header.answered >= S.sent;
   if (answered && !S.pending && !S.hand && (S.ahead?.told ?? true)) {
     fallBehind(S);
+    S.values = {};
     S.sigma = header.sigma;
     S.preview = false;
     S.bitmap = null;
