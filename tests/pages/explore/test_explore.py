@@ -247,6 +247,7 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
 def test_the_snippet_repeats_the_run(query):
     at = app(**query)
     code = at.code[0].value
+    assert "pip install -e ." in code.split("from fbseg_core")[0]
     if query:
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(code, "snippet", "exec"), {})
