@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pages import engine
 from pages.explore.player import layers
+from pages.ui.web import HERE as WEB
 from pages.ui.web import component
 
 HERE = Path(__file__).parent
@@ -21,7 +22,7 @@ KEY = "player"
 _mount = component(
     "player",
     HERE / "player.html",
-    css=(HERE / "player.css",),
+    css=(WEB / "charts.css", HERE / "player.css"),
     js=(*SHARED, *(HERE / f"{name}.js" for name in SCRIPTS)),
     constants={**engine.constants(), "RUN": layers.constants()},
 )
