@@ -199,6 +199,8 @@ def test_a_link_opens_the_very_same_view_elsewhere_and_the_menu_leads_back_to_it
     page.get_by_text("trained without", exact=True).click()
     page.wait_for_url(re.compile("mode=trained"))
     settle(page)
+    raced(page)
+    slide(page, "Step t on show", "End")
     slide(page, "Step t on show", "ArrowLeft", 3)
     page.wait_for_url(re.compile("t=13"))
     page.get_by_text("Show all panels with the clock held").click()
