@@ -122,6 +122,12 @@ def shared_plane(legs: Sequence[Leg]) -> Projection:
     return fit_plane(torch.cat([leg.sample for leg in legs]), 2)
 
 
+def grid(size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """The rows and columns of an image of size (H, W) that `Leg.sample` keeps."""
+    rows, columns = (np.linspace(0, n - 1, min(SAMPLED, n)).round().astype(int) for n in size)
+    return rows, columns
+
+
 def _leg(
     model: Model,
     run: Trajectory,
@@ -139,7 +145,7 @@ def _leg(
     end = run.h[-1, 0].double()
     curves["gain"] = np.concatenate([[np.nan], gain])
     curves["to_end"] = np.array([float((h[0].double() - end).norm()) for h in run.h])
-    side = [np.linspace(0, n - 1, min(SAMPLED, n)).round().astype(int) for n in run.h.shape[-2:]]
+    side = grid(run.h.shape[-2:])
     return Leg(
         curves,
         mask_of(run.logits[:, 0]).byte().cpu().numpy(),

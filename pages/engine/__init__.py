@@ -1,7 +1,8 @@
 """The loop in the visitor's browser: E1-E6 in C, built to WebAssembly, and the JavaScript around it.
 
-`weights` turns a model into bytes for it, `build` makes the .wasm files anew. `fbseg_core` is the reference:
-where its step changes, engine.c and engine.js follow; tests/browser/test_engine_in_browser.py says where not.
+`weights` turns a model into bytes for it, `carrier` brings them to a page, `build` makes the .wasm files.
+`fbseg_core` is the reference: where its step changes, engine.c and engine.js follow, and
+tests/browser/test_engine_in_browser.py says where not.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pages.ui.web import script
 HERE = Path(__file__).parent
 WASM = {"simd": HERE / "engine-simd.wasm", "plain": HERE / "engine.wasm"}
 CLIENT = HERE / "client.js"  # for a page's script, with the constants below
+CARRIED = HERE / "carried.js"  # for a script that takes the models of `carrier`
+MIRRORS = (HERE / "observe.js", HERE / "scores.js")  # what the core does before and after its steps
 
 
 def constants() -> dict[str, Any]:

@@ -20,6 +20,7 @@ from fbseg_core.models.base import Model
 from fbseg_core.models.feedback import FeedbackUNet
 from fbseg_core.models.feedforward import FeedforwardUNet
 from fbseg_core.models.unet import ConvNorm, StepBatchNorm
+from fbseg_core.models.unrolled import UnrolledUNet
 from pages.ui.web.wire import framed
 
 VERSION = 2  # of this layout, and of the settings: engine.c has the same number
@@ -116,6 +117,11 @@ def assembled(settings: dict[str, int], loop: dict[str, Any], weights: Iterator[
 def check(model: Model, size: tuple[int, int]) -> None:
     """Raises EngineError where the engine does not compute what the core does, or not in good time."""
     config = model.config
+    if type(model) is UnrolledUNet:
+        raise EngineError(
+            "An unrolled model has a network of its own for every step, and the browser's engine holds one "
+            "network."
+        )
     if type(model) not in (FeedbackUNet, FeedforwardUNet):
         raise EngineError(f"The browser's engine does not know models of the kind {config.kind!r:.60}.")
     for what, value, known in (

@@ -12,10 +12,11 @@ const calls = {
   setState: async (h, t) => (await engine).setState(h, t),
   reset: async () => (await engine).reset(),
   state: async () => kept((await engine).state()),
-  // So many steps, and of each what is wanted: all of it, or the names of a few.
+  // So many steps, and of each what is wanted: all of it, or the names of a few. switches: of all steps, or a list with
+  // those of each.
   run: async (steps, switches, wanted) => {
     const { step } = await engine;
-    return Array.from({ length: steps }, () => kept(step(switches), wanted));
+    return Array.from({ length: steps }, (_, i) => kept(step(Array.isArray(switches) ? switches[i] : switches), wanted));
   },
 };
 

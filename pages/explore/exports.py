@@ -22,6 +22,7 @@ from pages.explore.halting import stop_of
 from pages.explore.run import Run, Scene, cues_of, shown_of
 from pages.explore.state import PARTS
 from pages.ui import images, marks, own_models
+from pages.ui.code import INSTALL
 from pages.ui.models import own_title
 from pages.ui.screen import Screen
 from pages.ui.tables import csv_of
@@ -83,14 +84,33 @@ def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
     return out.getvalue()
 
 
-def animation(run: Run, untouched: Run, names: Sequence[str], stop: int | None = None) -> bytes:
-    """The run as an animated PNG: input, model, the untouched run if there is one, the other model, truth.
+def animation(
+    run: Run, untouched: Run, names: Sequence[str], stop: int | None = None, kind: str = "PNG"
+) -> bytes:
+    """The run as an animated PNG or GIF; stop: the last step to be shown, all if None.
+
+    A GIF has 256 colours, the same for all frames, so that none changes its colour from one to the next.
+    """
+    first, *rest = frames(run, untouched, names, stop)
+    if kind == "GIF":
+        whole = Image.new("RGB", (first.width, first.height * (len(rest) + 1)))
+        for i, frame in enumerate((first, *rest)):
+            whole.paste(frame, (0, i * first.height))
+        colours = whole.quantize(256)
+        first, *rest = (frame.quantize(palette=colours, dither=Image.Dither.NONE) for frame in (first, *rest))
+    out = io.BytesIO()
+    first.save(out, kind, save_all=True, append_images=rest, duration=FRAME_MS, loop=0)
+    return out.getvalue()
+
+
+def frames(run: Run, untouched: Run, names: Sequence[str], stop: int | None) -> list[Image.Image]:
+    """One picture a step: input, model, the untouched run if there is one, the other model, truth.
 
     Models are shown by P(shape), or of more than two classes by their masks in the classes' colours, which
     are named at the foot.
-    Below them stands the line of time with its marks. stop: the last step to be shown, all if None.
+    Below them stands the line of time with its marks, and what was done so far.
     """
-    frames = []
+    drawn = []
     font = ImageFont.load_default(14)
     config, shown, cue = run.scene.task, shown_of(run.scene.task), task_of(run.scene.task).cue_channel
     palette, channel = images.class_palette(config), cue(config)
@@ -120,10 +140,8 @@ def animation(run: Run, untouched: Run, names: Sequence[str], stop: int | None =
         marks.draw_time_line(pen, box, len(run.labels) - 1, t, run.scene.do, font)
         if foot:
             frame.paste(foot, (0, height + 76))
-        frames.append(frame)
-    out = io.BytesIO()
-    frames[0].save(out, "PNG", save_all=True, append_images=frames[1:], duration=FRAME_MS, loop=0)
-    return out.getvalue()
+        drawn.append(frame)
+    return drawn
 
 
 def _answer(logits: Tensor, t: int, palette: Sequence[str]) -> Image.Image:
@@ -145,8 +163,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
         | ({"unpack_mask"} if scene.drawing else set())
     )
     lines = [
-        "import torch",
-        "",
+        *["import torch", ""] * bool(scene.drawing),
         "from fbseg_core import Switches, load",
         *["from fbseg_core.rollout.halting import RULES"] * auto,
         f"from fbseg_core.rollout.interventions import {', '.join(sorted(used, key=str.lower))}",
@@ -173,7 +190,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
         "f1, iou = score_by_step(run.trajectory.logits.argmax(2), run.labels, card.model.classes)",
         'print("F1 at t = 0, 1, …:", [round(value, 3) for value in f1[:, 0].tolist()])',
     ]
-    return "\n".join(lines if scene.drawing else lines[2:]) + "\n"
+    return "\n".join([INSTALL, *lines]) + "\n"
 
 
 def _item(item: AnyIntervention) -> str:
@@ -206,6 +223,12 @@ def show(screen: Screen, run: Run, untouched: Run, names: Sequence[str]) -> None
                 "application/octet-stream",
             ),
             ("Animation (PNG)", lambda: animation(*computed.runs(scene), names, stop), "png", "image/png"),
+            (
+                "Animation (GIF)",
+                lambda: animation(*computed.runs(scene), names, stop, "GIF"),
+                "gif",
+                "image/gif",
+            ),
         ):
             files.download_button(
                 label, make, f"{stem}.{ending}", kind, key=f"export-{ending}", on_click="ignore"

@@ -18,7 +18,7 @@ def stop_of(run: Run) -> int | None:
 
 def header(run: Run) -> dict[str, Any]:
     """What the player must know of it."""
-    return {"stop": stop_of(run), "why": AUTO.reason}
+    return {"stop": stop_of(run), "why": AUTO.reason, "rule": {"kind": AUTO.kind, "value": AUTO.value}}
 
 
 def measured() -> str:

@@ -1,14 +1,16 @@
 """Explore: one noisy image through a feedback model and a comparison, played, drawn on, intervened in."""
 
 import base64
+from typing import Any
 
 import streamlit as st
 
 from fbseg_core import Card, CheckpointError, ConfigError
+from fbseg_core.config import ModelConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import settings_of
 from fbseg_core.tasks import task_of
-from pages.explore import computed, costs, exports, halting
+from pages.explore import computed, costs, exports, halting, in_browser
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
@@ -121,8 +123,6 @@ def choose_switches(view: ExploreState, card: Card) -> None:
         note="This model was built without." if timeless else "",
     )  # fmt: skip
     still = timeless or not view.decay
-    tau = model.tau if view.tau is None else view.tau
-    controls.slider(SCREEN, "tau", "τ", tau, model.tau, disabled=still)
     eigenvalue = model.spectrum[0] if view.eigenvalue is None else view.eigenvalue
     controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", eigenvalue, model.spectrum[0], disabled=still)
     frozen = st.toggle(
@@ -130,17 +130,28 @@ def choose_switches(view: ExploreState, card: Card) -> None:
         help="Updates then keep one gain for the whole run. A mask that then moves on was only damped.",
     )  # fmt: skip
     controls.slider(SCREEN, "clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
-    leaky = (view.integrator or model.integrator) == "leaky"
     ways = ("sum", "leaky")
     integrator = view.integrator or model.integrator
     controls.choice(SCREEN, "integrator", "Integrator", integrator, ways, model.integrator)
-    k = model.k if view.k is None else view.k
-    controls.slider(SCREEN, "k", "k", k, model.k, disabled=not leaky)
     kernels = ("none", "fractional")
     controls.choice(SCREEN, "kernel", "Kernel", view.kernel or model.kernel, kernels, model.kernel)
 
 
 # ---- the screen ---------------------------------------------------------------------------------------
+
+
+def under_the_hand(view: ExploreState, model: ModelConfig) -> list[dict[str, Any]]:
+    """The numbers of the loop that the player has sliders for, where they mean something."""
+    leaks = (view.integrator or model.integrator) == "leaky"
+    meant = [("tau", "τ", view.decay and model.decay != "none"), ("k", "k", leaks)]
+    found = []
+    for field, label, means in meant:
+        setting, value, built = settings_of(ExploreState)[field], getattr(view, field), getattr(model, field)
+        if means:
+            span = [setting.lo, setting.hi, setting.step]
+            told = {"field": field, "label": label, "unit": setting.unit, "help": setting.help}
+            found.append(told | {"range": span, "built": built, "value": built if value is None else value})
+    return found
 
 
 def header(view: ExploreState, scene: Scene) -> dict:
@@ -158,6 +169,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         "sigma": scene.task.sigma,
         "sigmas": [SIGMA.lo, SIGMA.hi, SIGMA.step],
         "trained": cards[0].task.sigma,
+        "settings": under_the_hand(view, model),
         "image": view.image,
         "noise": view.noise,
         "drawn": bool(view.drawing),
@@ -207,6 +219,7 @@ def show() -> None:
             parts["of_class"] = view.of_class
         told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide and drawable)}
         told["auto"] = halting.header(run) if view.auto else None
+        told["engine"] = in_browser.header(run)
         player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)
     for sentence in (*ended_early(run, untouched), *run.refused):
         st.warning(sentence)
@@ -257,6 +270,7 @@ def page() -> None:
         if not bare:
             reset()
     show()
+    in_browser.carry(scene_for(view))
     if bare:
         reset(width="content")
     st.caption(

@@ -67,6 +67,7 @@ def show_scores(
             pair = ({"model": recurrent[0].name} if recurrent else {}) | {"comparison": result.name}
         row = st.container(horizontal=True)
         row.link_button(f"Open {run.name} in Explore", menu.link("explore", task=one.spec.task.name, **pair))
+        row.link_button("Live", menu.link("live", world=one.spec.task.name, shown=tuple(pair.values())))
         if traits_of(run.model).has_loop:
             row.link_button("In the Stability lab", menu.link("stability", model=result.name))
         row.download_button(
@@ -160,4 +161,6 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
             name, card = brought
             st.markdown(describe_card(card))
             field = "model" if traits_of(card.model).takes_steps else "comparison"
-            st.link_button("Open it in Explore", menu.link("explore", task=card.task.name, **{field: name}))
+            ways = st.container(horizontal=True)
+            ways.link_button("Open it in Explore", menu.link("explore", task=card.task.name, **{field: name}))
+            ways.link_button("Live", menu.link("live", world=card.task.name, shown=(name,)))

@@ -44,6 +44,12 @@ class LiveState(Linked):
         "steps still correct it.",
         **ranges.TAU,
     )
+    k_share: float | None = setting(
+        None,
+        "Share of the error δ − h that each step of a leaky state takes. Small, the mask creeps; at 1 the "
+        "state jumps to δ.",
+        **ranges.K,
+    )
     switched_off: tuple[Literal["loop", "softmax", "decay"], ...] = Field((), max_length=3)
     clock_at: int | None = setting(
         None,

@@ -1,7 +1,7 @@
 """What a visitor's browser is sent once: models, a few images, and how the task makes an image of them.
 
-From then on image, cue, noise, truth and scores are the browser's (stage/world.js, scores.js), as the task
-and `fbseg_core.scores` have them; tests hold the two against each other.
+From then on image, cue, noise, truth and scores are the browser's (stage/world.js, engine/observe.js and
+scores.js), as the task and `fbseg_core.scores` have them; tests hold the two against each other.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from fbseg_core import Card, ConfigError
 from fbseg_core.config import TaskConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import settings_of
-from fbseg_core.tasks import Task, task_of
+from fbseg_core.tasks import task_of
 from pages.engine import weights
+from pages.engine.observe import normalisation
 from pages.engine.weights import EngineError
 from pages.live.state import MOST_MODELS, LiveState
-from pages.ui import models, server
+from pages.ui import models, own_models, server
 from pages.ui.images import VOID
 from pages.ui.web.wire import framed
 
@@ -29,7 +30,6 @@ from pages.ui.web.wire import framed
 # tests/pages/live/test_live_world.py holds both within the middle half.
 OPENS_ON = {"grouping": 19, "shapes": 26}
 OTHERS = range(7)  # further images that come along
-NORMALISATIONS = ("none", "standard", "minmax")  # that world.js computes
 
 
 def worlds(cards: Mapping[str, Card]) -> list[str]:
@@ -41,23 +41,32 @@ def worlds(cards: Mapping[str, Card]) -> list[str]:
 def lineup(view: LiveState, cards: Mapping[str, Card]) -> tuple[str, ...]:
     """The models on show: those asked for; else one of each title, first what feeds back, then what steps.
 
-    Raises ConfigError for a model that is not of the task.
+    Those that ship, and a visitor's own by their names. Raises ConfigError for a model that is not of the
+    task, and for models that do not take the same images.
     """
     mine = {name: card for name, card in cards.items() if card.task.name == view.world}
-    if not mine:
-        known = ", ".join(worlds(cards))
-        if not known:
+    theirs = {name: cards[name] for name in view.shown if own_models.kept(name)}
+    known = mine | {name: card for name, card in theirs.items() if card.task.name == view.world}
+    if not known:
+        others = ", ".join(worlds(cards))
+        if not others:
             raise ConfigError("There is no checkpoint: make one by a command of checkpoints/README.md.")
-        raise ConfigError(f"world: no model for {view.world!r:.40} ships; choose from {known}.")
+        raise ConfigError(f"world: no model for {view.world!r:.40} ships; choose from {others}.")
     for name in view.shown:
-        if name not in mine:
-            raise ConfigError(f"shown: {name!r:.60} is no model of the task {view.world} that ships.")
+        if name not in known:
+            raise ConfigError(f"shown: {own_models.missing(name, mine)}")
+        if _takes(known[name]) != _takes(known[view.shown[0]]):
+            raise ConfigError("shown: these models do not take the same images, so they cannot run together.")
     if view.shown:
         return view.shown
     traits = {name: traits_of(card.model) for name, card in mine.items()}
     order = sorted(mine, key=lambda name: (not traits[name].has_loop, not traits[name].takes_steps, name))
     first = {traits[name].title: name for name in reversed(order)}  # of a title the first in order stays
     return tuple(name for name in order if first[traits[name].title] == name)[:MOST_MODELS]
+
+
+def _takes(card: Card) -> tuple:
+    return card.task.size, card.model.in_channels, card.model.classes
 
 
 def check(view: LiveState) -> None:
@@ -76,25 +85,36 @@ def pack(view: LiveState, epoch: int) -> tuple[bytes, list[str]]:
     names = lineup(view, models.cards())
     key = ("live", names, view.picture)
     header, parts, refused = server.kept("rest", key, lambda: _packed(names, view.picture))
-    setup = view.model_dump(mode="json", exclude={"lesson"})
-    return framed({**header, "setup": setup, "epoch": epoch}, parts), refused
+    called = models.model_titles({*header["choices"], *names})  # times of day are the visitor's
+    told = {
+        "models": [model | {"called": called[model["name"]]} for model in header["models"]],
+        "choices": [[name, called[name]] for name in header["choices"]],
+        "setup": view.model_dump(mode="json", exclude={"lesson"}),
+        "epoch": epoch,
+    }
+    why = [f"{called[name]} is not shown. {sentence}" for name, sentence in refused.items()]
+    return framed(header | told, parts), why
 
 
-def _packed(names: tuple[str, ...], picture: int | None) -> tuple[dict[str, Any], list[bytes], list[str]]:
+def _packed(
+    names: tuple[str, ...], picture: int | None
+) -> tuple[dict[str, Any], list[bytes], dict[str, str]]:
     """Header and blocks of what does not hang on the set-up, and why a model is left out."""
     cards = models.cards()
     config = cards[names[0]].task
-    blocks, told, refused = _Blocks(), [], []
+    blocks, told, refused = _Blocks(), [], {}
     for name in names:
         try:
             raw = weights.packed(models.model(name)[0], config.size)
             told.append(_model(cards[name], name) | {"bytes": blocks.lay(raw)})
         except EngineError as error:
-            refused.append(f"{name} is not shown. {error}")
+            refused[name] = str(error)
     if not told:
-        raise ConfigError(" ".join(refused))
-    world = _world(config, picture, blocks) | {"worlds": worlds(cards)}
-    choices = sorted(name for name, card in cards.items() if card.task.name == config.name)
+        raise ConfigError(" ".join(refused.values()))
+    world = _world(config, picture, blocks)
+    world["worlds"] = list(dict.fromkeys([*worlds(cards), config.name]))
+    alike = [name for name, card in cards.items() if card.task.name == config.name]
+    choices = sorted({*(name for name in alike if _takes(cards[name]) == _takes(cards[names[0]])), *names})
     header = {"world": world, "models": told, "choices": choices}
     identity = hashlib.sha256(b"".join([repr(header).encode(), *blocks.parts])).hexdigest()[:16]
     return header | {"id": identity}, blocks.parts, refused
@@ -137,7 +157,7 @@ def _model(card: Card, name: str) -> dict[str, Any]:
 def _world(config: TaskConfig, picture: int | None, blocks: _Blocks) -> dict[str, Any]:
     task = task_of(config)
     ranges = settings_of(LiveState)
-    sigma, tau = ranges["noise_sd"], ranges["tau_steps"]
+    sigma, tau, k = ranges["noise_sd"], ranges["tau_steps"], ranges["k_share"]
     seeds = [OPENS_ON.get(config.name, 0)]
     wanted = [*OTHERS] if picture is None else [*OTHERS, picture]
     seeds += [seed for seed in wanted if seed not in seeds]
@@ -163,16 +183,7 @@ def _world(config: TaskConfig, picture: int | None, blocks: _Blocks) -> dict[str
         "sigma": config.sigma,
         "sigmas": [sigma.lo, max(sigma.hi, config.sigma), sigma.step],
         "taus": [tau.lo, tau.hi, tau.step],
+        "ks": [k.lo, k.hi, k.step],
         "pictures": pictures,
         "noise": blocks.lay(noise),
     }
-
-
-def normalisation(task: Task, config: TaskConfig) -> str:
-    """How the task brings a noisy image to its range. Raises ConfigError for a way that only Python knows."""
-    if type(task).normalise is Task.normalise:
-        return "none"
-    found = getattr(config, "normalise", None)
-    if found not in NORMALISATIONS:
-        raise ConfigError(f"Images of the task {config.name!r:.40} cannot be made in the browser.")
-    return found

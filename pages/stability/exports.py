@@ -17,6 +17,7 @@ from fbseg_core.config import Switches
 from pages.stability.probes import GROWTH_STEPS, Local
 from pages.stability.state import StabilityState, Variant
 from pages.ui import own_models
+from pages.ui.code import INSTALL
 from pages.ui.models import own_title
 from pages.ui.screen import Screen
 from pages.ui.tables import csv_of
@@ -102,6 +103,7 @@ def snippet(view: StabilityState, variants: Mapping[str, Variant], title: str = 
     ]
     probes = view.local or view.perturb
     lines = [
+        INSTALL,
         "from fbseg_core import Switches, load",
         *["from fbseg_core.analysis.jacobian import leading_eigenvalues, lyapunov"]
         * (view.local or _leads(view)),

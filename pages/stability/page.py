@@ -4,14 +4,17 @@ import time
 from functools import partial
 from typing import Any
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from fbseg_core import CheckpointError, ConfigError, Projection
 from fbseg_core.analysis.lockstep import Leg, Walk
-from pages.stability import computed, exports, figures, sections, verdicts
+from pages.engine import carrier
+from pages.engine.weights import EngineError
+from pages.stability import computed, exports, figures, race, sections, verdicts
 from pages.stability.presets import PRESETS
 from pages.stability.state import MODES, NAMES, TRAINED, StabilityState, Variant, checkpoints, variants_of
-from pages.ui import controls, models, pictures, screen
+from pages.ui import controls, models, pictures, screen, web
 from pages.ui.models import model_titles
 from pages.ui.plotly_style import chart
 
@@ -111,26 +114,77 @@ def show_four_ways(
         controls.toggle(SCREEN, "frozen", "Show all panels with the clock held", view.frozen)
     with since:
         controls.slider(SCREEN, "clock", "Hold the clock from t", view.clock)
+    planes = {"all": "all four runs", "first": f"“{NAMES[0]}” alone"}
+    st.radio(
+        "Plane of principal axes, fitted to", planes, format_func=planes.get, horizontal=True,
+        key=SCREEN.bind("plane", view.plane), on_change=SCREEN.take, args=("plane",),
+        help=controls.help_of(SCREEN, "plane"),
+    )  # fmt: skip
+    plane = plane_of(view, variants)
+    why = show_race(view, variants, legs, plane)
+    drawn = [
+        (f"Four variants in lock-step, {run}", figures.curves_figure(legs, t, view.log)),
+        (f"Paths of the state, {run}", figures.plane_figure(plane, legs, t)),
+    ]
+    if why:
+        st.caption(f"{why} So the server draws each step.")
+        show_from_server(variants, legs, t, [figure for _, figure in drawn])
+    task, labels = variants[NAMES[0]].task, computed.batch_of(variants[NAMES[0]]).labels
+    if told := pictures.legend(task, labels):
+        st.html(told)
+    two = pictures.of_two(task)
+    what = "Brightness: probability that a pixel belongs to the shape." if two else "Colour: a pixel's class."
+    st.caption(f"Masks, curves and paths: **{run}**. {what}")
     verdicts.table(legs, t)
+    return drawn
+
+
+def show_race(
+    view: StabilityState, variants: dict[str, Variant], legs: dict[str, Leg], plane: Projection
+) -> str:
+    """The four variants run in the browser; or, in a sentence, why they cannot be."""
+    if said := SCREEN.recalled("no engine"):
+        return said
+    batch = computed.batch_of(variants[NAMES[0]])
+    key = (SCREEN.epoch, view.frozen, repr(variants))
+    begun, look = SCREEN.recalled("begun", (None, {}))
+    if begun != key:  # from then on the race knows better what it shows
+        look = {"t": view.t, "log": view.log}
+        SCREEN.remember("begun", (key, look))
+    try:
+        payload = race.pack(variants, legs, batch, plane, **look)
+    except EngineError as error:
+        return str(error)
+    race.race(payload, take_wish)
+    carrier.carry(race.weights_of(variants))
+    return ""
+
+
+def take_wish() -> None:
+    """Callback of the race: the step on show and the kind of axes, or why the browser cannot run it."""
+    wish = web.asked(race.KEY)
+    if "why" in wish:
+        return SCREEN.remember("no engine", str(wish["why"])[:200])
+    try:
+        SCREEN.change(t=wish.get("t"), log=wish.get("log"))
+    except ConfigError as error:
+        SCREEN.note(f"That could not be done: {error}")
+    return None
+
+
+def show_from_server(
+    variants: dict[str, Variant], legs: dict[str, Leg], t: int, drawn: list[go.Figure]
+) -> None:
+    """The same for a browser that cannot run them: pictures and charts of one step, made on the server."""
+    last = max(1, *(len(leg) for leg in legs.values()))
     key = SCREEN.bind("t", t, among=last)
     told = controls.help_of(SCREEN, "t")
     st.slider("Step t on show", 0, last, key=key, help=told, on_change=SCREEN.take, args=("t", last))
-    show_masks(variants, legs, t, run)
-    left, right = st.columns([3, 2])
-    with left:
-        controls.toggle(SCREEN, "log", "Logarithmic axes", view.log)
-        curves = figures.curves_figure(legs, t, view.log)
-        chart(curves, key="chart-curves")
-    with right:
-        planes = {"all": "all four runs", "first": f"“{NAMES[0]}” alone"}
-        st.radio(
-            "Plane of principal axes, fitted to", planes, format_func=planes.get, horizontal=True,
-            key=SCREEN.bind("plane", view.plane), on_change=SCREEN.take, args=("plane",),
-            help=controls.help_of(SCREEN, "plane"),
-        )  # fmt: skip
-        path = figures.plane_figure(plane_of(view, variants), legs, t)
-        chart(path, key="chart-plane")
-    return [(f"Four variants in lock-step, {run}", curves), (f"Paths of the state, {run}", path)]
+    show_masks(variants, legs, t)
+    controls.toggle(SCREEN, "log", "Logarithmic axes", SCREEN.view.log)
+    for column, figure, name in zip(st.columns([3, 2]), drawn, ("curves", "plane")):
+        with column:
+            chart(figure, key=f"chart-{name}")
 
 
 def plane_of(view: StabilityState, variants: dict[str, Variant]) -> Projection:
@@ -138,7 +192,7 @@ def plane_of(view: StabilityState, variants: dict[str, Variant]) -> Projection:
     return computed.plane_of(list(variants.values()) if view.plane == "all" else [variants[NAMES[0]]])
 
 
-def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int, run: str) -> None:
+def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int) -> None:
     """Input, truth, and the four answers of the runs on show at step t."""
     batch = computed.batch_of(variants[NAMES[0]])
     task = variants[NAMES[0]].task
@@ -153,11 +207,6 @@ def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int, run: 
         for title, picture in shown:
             with st.container(width=150):
                 st.image(picture, caption=title, width="stretch", output_format="PNG")
-    if told := pictures.legend(task, batch.labels):
-        st.html(told)
-    two = pictures.of_two(task)
-    what = "Brightness: probability that a pixel belongs to the shape." if two else "Colour: a pixel's class."
-    st.caption(f"Masks, curves and paths: **{run}**. {what}")
 
 
 def show_overflow(variants: dict[str, Variant], walks: dict[str, Walk], frozen: bool) -> None:

@@ -52,9 +52,13 @@ def new_context(chromium):
 
 @pytest.fixture
 def open_page(new_context, url):
-    def open_page(query="", **options):
+    def open_page(query="", before=None, init="", **options):
         options = {"reduced_motion": "reduce"} | options  # else every page would first play for seconds
         page = watched(new_context(**options))
+        if init:
+            page.add_init_script(init)
+        if before:
+            before(page)
         page.goto(url + "/explore" + query)
         page.wait_for_selector(".player[data-run]")
         settle(page)

@@ -302,25 +302,6 @@ def test_a_run_that_overflows_is_drawn_as_far_as_it_came(open_page):
 # ---- noise --------------------------------------------------------------------------------------------
 
 
-def test_dragging_sigma_shows_the_input_at_once_and_the_last_value_wins(open_page):
-    page = open_page()
-    before, noisy = run_id(page), pixels(page, "input")
-    box = page.locator(".sigma").bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.mouse.down()
-    for share in np.linspace(0.5, 0.8, 12):
-        page.mouse.move(box["x"] + share * box["width"], box["y"] + box["height"] / 2)
-    eventually(lambda: not (pixels(page, "input") == noisy).all())  # the hand still holds it
-    page.mouse.up()
-    value = float(page.locator(".sigma").input_value())
-    another_run(page, before)
-    page.wait_for_function(f"location.search.includes('sigma={value:g}')")
-    want = reference("shapes-feedback", sigma=value)
-    assert shows(page, "run", shape(want, 10))
-    assert f"{value:.2f} (paper σ {8 * value:.1f}" in page.locator(".sigma-text").inner_text()
-    assert page.faults == []
-
-
 @pytest.mark.slow
 def test_the_preview_is_the_input_that_the_model_gets(open_page):
     page = open_page("?sigma=0.5")
@@ -333,7 +314,4 @@ def test_the_preview_is_the_input_that_the_model_gets(open_page):
     page.locator(".sigma").dispatch_event("change")
     page.wait_for_function("location.search.includes('sigma=1.5')")
     settle(page)
-    difference = abs(pixels(page, "input") - preview)
-    assert (
-        difference.mean() < 1.5 and np.quantile(difference, 0.99) <= 4
-    )  # noise sent in 256 levels, cut at 4 σ
+    assert abs(pixels(page, "input") - preview).max() <= 1

@@ -107,7 +107,13 @@ def test_frame_and_files_can_be_saved(open_page, tmp_path):
     caught.value.save_as(path)
     assert Image.open(path).size[0] > 4 * 384
     page.get_by_text("Take it along").click()
-    for label, start in (("Curves", b"t,model_f1"), ("Trajectory", b"PK"), ("Animation", b"\x89PNG")):
+    files = {
+        "Curves": b"t,model_f1",
+        "Trajectory": b"PK",
+        "Animation (PNG)": b"\x89PNG",
+        "Animation (GIF)": b"GIF8",
+    }
+    for label, start in files.items():
         with page.expect_download() as caught:
             page.get_by_role("button", name=label).click()
         caught.value.save_as(path)

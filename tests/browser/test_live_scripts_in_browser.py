@@ -1,6 +1,7 @@
 """Live's JavaScript without the app: image, truth, scores and the plane against Python's answer."""
 
 import base64
+import math
 
 import numpy as np
 import pytest
@@ -8,12 +9,13 @@ import torch
 from engine_page import CODE
 from engine_page import text as coded
 
-from fbseg_core import load, rollout
+from fbseg_core import Switches, build, load, rollout
 from fbseg_core.analysis.pca import pca
 from fbseg_core.config import GroupingConfig, ShapesConfig
 from fbseg_core.scores.metrics import confusion, entropy, mean_f1
 from fbseg_core.tasks import task_of
 from pages.engine import constants
+from pages.engine.weights import packed
 from pages.live import stage, world
 from pages.live.state import LiveState
 from pages.ui.web import script
@@ -181,6 +183,60 @@ def test_of_the_fed_back_channels_the_one_that_varies_most_is_shown(ask):
     channels = np.float32([[0.2, 0.2, 0.3, 0.2], [0.1, 0.9, 0.1, 0.5], [5.0, 5.1, 5.0, 5.0]])
     found = ask("(values) => Array.from(liveliest(floats(values), 4))", coded(torch.tensor(channels)))
     assert found == [0, 255, 0, 128]
+
+
+def test_a_leaky_model_steps_by_k_and_its_error_is_the_core_s(ask):
+    torch.manual_seed(0)
+    config = load("grouping-feedback")[1].model.replace(integrator="leaky", k=0.3, width=4)
+    model, x = build(config).eval(), torch.randn(2, 48, 48)
+    opened(ask, "grouping")
+    for k in (None, 0.8):
+        found = ask(
+            """async ([model, x, k]) => {
+                const told = { leaks: true, k: 0.3, takesSteps: true, steps: 8, switches: [], on: {} };
+                const M = await openMachine(told, raw(model));
+                await show(M, floats(x), [48, 48]);
+                const moments = [];
+                const switches = switchesOf(M, { off: new Set(), tau: null, clock: null, k });
+                for (let i = 0; i < 6; i++) moments.push(await stepOf(M, W, switches));
+                M.engine.end();
+                return moments.map(({ delta, gain, size }) => [delta, gain, size]);
+            }""",
+            [base64.b64encode(packed(model, (48, 48))).decode(), coded(x), k],
+        )
+        run = rollout(model, x[None], 6, switches=Switches(k=k))
+        gains = [math.exp(-t / config.tau) for t in range(6)]
+        for t, (delta, gain, size) in enumerate(found):
+            wanted = [float(run.residual[t, 0]), gains[t], float(run.h[t + 1].norm())]
+            assert [delta, gain, size] == pytest.approx(wanted, rel=1e-3)
+
+
+def test_void_pixels_are_hatched_where_the_truth_is_shown(ask):
+    opened(ask, "shapes")
+    found = ask(
+        """() => {
+            const scene = sceneOf(W, W.pictures[0].seed);
+            const labels = scene.labels.slice().fill(0);
+            labels.fill(W.void, 64 * 32); // the lower half
+            const canvas = document.createElement("canvas");
+            canvas.style.width = canvas.style.height = "256px";
+            document.body.append(canvas);
+            const mask = new Uint8Array(W.pixels);
+            const moment = { mask, shade: mask, wave: null };
+            const halves = [true, false].map((truth) => {
+                const shown = { moment, before: null, mix: 1, scene: { ...scene, labels }, swell: 1 };
+                drawPicture(W, canvas, { ...shown, truth, tool: null });
+                const [side, context] = [canvas.width, canvas.getContext("2d")];
+                const sum = ({ data }) => data.reduce((whole, value) => whole + value, 0);
+                const part = (from) => sum(context.getImageData(0, from, side, side / 2));
+                return [part(0), part(side / 2)];
+            });
+            canvas.remove();
+            return halves;
+        }"""
+    )
+    (above, below), (bare_above, bare_below) = found
+    assert above == bare_above and below > 1.05 * bare_below
 
 
 def test_chance_repeats_itself_and_is_normal(ask):

@@ -143,6 +143,22 @@ def test_numbers_are_written_short(ask, value, text):
     assert ask("value => short(value)", value) == text
 
 
+@pytest.mark.parametrize(
+    "values, log, ends",
+    [
+        ([1.0, 1.0003], False, (0.95, 1.05)),  # a change of 0.03 % is no wave
+        ([0.0, 10.0], False, (-0.6, 10.6)),
+        ([-5.0, -5.0], False, (-5.25, -4.75)),
+        ([0.0], False, (-0.5, 0.5)),
+        ([100.0, 100.03], True, (70.7, 141.5)),
+        ([1.0, 100.0], True, (0.77, 130.0)),
+        ([], True, (0.077, 1.3)),
+    ],
+)
+def test_no_axis_turns_a_small_change_into_a_wave(ask, values, log, ends):
+    assert ask("([values, log]) => boundsOf(values, log)", [values, log]) == pytest.approx(ends, rel=1e-2)
+
+
 def test_a_path_is_broken_where_there_is_no_value(ask):
     paths = ask(
         """() => {

@@ -88,7 +88,7 @@ def test_what_the_core_was_given_later_is_refused(monkeypatch):
     monkeypatch.setitem(DECAYS, "harmonic", lambda t, tau, eigenvalues: 1 / (1 - t / tau * eigenvalues))
     for change, words in (
         ({"kind": "other"}, "kind 'other'"),
-        ({"kind": "unrolled"}, "kind 'unrolled'"),
+        ({"kind": "unrolled"}, "network of its own for every step"),
         ({"projection": "sparse"}, "projection 'sparse'"),
         ({"decay": "harmonic"}, "decay 'harmonic'"),
         ({"integrator": "midpoint"}, "integrator 'midpoint'"),

@@ -8,9 +8,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 300.0  # seconds for one run of a page: a busy machine is no fault of the page
 
 
-def app(file="app.py", **query):
-    """The page opened by a link with these parameters."""
+WITHOUT_ENGINE = {"stability/kept/no engine": "This browser has no WebAssembly."}
+
+
+def app(file="app.py", state=None, **query):
+    """The page opened by a link with these parameters. state: what the session holds already."""
     at = AppTest.from_file(str(ROOT / file), default_timeout=PATIENCE)
+    for key, value in (state or {}).items():
+        at.session_state[key] = value
     for key, value in query.items():
         at.query_params[key] = value
     at.run()

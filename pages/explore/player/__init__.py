@@ -9,19 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from pages import engine
 from pages.explore.player import layers
+from pages.ui.web import HERE as WEB
 from pages.ui.web import component
 
 HERE = Path(__file__).parent
-SCRIPTS = ("paint", "panels", "plots", "transport", "build", "view", "player")
+SCRIPTS = ("paint", "panels", "plots", "transport", "build", "view", "lay", "follow", "player")
+SHARED = ("decode", "charts", "brush", "tools", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
 KEY = "player"
 
 _mount = component(
     "player",
     HERE / "player.html",
-    css=(HERE / "player.css",),
-    js=("decode", "charts", "brush", "tools", *(HERE / f"{name}.js" for name in SCRIPTS)),
-    constants={"RUN": layers.constants()},
+    css=(WEB / "charts.css", HERE / "player.css"),
+    js=(*SHARED, *(HERE / f"{name}.js" for name in SCRIPTS)),
+    constants={**engine.constants(), "RUN": layers.constants()},
 )
 
 

@@ -8,6 +8,7 @@ function build(S) {
   buildChoices(S);
   Object.assign($(".time"), { max: header.steps, disabled: header.steps === 0 });
   Object.assign($(".sigma"), { min: header.sigmas[0], max: header.sigmas[1], step: header.sigmas[2] });
+  buildSettings(S);
   buildActs(S);
   buildDrawTools(S);
   $(".player").style.setProperty("--mark", header.marks.colour);
@@ -15,6 +16,33 @@ function build(S) {
   $(".cue-note").textContent = header.cueNote;
   $(".cue-note").hidden = !header.cueNote;
   looks(S);
+}
+
+// Sliders for numbers of the loop; those that stay are left where they are, so that none slips out of the hand.
+function buildSettings(S) {
+  const holder = S.$(".settings");
+  const there = new Map([...holder.children].map((label) => [label.dataset.field, label]));
+  const labels = S.header.settings.map((setting) => there.get(setting.field) ?? settingSlider(S, setting));
+  for (const label of there.values()) if (!labels.includes(label)) label.remove();
+  labels.forEach((label, i) => holder.children[i] !== label && holder.insertBefore(label, holder.children[i] ?? null));
+}
+
+function settingSlider(S, { field, label: name, range, help }) {
+  const label = Object.assign(document.createElement("label"), { textContent: `${name} ` });
+  const [min, max, step] = range;
+  const input = Object.assign(document.createElement("input"), { type: "range", min, max, step, className: field, title: help });
+  input.setAttribute("aria-label", name);
+  label.dataset.field = field;
+  label.append(input, document.createElement("output"));
+  const moved = (held) => () => {
+    const { built } = S.header.settings.find((setting) => setting.field === field);
+    S.values[field] = +input.value;
+    schedule(S);
+    follow(S, { [field]: +input.value === built ? null : +input.value }, held);
+  };
+  input.addEventListener("input", moved(true));
+  input.addEventListener("change", moved(false));
+  return label;
 }
 
 // Where the run was stopped by itself, in words and on the time line.

@@ -20,8 +20,8 @@ BLOCKS: dict[str, Layout] = {
     "input": Layout(("image", "channel", "row", "column"), "unit"),
     "truth": Layout(("image", "row", "column"), "whole"),
     "of_step": Layout(("step",), "whole"),  # which input and truth hold there
-    "clean": Layout(("channel", "row", "column"), "own"),
-    "noise": Layout(("channel", "row", "column"), "sigmas"),  # of a thousand pixels 0.06 lie beyond ± 4 σ
+    "clean": Layout(("channel", "row", "column"), "exact", "float32"),  # of all channels, as `noise`
+    "noise": Layout(("channel", "row", "column"), "exact", "float32"),
     "probability": Layout(FRAMES, "unit"),  # of any class but the background
     "class": Layout(FRAMES, "unit"),  # of one class
     "logit": Layout(FRAMES, "own", "uint16"),  # the largest of the other classes less the background's

@@ -113,26 +113,27 @@ function inputColours(S, t) {
     return out;
   }
   const { noise, clean } = S.blocks;
-  const channels = noise.shape[0];
-  const values = new Float32Array(channels * pixels);
+  const { shown } = S.header;
+  const values = new Float32Array(shown.length * pixels);
   let lo = Infinity;
   let hi = -Infinity;
   for (let j = 0; j < values.length; j++) {
-    const base = drawnOver(S, j % pixels) ?? clean.lo + ((clean.hi - clean.lo) * clean.data[j]) / clean.top;
-    const v = base + S.sigma * (noise.lo + ((noise.hi - noise.lo) * noise.data[j]) / 255);
+    const from = shown[Math.floor(j / pixels)] * pixels + (j % pixels);
+    const v = (drawnOver(S, j % pixels) ?? clean.data[from]) + S.sigma * noise.data[from];
     values[j] = v;
     if (v < lo) lo = v;
     if (v > hi) hi = v;
   }
   for (let i = 0; i < pixels; i++)
     for (let c = 0; c < 3; c++)
-      out[4 * i + c] = Math.round((255 * (values[Math.min(c, channels - 1) * pixels + i] - lo)) / Math.max(hi - lo, 1e-6));
+      out[4 * i + c] = Math.round((255 * (values[Math.min(c, shown.length - 1) * pixels + i] - lo)) / Math.max(hi - lo, 1e-6));
   return out;
 }
 
 // What a pixel's clean value becomes where it was drawn on.
 function drawnOver(S, pixel) {
-  return S.bitmap && S.bitmap[pixel] !== inked(S.blocks.clean, pixel) ? S.bitmap[pixel] : undefined;
+  return S.bitmap && S.bitmap[pixel] !== inked(S, pixel) ? S.bitmap[pixel] : undefined;
 }
 
-const inked = (clean, pixel) => +(clean.lo + ((clean.hi - clean.lo) * clean.data[pixel]) / clean.top > 0.5);
+// Whether a pixel of the clean image is drawn on: its first channel that is shown is more than half.
+const inked = ({ blocks, header }, pixel) => +(blocks.clean.data[header.shown[0] * header.size[0] * header.size[1] + pixel] > 0.5);

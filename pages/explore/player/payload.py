@@ -71,6 +71,7 @@ def pack(
         "stopped": run.trajectory.stopped,
         "refused": list(run.refused),
         "cues": cues,
+        "shown": shown_of(config),
         "classes": classes,
         "classNames": list(task.class_names(config)),
         "palette": list(images.class_palette(config)),
@@ -120,8 +121,8 @@ def _images(blocks: RunBlocks, run: Run) -> list | None:
     blocks.put("input", (inputs - lo) / (hi - lo).clamp_min(1e-6))
     blocks.put("truth", torch.stack([truth[0] for _, truth in kept]))
     blocks.put("of_step", torch.tensor(of_step))
-    blocks.put("clean", run.content.clean[0, shown])
-    blocks.put("noise", run.noise[0, shown])
+    blocks.put("clean", run.content.clean[0])
+    blocks.put("noise", run.noise[0])
     cues = cues_of(run)
     return None if cues is None else [cues[of_step.index(i)] for i in range(len(kept))]
 

@@ -11,11 +11,14 @@ export default function (component) {
   if (!S) sessions.set(root, (S = open(root)));
   S.send = component.setTriggerValue;
   S.alive = true;
+  clearTimeout(S.closing);
   document.addEventListener("keydown", S.onKey);
   receive(S, component.data);
   return () => {
     S.alive = false;
     document.removeEventListener("keydown", S.onKey);
+    clearTimeout(S.telling);
+    S.closing = setTimeout(() => closeEngines(S), 1000); // unless Streamlit only draws it anew
   };
 }
 
@@ -25,6 +28,7 @@ function open(root) {
     root, $, header: null, blocks: {}, lut: null, t: 0, playing: false, sigma: 0, look: null, hidden: new Set(),
     panels: [], cursors: [], pixel: null, tool: null, stroke: null, bitmap: null, preview: false, cuePreview: null,
     undo: [], strokes: new Map(), hand: false, sent: 0, sentAt: 0, pending: null, dirty: false,
+    values: {}, ahead: null, made: null, engine: null, opening: "", following: false,
   };
   S.ask = (wish) => ask(S, wish);
   S.act = (items) => ask(S, { do: items });
@@ -46,11 +50,11 @@ function wire(S) {
     const i = Math.round((event.clientX - $(".film").getBoundingClientRect().left - cell / 2) / pitch);
     goTo(S, frames[Math.min(Math.max(i, 0), frames.length - 1)].t);
   });
-  const sigma = (live) => (event) => {
+  const sigma = (held) => (event) => {
     S.sigma = +event.target.value;
     S.preview = true;
     schedule(S);
-    ask(S, { sigma: S.sigma, live });
+    follow(S, { sigma: S.sigma }, held);
   };
   $(".sigma").addEventListener("input", sigma(true));
   $(".sigma").addEventListener("change", sigma(false));
@@ -82,7 +86,7 @@ function receive(S, data) {
   const refusal = refusalOf(header);
   if (refusal || S.refused) return refuse(S, refusal || S.refused);
   const first = S.header === null;
-  const fresh = first || header.id !== S.header.id;
+  const fresh = first || header.id !== S.header.id || S.made !== null;
   const elsewhere = first || header.epoch !== S.header.epoch; // a preset, a link or a reset, not this player
   const atRest = !first && S.t === rest(S);
   if (fresh) S.blocks = decodeBlocks(bytes, header, start);
@@ -90,6 +94,7 @@ function receive(S, data) {
   S.lut = lutOf(header);
   S.hidden = new Set(header.hide);
   if (elsewhere) {
+    fallBehind(S);
     S.look = { ...header.look };
     S.tool = null;
     S.undo = [];
@@ -97,17 +102,22 @@ function receive(S, data) {
   S.t = Math.min(S.t, header.steps);
   if (atRest && !elsewhere) S.t = rest(S);
   const answered = header.answered >= S.sent;
-  if (answered && !S.pending && !S.hand) {
+  if (answered && !S.pending && !S.hand && (S.ahead?.told ?? true)) {
+    fallBehind(S);
+    S.values = {};
     S.sigma = header.sigma;
     S.preview = false;
     S.bitmap = null;
     S.cuePreview = S.stroke = null;
   }
-  if (header.drawable) S.bitmap ??= Uint8Array.from({ length: header.size[0] * header.size[1] }, (_, i) => inked(S.blocks.clean, i));
+  if (header.drawable) S.bitmap ??= Uint8Array.from({ length: header.size[0] * header.size[1] }, (_, i) => inked(S, i));
   S.$(".busy").hidden = answered;
   if (fresh || elsewhere) build(S);
   if (elsewhere) begin(S);
   draw(S);
+  if (S.ahead && S.made?.scene === header.engine.of) takeMade(S);
+  if (S.ahead && !S.following) catchUp(S);
+  prepare(S);
   if (answered) flush(S);
   S.$(".player").dataset.run = header.run;
   S.$(".player").dataset.payload = header.id;

@@ -11,6 +11,7 @@ function planeOf(S) {
   const alone = plane && plane.what !== "logits";
   S.$(".plane-note").textContent = !plane
     ? "The plane is being fitted…"
+    : S.ahead ? "Fitted anew once the hand rests."
     : alone ? `The ${names[1]} model has neurons of its own: it is a point in the plane of the logits only.` : "";
   if (!plane) {
     svg.replaceChildren();

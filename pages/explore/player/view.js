@@ -16,6 +16,7 @@ function draw(S) {
   $(".time").setAttribute("aria-valuetext", `step ${S.t} of ${header.steps}`);
   if (S.root.activeElement !== $(".sigma") || +$(".sigma").value !== S.sigma) $(".sigma").value = S.sigma;
   $(".sigma-text").textContent = `${(+S.sigma).toFixed(2)} (paper σ ${((S.sigma * 512) / Math.sqrt(header.size[0] * header.size[1])).toFixed(1)}, trained at ${short(header.trained)})`;
+  drawSettings(S);
   for (const cursor of S.cursors) cursor(S.t);
   S.pixelCursors?.forEach((cursor) => cursor(S.t));
   filmCursor(S);
@@ -30,6 +31,16 @@ function draw(S) {
   if (!S.playing && S.actsAt !== S.t) buildActs(S);
   $(".player").dataset.t = S.t;
   $(".player").dataset.playing = S.playing;
+}
+
+function drawSettings(S) {
+  for (const label of S.$(".settings").children) {
+    const { field, unit, built, value } = S.header.settings.find((setting) => setting.field === label.dataset.field);
+    const [, input, text] = label.childNodes;
+    const now = S.values[field] ?? value;
+    if (S.root.activeElement !== input || +input.value !== now) input.value = now;
+    text.textContent = `${now.toFixed(2)} ${unit}${now === built ? "" : ` (built with ${short(built)})`}`;
+  }
 }
 
 const at = (S, entity, curve) => {

@@ -17,10 +17,17 @@ from pages.ui.web import component, script
 HERE = Path(__file__).parent
 KEY = "stage"
 NAMES = (  # in the order of what they stand on
-    "world", "scores", "machine", "timeline", "plane", "picture", "view", "hand", "diagram", "curves", "link",
+    "world", "machine", "timeline", "plane", "picture", "view", "hand", "diagram", "curves", "link",
     "save", "controls", "run", "stage",
 )  # fmt: skip
-SCRIPTS = ("decode", "charts", "brush", engine.CLIENT, *(HERE / f"{name}.js" for name in NAMES))
+SCRIPTS = (
+    "decode",
+    "charts",
+    "brush",
+    engine.CLIENT,
+    *engine.MIRRORS,
+    *(HERE / f"{name}.js" for name in NAMES),
+)
 STYLES = (HERE / "stage.css", HERE / "diagram.css")
 HTML = HERE / "stage.html"
 

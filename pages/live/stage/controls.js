@@ -23,7 +23,8 @@ function wireControls(S) {
   click(".large", () => playLarge(S, !$(".live").classList.contains("large-stage")));
   $(".past").addEventListener("input", (event) => lookAt(S, +event.target.value));
   dragged(S, ".sigma", (value) => changeScene(S, { sigma: value }));
-  dragged(S, ".tau", (value) => setTau(S, value));
+  dragged(S, ".tau", (value) => setNumber(S, "tau", value));
+  dragged(S, ".k", (value) => setNumber(S, "k", value));
   $(".size").addEventListener("input", (event) => ($(".size-text").textContent = event.target.value));
   $(".pace").addEventListener("change", (event) => setPace(S, event.target.value));
   $(".tool").addEventListener("change", (event) => {
@@ -129,8 +130,8 @@ function flipSwitch(S, name) {
   told(S);
 }
 
-function setTau(S, tau) {
-  S.tau = tau;
+function setNumber(S, name, value) {
+  S[name] = value;
   fresh(S);
   refreshControls(S);
 }
@@ -189,8 +190,7 @@ function buildControls(S) {
   const { $, W } = S;
   const [lo, hi, step] = W.sigmas;
   Object.assign($(".sigma"), { min: lo, max: hi, step });
-  const [least, most, by] = W.taus;
-  Object.assign($(".tau"), { min: least, max: most, step: by });
+  for (const [name, [least, most, by]] of [["tau", W.taus], ["k", W.ks]]) Object.assign($(`.${name}`), { min: least, max: most, step: by });
   const option = (value, text = value) => Object.assign(document.createElement("option"), { value, textContent: text });
   $(".worlds").replaceChildren(...W.worlds.map((name) => option(name)));
   $(".worlds").value = W.task;
@@ -205,12 +205,14 @@ function buildControls(S) {
     item.prepend(swatch);
     return item;
   });
-  $(".classes").replaceChildren(...classes);
-  $(".classes").hidden = W.classes.length === 2;
+  const nothing = Object.assign(document.createElement("span"), { textContent: "hatched: void, not scored" });
+  const hatched = W.pictures.some(({ labels }) => labels.includes(W.void));
+  $(".classes").replaceChildren(...(W.classes.length > 2 ? classes : []), ...(hatched ? [nothing] : []));
+  $(".classes").hidden = !$(".classes").children.length;
   const menus = S.machines.map(({ model }, m) => {
     const menu = Object.assign(document.createElement("select"), { title: "Which checkpoint runs here. Compare one trained another way." });
     menu.setAttribute("aria-label", `Model ${m + 1}`);
-    menu.append(...S.choices.map((name) => option(name)));
+    menu.append(...S.choices.map(([name, called]) => option(name, called)));
     menu.value = model.name;
     menu.addEventListener("change", () => fetchAnew(S, { shown: S.machines.map((one, i) => (i === m ? menu.value : one.model.name)) }));
     return menu;
@@ -233,6 +235,10 @@ function refreshControls(S) {
   $(".tau").value = tau;
   $(".tau-text").textContent = `${+tau.toFixed(2)} steps${S.tau === null ? " (as trained)" : ""}`;
   $(".tau-label").hidden = !model.switches.includes("tau");
+  const k = S.k ?? model.k;
+  $(".k").value = k;
+  $(".k-text").textContent = `${k.toFixed(2)}${S.k === null ? " (as trained)" : ""}`;
+  $(".k-label").hidden = !model.leaks;
   for (const one of S.root.querySelectorAll("[data-switch]")) {
     const name = one.dataset.switch;
     const able = S.machines.some((M) => M.model.switches.includes(name));

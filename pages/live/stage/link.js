@@ -43,6 +43,7 @@ async function setupOf(S) {
     noise_draw: scene.noiseDraw,
     noise_sd: scene.sigma === W.sigma ? null : scene.sigma,
     tau_steps: S.tau,
+    k_share: S.k,
     switched_off: ["loop", "softmax", "decay"].filter((name) => S.off.has(name)),
     clock_at: S.clock,
     cue_at: moved ? scene.cue : null,

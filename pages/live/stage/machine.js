@@ -7,11 +7,12 @@ async function openMachine(model, bytes) {
 }
 
 // The switches that mean something for a model; those left alone are as it was built.
-function switchesOf({ model }, { off, tau, clock }) {
+function switchesOf({ model }, { off, tau, k, clock }) {
   const found = {};
   const knows = (name) => model.switches.includes(name);
   for (const name of ["loop", "softmax", "decay"]) if (knows(name)) found[name] = !off.has(name) && model.on[name];
   if (knows("tau") && tau !== null) found.tau = tau;
+  if (model.leaks && k !== null) found.k = k;
   if (knows("clock") && clock !== null) found.clock = clock;
   return found;
 }
@@ -39,7 +40,7 @@ async function stepOf(M, W, switches) {
   const [found] = await M.engine.run(1, switches, WANTED);
   const before = M.h;
   [M.h, M.t] = [found.h, found.t];
-  return momentOf(M, W, found, before);
+  return momentOf(M, W, found, before, switches.k ?? M.model.k);
 }
 
 // The moment a machine is in, which no step led to: at rest, or after the hand touched the state.
@@ -52,7 +53,7 @@ async function stillOf(M, W) {
 // What is kept of a step. update is ‖Δh‖/‖h‖; delta is ‖δ‖, or of a state that leaks the error ‖δ − h‖ (E5'); applied is
 // ‖δ̃‖; gain is the share that the decay let through in the last step; wave is ‖δ̃‖ at each pixel; fed is one channel of
 // v̂, or null.
-function momentOf(M, W, { t, h, logits, delta, applied, v_hat: fed }, before) {
+function momentOf(M, W, { t, h, logits, delta, applied, v_hat: fed }, before, k = 1) {
   const answer = readAnswer(logits, W.classes.length, W.pixels);
   const size = norm(h);
   const at = M.plane && place(M.plane, h);
@@ -61,7 +62,7 @@ function momentOf(M, W, { t, h, logits, delta, applied, v_hat: fed }, before) {
   moment.wave = lengths(applied, W.pixels);
   moment.fed = fed && liveliest(fed, W.pixels);
   moment.middle = middle(moment.wave);
-  const { leaks, k } = M.model;
+  const { leaks } = M.model;
   moment.delta = norm(leaks ? delta.map((value, i) => value - (h[i] - applied[i])) : delta);
   moment.applied = norm(applied);
   if (moment.delta > 0) M.gain = moment.gain = moment.applied / moment.delta / (leaks ? k : 1);

@@ -6,7 +6,7 @@ const DIM = 0.72; // of the image's brightness, so that colours stand out
 const VEIL = 0.78; // how much of a sure pixel its class's colour covers
 
 const rgbOf = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16));
-const kept = { x: new WeakMap(), ground: new WeakMap(), outline: new WeakMap() };
+const kept = { x: new WeakMap(), ground: new WeakMap(), outline: new WeakMap(), hatch: new WeakMap() };
 
 function cached(map, key, make) {
   if (!map.has(key)) map.set(key, make());
@@ -72,6 +72,20 @@ function outlineOf(W, labels) {
   });
 }
 
+// A stroke through every void pixel, in pixels of the image.
+function hatchOf(W, labels) {
+  return cached(kept.hatch, labels, () => {
+    const path = new Path2D();
+    for (let i = 0; i < labels.length; i++) {
+      if (labels[i] !== W.void) continue;
+      const [r, c] = [Math.floor(i / W.size[1]), i % W.size[1]];
+      path.moveTo(c, r + 1);
+      path.lineTo(c + 1, r);
+    }
+    return path;
+  });
+}
+
 // Small canvases of the image's own size, one for the answer and one for the glow, behind each canvas on the page.
 const buffers = new WeakMap();
 function buffersOf(W, canvas) {
@@ -116,6 +130,7 @@ function drawPicture(W, canvas, { moment, before, mix, scene, swell, truth, tool
   }
   const cell = width / W.size[1];
   if (truth) drawOutline(context, outlineOf(W, scene.labels), cell, scale);
+  if (truth) drawHatch(context, hatchOf(W, scene.labels), cell, scale);
   if (scene.cue) drawCue(context, (scene.cue[1] + 0.5) * cell, (scene.cue[0] + 0.5) * cell, Math.max(cell, 5 * scale), scale);
   if (tool) drawTool(context, tool, cell, scale);
 }
@@ -126,6 +141,15 @@ function drawOutline(context, path, cell, scale) {
   context.setLineDash([0.5, 0.5]);
   context.lineWidth = (1.5 * scale) / cell;
   context.strokeStyle = "rgba(255, 255, 255, 0.85)";
+  context.stroke(path);
+  context.restore();
+}
+
+function drawHatch(context, path, cell, scale) {
+  context.save();
+  context.scale(cell, cell);
+  context.lineWidth = scale / cell;
+  context.strokeStyle = "rgba(255, 255, 255, 0.6)";
   context.stroke(path);
   context.restore();
 }

@@ -6,7 +6,7 @@ function openStage(root, send) {
   const $ = (selector) => root.querySelector(selector);
   const S = {
     root, $, send, alive: true, W: null, id: "", epoch: null, bytes: null, machines: [], pictures: [], hero: 0, choices: [], asked: {}, plain: {},
-    scene: null, off: new Set(), tau: null, clock: null, pace: "usual", interval: PACES.usual, space: false, covered: new Set(), yaw: 0.6, tilt: 0.45,
+    scene: null, off: new Set(), tau: null, k: null, clock: null, pace: "usual", interval: PACES.usual, space: false, covered: new Set(), yaw: 0.6, tilt: 0.45,
     line: timeline(), run: 0, count: 0, acts: [], restore: false, kicks: 0, playing: false, busy: false, due: 0, steppedAt: 0, toldAt: 0, touched: false,
     tool: "cue", pointed: null, hand: false, dirty: false, stale: false, toldLast: "",
     still: matchMedia("(prefers-reduced-motion: reduce)").matches,
@@ -63,8 +63,8 @@ async function load(S, bytes, header, start) {
   const machines = await Promise.all(header.models.map((model) => openMachine(model, part(model.bytes))));
   if (token !== S.token) return machines.forEach(({ engine }) => engine.end());
   const { setup } = header;
-  const { tau_steps: tau, clock_at: clock, pace, space } = setup;
-  Object.assign(S, { W, scene, machines, tau, clock, pace, space, choices: header.choices, asked: { shown: setup.shown }, hero: 0, line: timeline() });
+  const { tau_steps: tau, k_share: k, clock_at: clock, pace, space } = setup;
+  Object.assign(S, { W, scene, machines, tau, k, clock, pace, space, choices: header.choices, asked: { shown: setup.shown }, hero: 0, line: timeline() });
   Object.assign(S, { off: new Set(setup.switched_off), covered: new Set(setup.covered), interval: PACES[pace], run: S.run + 1, count: 0, acts: [], touched: false, restore: false });
   S.plain = { pace, covered: setup.covered };
   S.toldLast = JSON.stringify(await setupOf(S));
@@ -102,7 +102,7 @@ function fail(S, error) {
 // What a model is called: its title, or of several with one title the names of their checkpoints.
 function nameOf(S, model) {
   const alike = S.machines.filter((M) => M.model.title === model.title).length > 1;
-  return alike ? model.name.replace(`${S.W.task}-`, "") : model.title;
+  return alike ? model.called.replace(`${S.W.task}-`, "") : model.title;
 }
 
 function buildPictures(S) {

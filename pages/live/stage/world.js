@@ -103,20 +103,10 @@ function noiseOf(W, draw) {
 // x (C, H, W): clean image plus σ times unit noise, normalised, as `Task.observe`.
 function observe(W, scene, noise = noiseOf(W, scene.noiseDraw)) {
   const { sigma, sprayed } = scene;
-  const x = Float32Array.from(scene.clean, (value, i) => value + sigma * noise[i]);
+  const x = withNoise(scene.clean, noise, sigma);
   if (sprayed) {
     const more = normals(x.length, 1e6);
     for (let i = 0; i < x.length; i++) if (sprayed[i % W.pixels] && W.noisy[Math.floor(i / W.pixels)]) x[i] += SPRAY * more[i];
   }
-  return W.normalise === "none" ? x : normalised(x, W.normalise);
-}
-
-function normalised(x, how) {
-  if (how === "minmax") {
-    const [lo, hi] = [x.reduce((a, b) => Math.min(a, b)), x.reduce((a, b) => Math.max(a, b))];
-    return x.map((value) => (value - lo) / Math.max(hi - lo, 1e-6));
-  }
-  const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
-  const std = Math.sqrt(x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (x.length - 1));
-  return x.map((value) => (value - mean) / Math.max(std, 1e-6));
+  return normalised(x, W.normalise);
 }

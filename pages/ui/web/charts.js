@@ -86,6 +86,21 @@ function frame(svg, { height: least, x, y, xLabel, yLabel, legend, log, wholeX }
   return { px, py, top, bottom: height - AREA.bottom };
 }
 
+const LEAST_SPAN = 0.1; // of the largest value: a change of 0.03 % is drawn as the level line that it is
+const LEAST_RATIO = 2; // of a logarithmic axis' ends
+
+// The ends of an axis that shows all these values with some room.
+function boundsOf(values, log) {
+  const [lo, hi] = values.length ? [Math.min(...values), Math.max(...values)] : [log ? 0.1 : 0, 1];
+  if (log) {
+    const stretch = Math.max(1.3, Math.sqrt(LEAST_RATIO / (hi / lo)));
+    return [lo / stretch, hi * stretch];
+  }
+  const least = LEAST_SPAN * Math.max(Math.abs(lo), Math.abs(hi));
+  const room = Math.max((hi - lo) * 0.06, (least - (hi - lo)) / 2) || 0.5;
+  return [lo - room, hi + room];
+}
+
 function pathOf(values, px, py, log) {
   let path = "";
   let pen = "M";
@@ -106,9 +121,7 @@ function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabe
     const all = [...series.map((s) => s.values), ...bands.flatMap((b) => [b.low, b.high])]
       .flat()
       .filter((v) => v !== null && (!log || v > 0));
-    const [lo, hi] = all.length ? [Math.min(...all), Math.max(...all)] : [log ? 0.1 : 0, 1];
-    const room = (hi - lo) * 0.06 || Math.abs(hi) * 0.1 || 0.5;
-    bounds = log ? [lo / 1.3, hi * 1.3] : [lo - room, hi + room];
+    bounds = boundsOf(all, log);
   }
   const { px, py, top, bottom } = frame(svg, { height, x: [0, last], y: bounds, xLabel: "step t", yLabel, legend: series, log, wholeX: true });
   svg.setAttribute("aria-label", label);

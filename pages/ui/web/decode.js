@@ -1,4 +1,4 @@
-// The payload of wire.py: header length, JSON header, blocks of small integers. WIRE is what wire.py declares.
+// The payload of wire.py: header length, JSON header, blocks of numbers. WIRE is what wire.py declares.
 
 function decodeHeader(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
@@ -10,7 +10,7 @@ function refusalOf(header) {
   return header.version === WIRE.version ? "" : "The app was updated after this page was opened: reload the page.";
 }
 
-const ARRAYS = { uint8: Uint8Array, uint16: Uint16Array };
+const ARRAYS = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array };
 
 function decodeBlocks(bytes, header, start) {
   if (refusalOf(header)) throw new Error(refusalOf(header));

@@ -1,9 +1,10 @@
 """Arrays for a component, as one block of bytes with a JSON header that says where each lies.
 
 Layout: the header's length (uint32, little-endian), the header (UTF-8 JSON), then the blocks. The header's
-`blocks` maps a name to [offset, dtype, shape, lo, hi]: an integer q stands for lo + (hi − lo)·q/top, with the
-top of its dtype. The version and the dtypes are declared here and nowhere else: `component` puts them before
-`decode.js` as the constant WIRE, and a payload of another version is refused there.
+`blocks` maps a name to [offset, dtype, shape, lo, hi]: a number q stands for lo + (hi − lo)·q/top, with the
+top of its dtype; a float32 stands for itself. The version and the dtypes are declared here and nowhere else:
+`component` puts them before `decode.js` as the constant WIRE, and a payload of another version is refused
+there.
 """
 
 from __future__ import annotations
@@ -17,9 +18,13 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-VERSION = 2
-DTYPES = {"uint8": 255, "uint16": 65535}  # name in NumPy and of the typed array -> its top, the largest q
-SPANS: dict[str, tuple[float, float]] = {"unit": (0.0, 1.0), "sigmas": (-4.0, 4.0)}
+VERSION = 3
+DTYPES = {
+    "uint8": 255,
+    "uint16": 65535,
+    "float32": 1,
+}  # name in NumPy and of the typed array -> its top, the largest q
+SPANS: dict[str, tuple[float, float]] = {"unit": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,12 @@ class Layout:
 
     axes: what each axis is. scale: a name in SPANS, whose ends q = 0 and q = top stand for; "own", the
     values' own extremes; "bits", 0 to the entropy of K even classes; "given", what the sender says; "whole",
-    numbers from 0 to 255 as they are.
+    numbers from 0 to 255 as they are; "exact", the values themselves.
     """
 
     axes: tuple[str, ...]
-    scale: Literal["unit", "sigmas", "own", "bits", "given", "whole"]
-    dtype: str = "uint8"
+    scale: Literal["unit", "own", "bits", "given", "whole", "exact"]
+    dtype: Literal["uint8", "uint16", "float32"] = "uint8"
 
 
 class Blocks:
@@ -61,6 +66,8 @@ class Blocks:
         wide = layout.dtype == "uint16"
         if layout.scale == "whole":
             self.add_whole(name, values)
+        elif layout.scale == "exact":
+            self._put(name, np.asarray(values, "<f4"), 0, 1)
         elif layout.scale == "own":
             self.add_spanned(name, values, wide)
         else:
@@ -108,5 +115,5 @@ def framed(header: dict[str, Any], parts: Iterable[bytes]) -> bytes:
 
 
 def constants() -> dict[str, Any]:
-    """What `decode.js` must know of the format, as its constant WIRE."""
-    return {"version": VERSION, "dtypes": DTYPES}
+    """What JavaScript must know of the format, as its constant WIRE."""
+    return {"version": VERSION, "dtypes": DTYPES, "spans": SPANS}

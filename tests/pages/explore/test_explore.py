@@ -65,7 +65,7 @@ def test_every_switch_changes_the_run_says_so_and_is_in_the_link(task):
         assert link(at)["clock" if key == "frozen" else key] in ("false", "0")
         at.toggle(key=f"explore-{key}").set_value(not off).run()
         assert header(at)["run"] == before and not at.info
-    for key, value in (("tau", 1.0), ("eigenvalue", 0.5), ("T", 7)):
+    for key, value in (("eigenvalue", 0.5), ("T", 7)):
         default = at.slider(key=f"explore-{key}").value
         at.slider(key=f"explore-{key}").set_value(value).run()
         sound(at)
@@ -82,8 +82,11 @@ def test_new_noise_and_new_image_draw_again_and_sliders_follow_their_settings():
         sound(at)
         seen.add(header(at)["run"])
     assert len(seen) == 3
-    slider, setting = at.slider(key="explore-tau"), settings_of(ExploreState)["tau"]
+    slider, setting = at.slider(key="explore-eigenvalue"), settings_of(ExploreState)["eigenvalue"]
     assert (slider.min, slider.max, slider.proto.help) == (setting.lo, setting.hi, setting.help)
+    told, setting = header(at)["settings"][0], settings_of(ExploreState)["tau"]
+    assert told["range"] == [setting.lo, setting.hi, setting.step] and told["help"] == setting.help
+    assert told["field"] == "tau" and told["value"] == told["built"]
 
 
 def test_a_new_image_takes_off_the_drawing():
@@ -244,6 +247,7 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
 def test_the_snippet_repeats_the_run(query):
     at = app(**query)
     code = at.code[0].value
+    assert "pip install -e ." in code.split("from fbseg_core")[0]
     if query:
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(compile(code, "snippet", "exec"), {})
@@ -268,7 +272,8 @@ def test_stop_by_itself_marks_the_step_of_the_rule_and_changes_nothing_else(task
     after = header(at)
     flips = after["curves"]["run"]["label_flips"]
     first = next(t for t, changed in enumerate(flips) if t and changed == 0)
-    assert after["auto"] == {"stop": first, "why": AUTO.reason} and 1 < first < after["steps"]
+    rule = {"kind": AUTO.kind, "value": AUTO.value}
+    assert after["auto"] == {"stop": first, "why": AUTO.reason, "rule": rule} and 1 < first < after["steps"]
     assert after["run"] == before["run"] and after["curves"] == before["curves"]
     assert link(at)["auto"] == "true" and not at.info
     assert "RULES" in at.code[0].value

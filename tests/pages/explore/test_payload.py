@@ -1,9 +1,11 @@
+import io
 import json
 import struct
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fbseg_core.rollout.interventions import Flip, Perturb, Swap, pack_mask
 from pages.explore import computed, exports
@@ -12,6 +14,7 @@ from pages.explore.player.payload import pack
 from pages.explore.run import cue_note, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import marks, models
+from pages.ui.web import wire
 
 
 def packed(view, **parts):
@@ -31,7 +34,7 @@ def packed(view, **parts):
     blocks = {}
     for name, (offset, kind, shape, lo, hi) in head["blocks"].items():
         values = np.frombuffer(raw, kind, int(np.prod(shape)), 4 + length + offset).reshape(shape)
-        blocks[name] = lo + (hi - lo) * values / (65535 if kind == "uint16" else 255)
+        blocks[name] = lo + (hi - lo) * values / wire.DTYPES[kind]
     return run, head, blocks
 
 
@@ -155,20 +158,17 @@ def test_the_archive_holds_the_trajectory_bit_for_bit(tmp_path):
     assert "grouping-feedback" in json.loads(str(loaded["scene"]))["code"]
 
 
-def test_the_animation_has_a_frame_a_step(tmp_path):
-    from PIL import Image
-
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+def test_the_animation_has_a_frame_a_step(kind):
     scene = scene_of(LESSONS["erase"].view, models.cards())
-    path = tmp_path / "run.png"
-    path.write_bytes(
-        exports.animation(computed.run(scene), computed.run(scene.untouched()), ["feedback", "feedforward"])
-    )
-    image = Image.open(path)
-    assert image.n_frames == 21 and image.format == "PNG"
-    image.seek(0)
-    first = np.asarray(image.convert("RGB")).copy()
-    image.seek(20)
-    assert (np.asarray(image.convert("RGB")) != first).any()
+    runs, names = computed.runs(scene), ["feedback", "feedforward"]
+    image = Image.open(io.BytesIO(exports.animation(*runs, names, kind=kind)))
+    assert image.n_frames == 21 and image.format == kind
+    for t, frame in enumerate(exports.frames(*runs, names, None)):
+        image.seek(t)
+        off = np.abs(np.asarray(image.convert("RGB"), int) - np.asarray(frame, int))
+        assert off.max() == 0 if kind == "PNG" else off.mean() < 3, t
+        assert image.info["duration"] == exports.FRAME_MS
 
 
 def test_a_scene_says_what_does_not_fit():

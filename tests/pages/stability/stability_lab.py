@@ -17,7 +17,8 @@ EACH_PRESET = [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow
 
 
 def app(file="pages/stability/page.py", **query):
-    return driven.app(file, **query)
+    """The lab as a browser without WebAssembly has it: masks and charts of one step, made on the server."""
+    return driven.app(file, driven.WITHOUT_ENGINE, **query)
 
 
 @functools.cache

@@ -1,21 +1,30 @@
 // Numbers of one step, as fbseg_core/scores and analysis/curves have them; tests hold the two against each other.
 
-// Mean F1 of the foreground classes that truth or answer hold; 1 where there is none. Void pixels count nowhere.
-function meanF1(mask, truth, classes, nothing) {
+// Pixels by class: right, and wrong as a false positive or a false negative of it. Void pixels count nowhere.
+function countsOf(mask, truth, classes, nothing) {
   const [hit, wrong] = [new Float64Array(classes), new Float64Array(classes)];
   for (let i = 0; i < mask.length; i++) {
     if (truth[i] === nothing) continue;
     if (mask[i] === truth[i]) hit[mask[i]]++;
     else (wrong[mask[i]]++, wrong[truth[i]]++); // a false positive of one class, a false negative of the other
   }
+  return { hit, wrong };
+}
+
+// Mean of a score over the foreground classes that truth or answer hold; 1 where there is none.
+function meanScore({ hit, wrong }, score) {
   let [sum, present] = [0, 0];
-  for (let k = 1; k < classes; k++) {
+  for (let k = 1; k < hit.length; k++) {
     if (hit[k] + wrong[k] === 0) continue;
-    sum += (2 * hit[k]) / (2 * hit[k] + wrong[k]);
+    sum += score(hit[k], wrong[k]);
     present++;
   }
   return present ? sum / present : 1;
 }
+
+const f1Of = (counts) => meanScore(counts, (hit, wrong) => (2 * hit) / (2 * hit + wrong));
+const iouOf = (counts) => meanScore(counts, (hit, wrong) => hit / (hit + wrong));
+const meanF1 = (mask, truth, classes, nothing) => f1Of(countsOf(mask, truth, classes, nothing));
 
 // Of class logits (K, H, W): the mask, the probability of any class but the background (0 to 255), and the mean
 // entropy in bits. Of equals the first class wins.

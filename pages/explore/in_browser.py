@@ -1,0 +1,53 @@
+"""What the player needs to compute a run by itself, in the browser, while a control is in the hand."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from fbseg_core import ConfigError
+from fbseg_core.tasks import task_of
+from pages.engine import carrier
+from pages.engine.observe import normalisation
+from pages.engine.weights import EngineError
+from pages.explore.run import Run, Scene
+from pages.ui import marks
+from pages.ui.models import model
+
+FOLLOWED = {"flip", "freeze"}  # interventions that the player can repeat
+
+
+def weights_of(scene: Scene) -> list[tuple[str, bytes]]:
+    """The two models of a scene as the engine takes them. Raises EngineError."""
+    return [carrier.packed(name, model(name)[0], scene.task.size) for name in scene.models]
+
+
+def carry(scene: Scene) -> None:
+    """Bring a scene's models to the page, where the engine takes them."""
+    try:
+        carrier.carry(weights_of(scene))
+    except EngineError:  # the player says why
+        carrier.carry([])
+
+
+def header(run: Run) -> dict[str, Any]:
+    """What the player must know to compute the run anew; or `why` it cannot, in one sentence."""
+    scene = run.scene
+    try:
+        models = [key for key, _ in weights_of(scene)]
+        normalise = normalisation(task_of(scene.task), scene.task)
+    except (EngineError, ConfigError) as error:
+        return {"why": str(error)}
+    beyond = [item for item in scene.do if item.kind not in FOLLOWED]
+    if beyond:
+        return {"why": f"“{marks.name_of(beyond[0])}” is beyond the browser's engine."}
+    if run.trajectory.stopped or run.comparison_stopped:
+        return {"why": "This run leaves the range of 32-bit numbers."}
+    settled = {**vars(scene), "task": scene.task.model_dump(exclude={"sigma"})}
+    return {
+        "why": "",
+        "models": models,
+        "normalise": normalise,
+        "switches": scene.switches.changed(),
+        "of": hashlib.sha1(repr(settled).encode()).hexdigest(),
+    }

@@ -1,0 +1,149 @@
+// The race: what comes from Python, the hand on time, and the loop that computes and plays.
+
+const PACE = 140; // ms a step on show
+const REST = 600; // ms until Python is told what is on show
+const REBUILD = 300; // ms between two drawings of the charts while they grow
+const races = new WeakMap();
+
+export default function (component) {
+  const root = component.parentElement;
+  let S = races.get(root);
+  if (!S) races.set(root, (S = open(root)));
+  S.send = component.setTriggerValue;
+  clearTimeout(S.closing);
+  S.alive = true;
+  const { data } = component;
+  receive(S, data instanceof Uint8Array ? data : new Uint8Array(data));
+  return () => {
+    S.alive = false;
+    clearTimeout(S.telling);
+    S.closing = setTimeout(() => {
+      close(S);
+      S.id = "";
+    }, 1000);
+  };
+}
+
+function open(root) {
+  const $ = (selector) => root.querySelector(selector);
+  const S = { root, $, id: "", token: null, runs: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "" };
+  $(".reset").addEventListener("click", () => goTo(S, 0));
+  $(".back").addEventListener("click", () => goTo(S, S.t - 1));
+  $(".step").addEventListener("click", () => goTo(S, S.t + 1));
+  $(".play").addEventListener("click", () => play(S, !S.playing));
+  $(".time").addEventListener("input", (event) => goTo(S, +event.target.value));
+  $(".log").addEventListener("change", (event) => {
+    S.log = event.target.checked;
+    if (!S.runs.length) return;
+    buildCharts(S);
+    draw(S);
+    tell(S);
+  });
+  return S;
+}
+
+function close(S) {
+  S.runs.forEach(({ engine }) => engine.end());
+  S.runs = [];
+}
+
+function receive(S, bytes) {
+  const { header, start } = decodeHeader(bytes);
+  if (refusalOf(header)) return refuse(S, refusalOf(header));
+  if (header.id === S.id) return;
+  begun(S, bytes, header, start).catch((error) => refuse(S, error.message));
+}
+
+// Where the browser cannot run it, Python draws the runs itself.
+function refuse(S, why) {
+  if (!S.alive) return;
+  close(S);
+  S.$(".summary").textContent = why;
+  S.send("ask", { why, n: Date.now() });
+}
+
+async function begun(S, bytes, header, start) {
+  const token = (S.token = {});
+  const first = !S.id;
+  S.id = header.id;
+  close(S);
+  const blocks = decodeBlocks(bytes, header, start);
+  const runs = await openRuns({ header });
+  if (token !== S.token || !S.alive) return runs.forEach(({ engine }) => engine.end());
+  Object.assign(S, { header, blocks, runs, steps: Math.max(1, ...header.runs.map(({ steps }) => steps)), computed: 0 });
+  S.palette = header.palette.map(rgbOf);
+  S.lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
+  const asked = header.t ?? S.steps;
+  if (first || header.log !== S.began) S.log = S.began = header.log;
+  await Promise.all(runs.map((run) => begin(S, run)));
+  buildMasks(S);
+  S.t = 0;
+  buildCharts(S);
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  S.goal = header.t === null && !still ? null : Math.min(asked, S.steps); // the step to stop at, once it is computed
+  play(S, S.goal === null);
+  draw(S);
+  S.told = said(S, header.t ?? S.steps);
+  await computeAll(S, token);
+}
+
+async function computeAll(S, token) {
+  let built = 0;
+  while (S.computed < S.steps) {
+    await Promise.all(S.runs.map((run) => stepOn(S, run)));
+    if (token !== S.token || !S.alive) return;
+    S.computed++;
+    const reached = S.goal !== null && S.t < S.goal;
+    if (reached) S.t = Math.min(S.computed, S.goal);
+    const done = S.computed === S.steps;
+    if (!done && performance.now() - built < REBUILD) continue;
+    built = performance.now();
+    buildCharts(S);
+    draw(S);
+  }
+}
+
+function goTo(S, t) {
+  if (!S.runs.length) return;
+  play(S, false);
+  S.goal = null;
+  S.t = Math.min(Math.max(Math.round(t), 0), S.computed);
+  draw(S);
+  tell(S);
+}
+
+function play(S, on) {
+  if (on === S.playing || !S.runs.length) return;
+  S.playing = on;
+  if (!on) return draw(S);
+  S.goal = null;
+  if (S.t >= S.steps) S.t = 0;
+  let due = performance.now() + PACE;
+  const tick = (now) => {
+    if (!S.playing || !S.alive) return;
+    if (now >= due && S.t < S.computed) {
+      due = now + PACE;
+      S.t++;
+      if (S.t === S.steps) {
+        play(S, false);
+        return tell(S);
+      }
+      draw(S);
+    }
+    requestAnimationFrame(tick);
+  };
+  requestAnimationFrame(tick);
+}
+
+const said = (S, t) => JSON.stringify({ t: t === S.steps ? null : t, log: S.log });
+
+// Python is told what is on show, for the link and the table, once the hand rests.
+function tell(S) {
+  clearTimeout(S.telling);
+  S.telling = setTimeout(() => {
+    const text = said(S, S.t);
+    if (S.playing || !S.alive || text === S.told) return;
+    S.told = text;
+    S.send("ask", { ...JSON.parse(text), n: Date.now() });
+  }, REST);
+}

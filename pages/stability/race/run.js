@@ -1,0 +1,70 @@
+// The four runs, each in an engine of its own, a step of all before the next of any. What is kept of a step is small, so
+// that the hand can go back and forth over all of them.
+
+async function openRuns({ header }) {
+  const opened = [];
+  try {
+    for (const told of header.runs) {
+      const bytes = await carried(told.model);
+      const engine = await openEngine();
+      opened.push({ told, engine, moments: [], h: null });
+      await engine.setModel(bytes);
+    }
+  } catch (error) {
+    opened.forEach(({ engine }) => engine.end());
+    throw error;
+  }
+  return opened;
+}
+
+async function begin({ header, blocks }, run) {
+  await run.engine.setImage(blocks.x.data, header.size);
+  await run.engine.reset();
+  keep({ header, blocks }, run, await run.engine.state());
+}
+
+const WANTED = ["h", "delta", "applied", "logits"];
+
+// The switches of step t: from `held` on the clock stands there.
+const switchesOf = ({ switches, held }, t) => (held !== null && t >= held ? { ...switches, clock: held } : switches);
+
+async function stepOn(S, run) {
+  const t = run.moments.length - 1;
+  if (t >= run.told.steps) return;
+  const [found] = await run.engine.run(1, switchesOf(run.told, t), WANTED);
+  keep(S, run, found);
+}
+
+// delta: ‖δ‖, or where the state leaks ‖δ − h‖; at: the place in the plane. What led to a step belongs to it.
+function keep({ header, blocks }, run, { h, delta, applied, logits }) {
+  const pixels = blocks.truth.data.length;
+  const { mask, shade } = readAnswer(logits, header.classes, pixels);
+  const before = run.h;
+  run.moments.push({
+    picture: header.classes === 2 ? shade : mask,
+    f1: meanF1(mask, blocks.truth.data, header.classes, VOID),
+    norm: norm(h),
+    delta: delta ? norm(run.told.leaks ? minus(delta, before) : delta) : null,
+    applied: applied ? norm(applied) : null,
+    update: before ? norm(minus(h, before)) / Math.max(norm(h), 1e-12) : null,
+    at: placed(header, blocks, h, pixels),
+  });
+  run.h = h;
+}
+
+function minus(a, b) {
+  const out = new Float32Array(a.length);
+  for (let i = 0; i < a.length; i++) out[i] = a[i] - b[i];
+  return out;
+}
+
+function placed({ pixels: kept }, { mean, "axis.0": across, "axis.1": up }, h, pixels) {
+  let [x, y] = [0, 0];
+  for (let c = 0, i = 0; c * pixels < h.length; c++)
+    for (const pixel of kept) {
+      const value = h[c * pixels + pixel] - mean.data[i];
+      x += value * across.data[i];
+      y += value * up.data[i++];
+    }
+  return [x, y];
+}

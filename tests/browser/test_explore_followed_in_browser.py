@@ -1,0 +1,190 @@
+"""A control of Explore in the hand: the browser computes what the server will answer, and asks nothing."""
+
+import base64
+
+import numpy as np
+import pytest
+from explorer import another_run, pixels, reference, run_id, shape, shows
+
+from fbseg_core.rollout.interventions import Flip, Freeze
+from pages.engine import constants
+from pages.explore import computed, in_browser
+from pages.explore.player import HERE, SCRIPTS, SHARED, layers
+from pages.explore.player.payload import pack
+from pages.explore.run import scene_of
+from pages.explore.state import ExploreState
+from pages.ui import models
+from pages.ui.web import script
+
+pytestmark = pytest.mark.browser
+
+# What the browser lays of a run at another σ than the payload's, beside what the payload of that σ holds.
+COMPARE = """async ([sent, wanted, bytes, values]) => {
+    const raw = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const read = (text) => {
+        const { header, start } = decodeHeader(raw(text));
+        return { header, blocks: decodeBlocks(raw(text), header, start) };
+    };
+    const engines = [];
+    for (const one of bytes) {
+        engines.push(await openEngine());
+        await engines.at(-1).setModel(raw(one));
+    }
+    const S = { ...read(sent), ahead: { values }, engine: { models: engines } };
+    const [made, there] = [await computed(S), read(wanted)];
+    engines.forEach((engine) => engine.end());
+    const far = {};
+    for (const [name, block] of Object.entries(made.blocks)) {
+        const other = there.blocks[name];
+        const value = (b, i) => b.lo + ((b.hi - b.lo) * b.data[i]) / b.top;
+        let [most, differ] = [0, 0];
+        for (let i = 0; i < block.data.length; i++) {
+            most = Math.max(most, Math.abs(value(block, i) - value(other, i)));
+            differ += block.data[i] !== other.data[i];
+        }
+        const same = String(block.shape) === String(other.shape);
+        far[name] = [same, most / ((other.hi - other.lo) || 1), differ / block.data.length];
+    }
+    return [far, made.curves, there.header.curves];
+}"""
+
+
+@pytest.fixture(scope="module")
+def ask(chromium):
+    page = chromium.new_page()
+    files = [*SHARED, *(HERE / f"{name}.js" for name in SCRIPTS[:-1])]
+    page.add_script_tag(content=script(files, constants() | {"RUN": layers.constants()}))
+    yield page.evaluate
+    page.close()
+
+
+def sent(view: ExploreState) -> bytes:
+    run, untouched = computed.runs(scene_of(view, models.cards()))
+    told = {
+        "engine": in_browser.header(run),
+        "leaks": view.integrator == "leaky",
+        "sigma": run.scene.task.sigma,
+    }
+    told |= {"still": len(run.comparison) == 1, "do": [item.model_dump(mode="json") for item in view.do]}
+    return pack(run, untouched, None, None, fed=True, state=True, header=told, of_class=1)
+
+
+@pytest.mark.parametrize(
+    "view, changes",
+    [
+        ({"task": "shapes"}, {"sigma": 1.1}),
+        ({"task": "grouping", "comparison": "grouping-loop-cut", "T": 20}, {"sigma": 0.5, "tau": 30.0}),
+        ({"task": "grouping", "do": (Flip(t=2, switch="loop", on=False), Freeze(t=4))}, {"sigma": 0.1}),
+        ({"task": "grouping", "integrator": "leaky", "k": 0.3}, {"sigma": 0.5, "k": 0.8}),
+    ],
+    ids=["shapes", "two runs", "interventions", "leaky"],
+)  # fmt: skip
+def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
+    before, after = ExploreState(**view), ExploreState(**view | changes)
+    scene = scene_of(before, models.cards())
+    coded = [base64.b64encode(raw).decode() for raw in (sent(before), sent(after))]
+    bytes_ = [base64.b64encode(raw).decode() for _, raw in in_browser.weights_of(scene)]
+    far, curves, wanted = ask(COMPARE, [*coded, bytes_, changes])
+    assert {"input", "run.mask", "run.state.0".removeprefix("run."), "run.v_hat.0", "comparison.logit"} < set(
+        far
+    )
+    assert ("ghost.applied" in far) == bool(before.do) and ("run.mismatch" in far) == ("k" in changes)
+    for name, (same_shape, most, differ) in far.items():
+        assert same_shape, name
+        whole = name.endswith(("mask", "commit"))
+        assert differ < 1e-3 if whole else most <= 1.01 / 255, (name, most, differ)
+    assert curves.keys() == wanted.keys()
+    for entity, found in curves.items():
+        for key, values in found.items():
+            there = np.array(wanted[entity][key], float)
+            assert np.allclose(
+                np.array(values, float),
+                there,
+                rtol=2e-3,
+                atol=2e-3 + 4 * (key == "label_flips"),
+                equal_nan=True,
+            ), (entity, key)
+
+
+def hold(page, share):
+    """Take σ's thumb, and bring it there."""
+    box = page.locator(".sigma").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for at in np.linspace(0.4, share, 8):
+        page.mouse.move(box["x"] + at * box["width"], box["y"] + box["height"] / 2)
+    return float(page.locator(".sigma").input_value())
+
+
+def test_dragging_sigma_shows_the_run_at_once_asks_nothing_and_does_not_jump(open_page):
+    asked = []
+
+    def listen(page):
+        page.on("websocket", lambda socket: socket.on("framesent", lambda _: asked.append("message")))
+        page.on("request", lambda request: asked.append(request.url))
+
+    page = open_page("?layer=probability", before=listen)
+    page.wait_for_selector(".player[data-engine=true]")
+    page.wait_for_timeout(1000)
+    before = run_id(page)
+    asked.clear()
+    value = hold(page, 0.7)
+    page.wait_for_selector(f".player[data-made='{{\"sigma\":{value:g}}}']")
+    want = reference("shapes-feedback", sigma=value)
+    assert shows(page, "run", shape(want, 10))  # the hand still holds it
+    page.wait_for_timeout(500)
+    assert asked == [] and page.locator(".player.ahead").count() == 1
+    held = {panel: pixels(page, panel) for panel in ("input", "run", "comparison", "truth")}
+    words = page.locator(".summary").inner_text()
+    page.mouse.up()
+    another_run(page, before)
+    page.wait_for_function(f"location.search.includes('sigma={value:g}')")
+    assert asked and page.locator(".player.ahead").count() == 0
+    for panel, colours in held.items():
+        assert abs(colours - pixels(page, panel)).max() <= 6, panel  # a step of the colour scale
+    assert page.locator(".summary").inner_text() == words
+    assert f"{value:.2f} (paper σ {8 * value:.1f}" in page.locator(".sigma-text").inner_text()
+    assert page.faults == []
+
+
+@pytest.mark.slow
+def test_tau_and_k_follow_the_hand_and_stand_in_the_link(open_page):
+    page = open_page("?task=grouping&integrator=leaky&T=6&image=1")
+    page.wait_for_selector(".player[data-engine=true]")
+    for field, value in (("tau", 2.0), ("k", 0.9)):
+        slider, before = page.locator(f".{field}"), run_id(page)
+        slider.evaluate(
+            "(r, v) => { r.value = v; r.dispatchEvent(new Event('input', {bubbles: true})); }", value
+        )
+        page.wait_for_selector(f".player[data-made*='\"{field}\":{value:g}']")
+        held = pixels(page, "run")
+        slider.dispatch_event("change")
+        another_run(page, before)
+        page.wait_for_function(f"location.search.includes('{field}={value:.1f}')")
+        assert abs(held - pixels(page, "run")).max() <= 6
+    want = reference("grouping-feedback", image=1, steps=6, integrator="leaky", tau=2.0, k=0.9)
+    assert shows(page, "run", shape(want, 6)) and page.faults == []
+    slider.evaluate("(r) => { r.value = 0.5; r.dispatchEvent(new Event('change', {bubbles: true})); }")
+    page.wait_for_function("!/[?&]k=/.test(location.search)")  # as it was built
+
+
+# The Worker of the engine is a Blob of JavaScript; Streamlit's own page needs WebAssembly.
+WITHOUT = """const Whole = Blob;
+globalThis.Blob = function (parts, options) {
+    const code = options?.type === "text/javascript";
+    return new Whole(code ? ["self.WebAssembly = undefined;", ...parts] : parts, options);
+};"""
+
+
+@pytest.mark.slow
+def test_without_webassembly_the_server_computes_and_a_sentence_says_so(open_page):
+    page = open_page(init=WITHOUT)
+    page.wait_for_selector(".engine-note:not([hidden])")
+    said = page.locator(".engine-note").inner_text()
+    assert "no WebAssembly" in said and "server computes" in said
+    before = run_id(page)
+    value = hold(page, 0.7)
+    another_run(page, before)  # in the hand as yet
+    assert shows(page, "run", shape(reference("shapes-feedback", sigma=value), 10))
+    page.mouse.up()
+    assert page.faults == []
