@@ -5,6 +5,7 @@ range is written in one place only. `settings.py` has what they are made of.
 """
 
 from fbseg_core.config.model import ModelConfig, Switches
+from fbseg_core.config.predictive import PhotographsConfig, PredictiveConfig, PredictiveTrain
 from fbseg_core.config.task import (
     EVAL_SEED,
     PAPER_SIDE,
@@ -18,6 +19,7 @@ from fbseg_core.config.task import (
 from fbseg_core.config.training import FewShotConfig, TrainConfig
 
 __all__ = [
-    "EVAL_SEED", "PAPER_SIDE", "FewShotConfig", "GroupingConfig", "ModelConfig", "ShapesConfig",
-    "SquareConfig", "Switches", "TaskConfig", "TrainConfig", "paper_sigma", "pixel_sigma",
+    "EVAL_SEED", "PAPER_SIDE", "FewShotConfig", "GroupingConfig", "ModelConfig", "PhotographsConfig",
+    "PredictiveConfig", "PredictiveTrain", "ShapesConfig", "SquareConfig", "Switches", "TaskConfig",
+    "TrainConfig", "paper_sigma", "pixel_sigma",
 ]  # fmt: skip
