@@ -82,7 +82,8 @@ def lipschitz(model: PredictiveCoding, senses: Senses) -> float:
     both = torch.cat([pi * model.U, pi_label * model.V * (senses.y is not None)], 1)
     top = tuple(side // config.stride_top for side in size)
     gain = squared_gain(both, config.stride, size)
-    return gain + senses.pi_top * (1 + squared_gain(model.W, config.stride_top, top)) + config.shrink
+    found = gain + senses.pi_top * (1 + squared_gain(model.W, config.stride_top, top)) + config.shrink
+    return max(found, 1e-6)  # where nothing is trusted, any step will do
 
 
 def squared_gain(weight: Tensor, stride: int, size: tuple[int, int]) -> float:

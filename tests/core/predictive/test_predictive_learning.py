@@ -1,5 +1,7 @@
 """Learning of predictive coding: local changes that are the energy's gradient, and that bring it down."""
 
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,13 @@ from predictive_cases import TINY, tiny
 
 from fbseg_core.config import PhotographsConfig, PredictiveConfig, PredictiveTrain
 from fbseg_core.predictive.energy import Senses, energy
-from fbseg_core.predictive.inference import settle
+from fbseg_core.predictive.files import load, shipped
+from fbseg_core.predictive.images import draw
+from fbseg_core.predictive.inference import infer, settle
 from fbseg_core.predictive.learning import fit, learn, updates
 from fbseg_core.predictive.model import PredictiveCoding
 from fbseg_core.predictive.photographs import NAMES, patches, photographs, whitened
+from fbseg_core.predictive.scores import evaluate
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -95,3 +100,40 @@ def test_inference_of_patches_is_sparse_and_predicts_them():
     state = settle(model, senses, 60)
     assert 0 < (state.r > 0).float().mean() < 0.8
     assert (state.errors.image**2).sum() < (x**2).sum()
+
+
+# ---- what ships ---------------------------------------------------------------------------------------
+
+
+def edges(filters):
+    """How much of each filter's gradients lies along one direction (structure tensor): 0 none, 1 all."""
+    found = []
+    for one in filters:
+        gy, gx = np.gradient(one)
+        a, b, c = (gx * gx).sum(), (gx * gy).sum(), (gy * gy).sum()
+        found.append(np.hypot(a - c, 2 * b) / (a + c))
+    return np.array(found)
+
+
+def test_the_filters_of_photographs_came_out_as_edges_and_began_as_noise():
+    model, card = load("photographs")
+    assert np.median(edges(model.U[:, 0].numpy())) > 0.65
+    assert np.median(edges(PredictiveCoding(card.model, card.train.seed).U[:, 0].numpy())) < 0.25
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_model_scores_on_some_of_its_images_what_its_card_says(name):
+    model, card = load(name)
+    found = evaluate(model, draw(card.source, 16, card.eval_seed, "test"))
+    assert found.explained == pytest.approx(card.scores.explained, abs=0.03)
+    if found.f1 is not None:
+        assert found.f1 == pytest.approx(card.scores.f1, abs=0.08)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_energy_of_a_shipped_model_never_rises_on_its_images(name):
+    model, card = load(name)
+    images = draw(card.source, 2, 5, "test")
+    senses = Senses.of(card.model, images if isinstance(images, torch.Tensor) else images.x)
+    totals = torch.stack([state.energy.total for state in islice(infer(model, senses), 40)])
+    assert (totals.diff(dim=0) <= 1e-6 * totals[0]).all()  # sums of float32 round
