@@ -40,6 +40,7 @@ from fbseg_core.experiments.report import made_by
 from fbseg_core.memory import keep_freed_memory
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import build
+from fbseg_core.predictive.command import subcommands
 from fbseg_core.scores.evaluate import Score, evaluate
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import TASKS, make_batch, task_of
@@ -318,7 +319,7 @@ RUN_EXPERIMENT = Annotated[RunExperiment, tyro.conf.subcommand("experiment")]
 
 
 def commands() -> Any:
-    """The union of all subcommands; `train` has one of its own for every task and protocol."""
+    """The union of all subcommands; `train` has one for each task and protocol, and for predictive coding."""
     trains = [
         Annotated[
             Train,
@@ -338,7 +339,7 @@ def commands() -> Any:
         for protocol, train in PROTOCOLS.items()
     ]
     train = Annotated[
-        functools.reduce(operator.or_, trains),
+        functools.reduce(operator.or_, [*trains, *subcommands()]),
         tyro.conf.subcommand("train", description="Train a model and save it with its score."),
     ]
     return train | Eval | Info | Bench | RUN_EXPERIMENT

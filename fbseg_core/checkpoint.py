@@ -7,12 +7,10 @@ type and values. Pickled files are refused; there is no fallback. Files are repl
 from __future__ import annotations
 
 import difflib
-import hashlib
 import json
 import platform
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,7 +25,9 @@ from fbseg_core.tasks import parse_task
 from fbseg_core.tensor_files import (
     LONGEST_NAME,
     CheckpointError,
+    check_against,
     check_finite,
+    digest_of,
     metadata_of,
     read_tensors,
     write_tensors,
@@ -84,7 +84,7 @@ def save(model: Model, card: Card, path: str | Path) -> Card:
         **{
             **{f.name: getattr(card, f.name) for f in fields(Card)},
             "versions": card.versions or versions(),
-            "digest": _digest(tensors, settings),
+            "digest": digest_of(tensors, settings),
         }
     )
     plain = {**{f.name: getattr(written, f.name) for f in fields(Card)}, **settings}
@@ -132,11 +132,11 @@ def load(name_or_path: str | Path) -> tuple[Model, Card]:
             path,
         )
     model = build(card.model)
-    _check_against(path, tensors, model.state_dict())
+    check_against(path, tensors, model.state_dict())
     check_finite(tensors, path)
     # as the file has them: a setting that is newer than the file does not change what was written
     settings = {key: json.loads(metadata["card"])[key] for key in ("model", "task", "train")}
-    if _digest(tensors, settings) != card.digest:
+    if digest_of(tensors, settings) != card.digest:
         raise CheckpointError("its content does not match its digest; the file was altered.", path)
     model.load_state_dict(tensors)
     return model.eval(), card
@@ -247,26 +247,3 @@ def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
         reason = f"{type(error).__name__}: {error}"
         raise CheckpointError(f"its card is unreadable ({reason}).", path) from None
     return Card(**card)
-
-
-def _check_against(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
-    for name in expected.keys() - tensors.keys():
-        raise CheckpointError(f"the tensor {name!r} is missing.", path)
-    for name in tensors.keys() - expected.keys():
-        raise CheckpointError(f"the tensor {name!r:.80} does not belong to this model.", path)
-    for name, value in tensors.items():
-        if value.shape != expected[name].shape or value.dtype != expected[name].dtype:
-            raise CheckpointError(
-                f"{name!r} is {value.dtype} {tuple(value.shape)}, the model needs "
-                f"{expected[name].dtype} {tuple(expected[name].shape)}.",
-                path,
-            )
-
-
-def _digest(tensors: dict[str, Tensor], settings: dict[str, Any]) -> str:
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for name in sorted(tensors):
-        value = tensors[name].contiguous()
-        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        digest.update(value.numpy().tobytes())
-    return digest.hexdigest()

@@ -6,9 +6,12 @@ at all. `checkpoint.py` says what is in such a file.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -98,6 +101,31 @@ def check_finite(tensors: dict[str, Tensor], path: Path) -> None:
     for name, value in tensors.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise CheckpointError(f"{name!r:.80} holds values that are not finite numbers.", path)
+
+
+def check_against(path: Path, tensors: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
+    """Raise CheckpointError where names, shapes or types differ from those of a model."""
+    for name in expected.keys() - tensors.keys():
+        raise CheckpointError(f"the tensor {name!r} is missing.", path)
+    for name in tensors.keys() - expected.keys():
+        raise CheckpointError(f"the tensor {name!r:.80} does not belong to this model.", path)
+    for name, value in tensors.items():
+        if value.shape != expected[name].shape or value.dtype != expected[name].dtype:
+            raise CheckpointError(
+                f"{name!r} is {value.dtype} {tuple(value.shape)}, the model needs "
+                f"{expected[name].dtype} {tuple(expected[name].shape)}.",
+                path,
+            )
+
+
+def digest_of(tensors: dict[str, Tensor], settings: dict[str, Any]) -> str:
+    """SHA-256 of tensors and settings."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def write_whole(path: Path, content: bytes) -> None:

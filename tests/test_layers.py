@@ -20,6 +20,7 @@ CORE = [  # a part may import those before it, and of its own
     {"training", "scores"},
     {"analysis", "tensor_files", "memory"},
     {"checkpoint"},
+    {"predictive"},
     {"experiments", "bench"},
     {"__main__"},
 ]

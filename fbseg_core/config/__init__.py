@@ -6,6 +6,7 @@ range is written in one place only. `settings.py` has what they are made of.
 
 from fbseg_core.config.images import DigitsConfig, FolderConfig, TexturesConfig
 from fbseg_core.config.model import ModelConfig, Switches
+from fbseg_core.config.predictive import PhotographsConfig, PredictiveConfig, PredictiveTrain
 from fbseg_core.config.task import (
     EVAL_SEED,
     PAPER_SIDE,
@@ -20,6 +21,6 @@ from fbseg_core.config.training import FewShotConfig, TrainConfig
 
 __all__ = [
     "EVAL_SEED", "PAPER_SIDE", "DigitsConfig", "FewShotConfig", "FolderConfig", "GroupingConfig",
-    "ModelConfig", "ShapesConfig", "SquareConfig", "Switches", "TaskConfig", "TexturesConfig", "TrainConfig",
-    "paper_sigma", "pixel_sigma",
+    "ModelConfig", "PhotographsConfig", "PredictiveConfig", "PredictiveTrain", "ShapesConfig", "SquareConfig",
+    "Switches", "TaskConfig", "TexturesConfig", "TrainConfig", "paper_sigma", "pixel_sigma",
 ]  # fmt: skip

@@ -39,7 +39,7 @@ def test_a_file_of_before_a_setting_and_a_score_existed_is_still_sound(path):
     def older(card):
         del card["trivial"], card["iou"], card["class_f1"], card["train"]["patience"]
         settings = {key: card[key] for key in ("model", "task", "train")}
-        card["digest"] = checkpoint._digest(checkpoint.read_tensors(path, checkpoint.FORMAT)[1], settings)
+        card["digest"] = checkpoint.digest_of(checkpoint.read_tensors(path, checkpoint.FORMAT)[1], settings)
 
     rewrite(path, change_card=older)
     card = load(path)[1]

@@ -215,7 +215,7 @@ def test_weights_that_are_not_finite_are_refused_even_with_a_right_digest(path, 
     tensors["head.bias"][0] = value
     header, _ = header_of(path)
     card = json.loads(header["__metadata__"]["card"])
-    card["digest"] = checkpoint._digest(tensors, {key: card[key] for key in ("model", "task", "train")})
+    card["digest"] = checkpoint.digest_of(tensors, {key: card[key] for key in ("model", "task", "train")})
     save_file(tensors, path, {"format": checkpoint.FORMAT, "card": json.dumps(card)})
     assert "finite" in refused(path)
 
