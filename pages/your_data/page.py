@@ -86,7 +86,7 @@ def show_found(view: YourDataState, task: FolderConfig, found: Scan) -> None:
         f"{len(found.classes)} classes: {names}."
     )
     if found.problems:
-        with st.expander(f"{len(found.problems)} files are left out"):
+        with st.expander(f"{len(found.problems)} file{'s' * (len(found.problems) > 1)} left out"):
             for sentence in found.problems[:TOLD]:
                 st.text(sentence)
             if len(found.problems) > TOLD:
@@ -94,11 +94,12 @@ def show_found(view: YourDataState, task: FolderConfig, found: Scan) -> None:
     if not train:
         raise ConfigError("There is no sound image to learn from.")
     content = kind.content(task, min(SHOWN, train), 0)
-    seen = [pictures.input_picture(task, kind.normalise(task, one[None])[0]) for one in content.clean]
-    truth = [pictures.truth_picture(task, one) for one in content.labels]
-    for column, image, mask in zip(st.columns(SHOWN), seen, truth):
-        column.image(image, width="stretch", alt="An image as it is learned from")
-        column.image(mask, width="stretch", alt="Its mask")
+    shown = []
+    for image, labels in zip(content.clean, content.labels):
+        shown.append(pictures.input_picture(task, kind.normalise(task, image[None])[0]))
+        shown.append(pictures.truth_picture(task, labels))
+    alt = ["An image as it is learned from", "Its mask"] * len(content.labels)
+    st.image(shown, width=training.PICTURE, alt=alt)
     if told := pictures.legend(task, content.labels):
         st.html(told)
     st.caption(

@@ -16,6 +16,7 @@ from pages.ui import own_models, pictures, server
 from pages.ui.screen import Screen
 from pages.ui.training_pool import pool
 from pages.your_data import answers
+from pages.your_data.training import PICTURE
 
 ENDINGS = ["png", "jpg", "jpeg", "tif", "tiff"]
 MOST_NEW = 12  # new images at once
@@ -100,10 +101,11 @@ def show_new(screen: Screen, model: Model, task) -> None:
         st.caption(f"The first {MOST_NEW} are shown.")
     if not found:
         return
-    for first in range(0, len(found), 4):
-        for column, one in zip(st.columns(4), found[first : first + 4]):
-            column.image(pictures.input_picture(task, one.x), caption=one.name, width="stretch")
-            column.image(pictures.truth_picture(task, one.mask), width="stretch", alt=f"Mask of {one.name}")
+    shown, names = [], []
+    for one in found:
+        shown += [pictures.input_picture(task, one.x), pictures.truth_picture(task, one.mask)]
+        names += [one.name, f"mask of {one.name}"]
+    st.image(shown, caption=names, width=PICTURE, alt=names)
     st.download_button(
         "All masks (zip)", answers.masks_zip(task, found), "masks.zip", "application/zip", key="masks",
         on_click="ignore",

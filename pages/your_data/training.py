@@ -14,6 +14,7 @@ from pages.ui.training_pool import pool
 
 Attempt = Callable[..., None]  # a callback that turns an error into a sentence on the page
 POLL = 1.2  # seconds between two looks at a run
+PICTURE, OF_THREE = 130, 110  # px: two, or three, beside each other on a phone
 STATES = {
     "queued": "Waiting in line", "running": "Training", "paused": "Paused", "done": "Done",
     "stopped": "Stopped", "interrupted": "Interrupted", "failed": "Ended by a fault",
@@ -118,12 +119,12 @@ def _show_masks(job: Followed, masks) -> None:
     """Test images, their truth, and the answers at the last step; masks (T, SHOWN, H, W)."""
     task = job.spec.task
     batch = server.kept("rest", ("validation", task), lambda: validation_images(task))
-    columns = st.columns(3 * SHOWN)
+    shown = []
     for row in range(min(SHOWN, len(batch))):
-        shown = (
-            (pictures.input_picture(task, batch.x[row]), "A test image"),
-            (pictures.truth_picture(task, batch.labels[row]), "Its mask"),
-            (pictures.answer_picture(task, masks[-1, row]), "The answer"),
-        )
-        for column, (picture, alt) in zip(columns[3 * row : 3 * row + 3], shown):
-            column.image(picture, caption=alt, width="stretch", alt=alt)
+        shown += [
+            pictures.input_picture(task, batch.x[row]),
+            pictures.truth_picture(task, batch.labels[row]),
+            pictures.answer_picture(task, masks[-1, row]),
+        ]
+    names = ["a test image", "its mask", "the answer"] * (len(shown) // 3)
+    st.image(shown, caption=names, width=OF_THREE, alt=names)

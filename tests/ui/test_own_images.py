@@ -24,11 +24,8 @@ def root(tmp_path, monkeypatch):
 
 
 def zipped(tmp_path, n=4):
-    folder = folders.pairs(tmp_path / f"mine{n}", n=n)
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as packed:
-        for one in sorted(folder.rglob("*.png")):
-            packed.write(one, one.relative_to(folder))
+    folders.zipped(folders.pairs(tmp_path / f"mine{n}", n=n), file)
     file.seek(0)
     return file
 

@@ -42,11 +42,9 @@ def ten(tmp_path_factory):
     """A zip of ten images with masks, and one image too many."""
     root = folders.pairs(tmp_path_factory.mktemp("ten"), n=10)
     folders.write(root / "images" / "lone.png", folders.image(99))
+    (root / "classes.txt").write_text("ground\nleft\nright\n")
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as packed:
-        for one in sorted(root.rglob("*.png")):
-            packed.write(one, f"mine/{one.relative_to(root)}")
-        packed.writestr("mine/classes.txt", "ground\nleft\nright\n")
+    folders.zipped(root, file, "mine/")
     return file.getvalue()
 
 
