@@ -11,6 +11,7 @@ import json
 import platform
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor

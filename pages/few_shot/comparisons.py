@@ -14,8 +14,9 @@ from fbseg_core.models.registry import traits_of
 from fbseg_core.training.fewshot import open_changes
 from pages import menu
 from pages.few_shot import computed, figures, results
-from pages.few_shot.followed_runs import IMAGES, Attempt, Followed
+from pages.few_shot.followed_runs import IMAGES, Attempt
 from pages.few_shot.state import ablation_of, repeats_of
+from pages.jobs import Followed
 from pages.ui import controls, shipped, visitor
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen

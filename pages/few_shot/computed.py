@@ -14,19 +14,14 @@ from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 from fbseg_core.tasks.batches import Batches
 from pages.few_shot import followed_runs
-from pages.jobs import Pool, validation_images
+from pages.jobs import Followed, validation_images
 from pages.ui import own_models, server
 from pages.ui.memo import size_of
+from pages.ui.training_pool import pool
 
 UPLOADS = 16 * 2**20  # bytes of examples that visitors brought along, which nothing can make again
 Levels = dict[str, float]
 KEPT = 32 * 2**20  # bytes of fresh images, at most, that are kept; of more, each is drawn when it is scored
-
-
-@st.cache_resource(show_spinner=False)
-def pool() -> Pool:
-    """The server's training jobs."""
-    return Pool()
 
 
 @st.cache_resource
@@ -71,13 +66,13 @@ class Scored:
     batch_f1: float | None
 
 
-def result(job: followed_runs.Followed, run: int, owner: str) -> Scored:
+def result(job: Followed, run: int, owner: str) -> Scored:
     """Score a run on 200 fresh images and keep its checkpoint. Raises JobError or CheckpointError."""
     return _result(job.job, run, job.done(run), owner, job)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _result(name: str, run: int, done: int, owner: str, _job: followed_runs.Followed) -> Scored:
+def _result(name: str, run: int, done: int, owner: str, _job: Followed) -> Scored:
     net, updates = pool().model(name, owner, run)
     fresh = _fresh(_job.spec.task)
     score = evaluate(net, fresh, net.steps)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from fbseg_core.checkpoint import Card, measured
@@ -16,50 +15,12 @@ from fbseg_core.tasks import task_of
 from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import PROTOCOLS
 from pages.few_shot.figures import ABLATION_COLOURS, ABLATION_DASHES, Shown
-from pages.jobs import Curves, JobView, Pool, Spec
+from pages.jobs import Followed, Spec
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD
 from pages.ui.tables import csv_of
 
 Attempt = Callable[..., None]  # a callback that turns an error into a sentence on the page
 IMAGES = 200  # as `python -m fbseg_core eval`
-
-
-@dataclass
-class Followed:
-    """A job and all that was read of its log."""
-
-    job: str
-    spec: Spec
-    view: JobView
-    curves: Curves = field(default_factory=Curves)
-    offset: int = 0
-
-    def done(self, run: int) -> int:
-        """Updates a run has had, as far as the log says."""
-        fault = self.curves.faults.get(run)
-        return fault[0] if fault else max(self.curves.updates.get(run, {}), default=0)
-
-
-class Follower:
-    """What one session knows of its jobs. Each poll reads what is new, and renews the lease."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[str, Followed] = {}
-
-    def poll(self, pool: Pool, job: str, owner: str) -> Followed:
-        """Raises JobError where the owner has no such job."""
-        known = self._jobs.get(job)
-        if known is None:
-            known = Followed(job, pool.spec(job, owner), pool.poll(job, owner))
-            known.curves.extend(known.view.records)
-            known.offset = known.view.offset
-            self._jobs[job] = known
-            return known
-        view = pool.poll(job, owner, known.offset)
-        known.offset = view.offset
-        known.curves.extend(view.records)
-        known.view = view
-        return known
 
 
 def shown(job: Followed, index: int, ablation: int | None = None) -> Shown:

@@ -10,9 +10,8 @@ import streamlit as st
 from fbseg_core import TASKS, CheckpointError, ConfigError
 from fbseg_core.tasks import task_of
 from pages.few_shot import comparisons, computed, gallery, results, training, uploads
-from pages.few_shot.followed_runs import Followed, Follower
 from pages.few_shot.state import FewShotState, can_draw, check, examples, job_of, runs_of
-from pages.jobs import Estimate, JobError, NoSuchJob, Spec
+from pages.jobs import Estimate, Followed, Follower, JobError, NoSuchJob, Spec
 from pages.ui import controls, pictures, screen, visitor
 
 SCREEN = screen.Screen("few_shot", FewShotState, {}, check)

@@ -17,12 +17,12 @@ from pages.few_shot import computed, figures
 from pages.few_shot.followed_runs import (
     IMAGES,
     Attempt,
-    Followed,
     command,
     command_differs,
     curves_csv,
     shown,
 )
+from pages.jobs import Followed
 from pages.ui import own_models, pictures, server, visitor
 from pages.ui.models import describe_card
 from pages.ui.pace import Pace

@@ -9,8 +9,8 @@ from datetime import datetime
 import streamlit as st
 
 from pages.few_shot import computed, figures, live_charts
-from pages.few_shot.followed_runs import Attempt, Followed, shown
-from pages.jobs import JobError, JobView, NoSuchJob, Spec
+from pages.few_shot.followed_runs import Attempt, shown
+from pages.jobs import Followed, JobError, JobView, NoSuchJob, Spec
 from pages.jobs.spec import SHOWN, VALIDATED
 from pages.ui import pictures, visitor
 from pages.ui.plotly_style import chart

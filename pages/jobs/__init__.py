@@ -6,12 +6,15 @@
 
 from pages.jobs.curves import Curves
 from pages.jobs.estimate import Estimate
+from pages.jobs.followed import Followed, Follower
 from pages.jobs.pool import JobView, Pool
 from pages.jobs.spec import JobError, Limits, NoSuchJob, Spec, validation_images
 
 __all__ = [
     "Curves",
     "Estimate",
+    "Followed",
+    "Follower",
     "JobError",
     "JobView",
     "Limits",

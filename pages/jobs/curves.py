@@ -9,8 +9,8 @@ from typing import Any
 class Curves:
     """The curves of a job's runs, gathered from its log: run number → update → record.
 
-    updates: as logged, one for each update; scores: on the validation images, with `f1` at t = 0 … T. What a
-    crash undid is dropped and replaced by what was done again.
+    updates: as logged, one for each update; scores: on the validation images, with `f1` and `iou` at
+    t = 0 … T, and `class_f1` at T. What a crash undid is dropped and replaced by what was done again.
     """
 
     def __init__(self, records: Iterable[dict[str, Any]] = ()) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from fbseg_core.config import ModelConfig, TaskConfig, TrainConfig
 from fbseg_core.models.registry import count_weights, traits_of
 from fbseg_core.settings import ConfigError
-from fbseg_core.tasks import Batch, Content, make_batch, parse_task
+from fbseg_core.tasks import Batch, Content, make_batch, parse_task, task_of
 from fbseg_core.training.examples import check_examples
 from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import check_fit
@@ -147,8 +147,11 @@ class Spec:
 
 
 def validation_images(task: TaskConfig) -> Batch:
-    """The fixed images that are scored while a job trains; masks of the first SHOWN are recorded."""
-    return make_batch(task, VALIDATED, VALIDATION_SEED, "test")
+    """The fixed images that are scored while a job trains, or all there are; masks of the first SHOWN are
+    recorded."""
+    supply = task_of(task).supply(task, "test")
+    images = VALIDATED if supply is None else min(VALIDATED, supply)
+    return make_batch(task, images, VALIDATION_SEED, "test")
 
 
 def sound_factor(factor: float) -> bool:

@@ -12,6 +12,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
@@ -22,7 +23,8 @@ from fbseg_core.checkpoint import CheckpointError
 from fbseg_core.config import TaskConfig
 from fbseg_core.models.registry import build, traits_of
 from fbseg_core.rollout.trajectory import rollout
-from fbseg_core.scores.metrics import confusion, mask_of, pooled_f1
+from fbseg_core.scores.evaluate import means
+from fbseg_core.scores.metrics import confusion, mask_of
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import Batch
 from fbseg_core.training.fewshot import TrainingRun
@@ -100,10 +102,11 @@ class Learner:
         start = time.perf_counter()
         steps = self.run.train.steps_max if self.model.traits.takes_steps else 1
         logits = rollout(self.model, batch.x, steps).logits
-        score = [pooled_f1(confusion(mask, batch.labels, logits.shape[2])) for mask in mask_of(logits)]
-        score += score[-1:] * (steps + 1 - len(score))  # a run that ended early keeps its last mask
+        counts = [confusion(mask, batch.labels, logits.shape[2]) for mask in mask_of(logits)]
+        counts += counts[-1:] * (steps + 1 - len(counts))  # a run that ended early keeps its last mask
+        found = means(counts)
         self.folder.save_live(self.index, self.done, _shown(logits[1:, :SHOWN]))
-        self.log.append(event="score", run=self.index, update=self.done, f1=score)
+        self.log.append(event="score", run=self.index, update=self.done, **asdict(found))
         self.validated_at = time.perf_counter()
         self.validation_cost = self.validated_at - start
 

@@ -1,5 +1,6 @@
 """Small folders of images and masks in each layout, as tests build them. Import it by its bare name."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +72,10 @@ def nuclei(root: Path, n=4) -> Path:
             inside[top : top + 6, 4:10] = 255
             write(root / f"id{k}" / "masks" / f"{part}.png", inside)
     return root
+
+
+def zipped(root: Path, file, under: str = "") -> None:
+    """Write the files of a folder into a zip, a path or an open file."""
+    with zipfile.ZipFile(file, "w") as packed:
+        for one in sorted(one for one in root.rglob("*") if one.is_file()):
+            packed.write(one, f"{under}{one.relative_to(root)}")

@@ -12,6 +12,7 @@ from pages.explore import player
 from pages.explore.state import ExploreState
 from pages.few_shot.state import FewShotState
 from pages.stability.state import StabilityState
+from pages.your_data.state import YourDataState
 
 SETTINGS = (Switches, ModelConfig, ShapesConfig, GroupingConfig, TrainConfig, FewShotConfig)
 OPENS = {"Lesson", "Preset", "Your runs"}  # menus of what is on show
@@ -33,7 +34,7 @@ def test_no_setting_s_help_is_its_name_over_again(config):
         assert setting.name == "name" or words(setting.help) - words(setting.name), setting
 
 
-@pytest.mark.parametrize("screen", [ExploreState, StabilityState, FewShotState])
+@pytest.mark.parametrize("screen", [ExploreState, StabilityState, FewShotState, YourDataState])
 def test_every_number_and_switch_of_a_screen_has_a_sentence_of_help(screen):
     drawn = {"layer", "channel", "against", "plane", "points", "chart", "curve", "t"}  # by the player
     for setting in settings_of(screen).values():

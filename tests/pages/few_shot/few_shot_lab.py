@@ -10,7 +10,7 @@ from driven import PATIENCE, ROOT
 from streamlit.testing.v1 import AppTest
 
 from pages.few_shot import computed
-from pages.few_shot.followed_runs import Follower
+from pages.jobs import Follower
 
 ME, STRANGER = "a" * 32, "b" * 32
 PAGE = "pages/few_shot/page.py"

@@ -12,8 +12,9 @@ from fbseg_core.scores.evaluate import evaluate
 from fbseg_core.tasks import make_batch, task_of
 from pages.few_shot import computed, figures, followed_runs, results
 from pages.few_shot.comparisons import cost_of_repeats
-from pages.few_shot.followed_runs import Followed, card, command, command_differs, curves_csv
+from pages.few_shot.followed_runs import card, command, command_differs, curves_csv
 from pages.few_shot.state import FewShotState, ablation_of, job_of, repeats_of
+from pages.jobs import Followed
 from pages.ui import own_models
 
 # one worker drives all runs of the lab: they share a pool, and the run that these tests begin with takes long

@@ -1,0 +1,99 @@
+"""Images and masks that visitors send as a zip: a folder each, next to the jobs, gone when it is not used.
+
+A visitor has one folder; another zip takes its place. Those of visitors who have not come back for KEPT
+seconds are deleted, and the oldest of too many.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from fbseg_core.settings import ConfigError
+from fbseg_core.tasks.archive import unpack
+from fbseg_core.tasks.folder import allow, allowed
+from fbseg_core.tasks.layouts import find
+from pages.jobs.folder import default_root
+
+KEPT = 2 * 3600.0  # seconds after a visitor's last look
+MOST = 40  # visitors whose images are kept at once
+_OWNER = re.compile(r"[0-9a-f]{32}")
+
+
+def root() -> Path:
+    """Where visitors' folders are."""
+    return default_root() / ".images"
+
+
+def keep(owner: str, file: BinaryIO) -> Path:
+    """Unpack a visitor's zip in place of what was there; returns its folder, of a name that nobody can guess.
+
+    Raises ConfigError, and then what was there stays.
+    """
+    home = _home(owner)
+    new = home / secrets.token_hex(16)
+    try:
+        new.mkdir(parents=True, mode=0o700)
+        unpack(file, new)
+        find(new)
+    except ConfigError:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+    except OSError as error:
+        shutil.rmtree(new, ignore_errors=True)
+        raise ConfigError(f"The images cannot be stored: {error.strerror}.") from None
+    for other in home.iterdir():
+        if other != new:
+            shutil.rmtree(other, ignore_errors=True)
+    allow(root())
+    sweep()
+    return new
+
+
+def of(owner: str) -> Path | None:
+    """A visitor's folder, None where there is none. To ask keeps it for longer."""
+    home = _home(owner)
+    try:
+        found = next(iter(sorted(home.iterdir())), None)
+        os.utime(home)
+    except OSError:
+        return None
+    allow(root())
+    return found
+
+
+def forget(owner: str) -> None:
+    """Delete what a visitor sent."""
+    shutil.rmtree(_home(owner), ignore_errors=True)
+
+
+def sweep() -> None:
+    """Delete the folders that nobody asked after, and the oldest of too many."""
+    try:
+        ages = {one: time.time() - one.stat().st_mtime for one in root().iterdir()}
+    except OSError:  # there are none, or another process deletes them, too
+        return
+    for rank, one in enumerate(sorted(ages, key=ages.get)):
+        if ages[one] > KEPT or rank >= MOST:
+            shutil.rmtree(one, ignore_errors=True)
+
+
+def listed() -> dict[str, Path]:
+    """The folders that who started the app opened by FBSEG_FOLDERS, by a name that tells each apart."""
+    found: dict[str, Path] = {}
+    for path in map(Path, allowed()):
+        if path != root().resolve():
+            name = path.name or str(path)
+            found[name if name not in found else f"{name} ({len(found) + 1})"] = path
+    return found
+
+
+def _home(owner: str) -> Path:
+    if not _OWNER.fullmatch(owner):
+        raise ConfigError("There is no such visitor.")
+    return root() / owner
