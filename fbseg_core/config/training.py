@@ -42,7 +42,11 @@ class TrainConfig(Config):
         1.5, "Speed of the front that the mask must keep up with.", unit="px a step", lo=0.0, hi=64.0
     )
     front_fast: float = setting(
-        3.0, "Speed of the front that the mask must not outrun.", unit="px a step", lo=0.0, hi=64.0
+        3.0,
+        "Speed of the front that the mask must not outrun; the slow front's where that is faster.",
+        unit="px a step",
+        lo=0.0,
+        hi=64.0,
     )
     front_rest: float = setting(
         0.0,
@@ -147,8 +151,6 @@ class TrainConfig(Config):
     def _consistent(self) -> Self:
         if self.steps_min > self.steps_max:
             raise ValueError("steps_min: must not exceed steps_max")
-        if self.front_slow > self.front_fast:
-            raise ValueError("front_slow: must not exceed front_fast")
         if self.start_other + self.start_noise > 1:
             raise ValueError("start_noise: the shares of other starts must not exceed 1 together")
         if self.epochs and not self.examples:

@@ -45,7 +45,8 @@ class Front:
     def __init__(self, labels: Tensor, way: Tensor, foreign: Tensor, train: TrainConfig, update: int) -> None:
         self.labels, self.way, self.foreign = labels, way, foreign.view(-1, 1, 1)
         grown = np.interp(update / train.total, SPEEDUP, (1.0, train.front_speedup))
-        self.slow, self.fast = train.front_slow * grown, train.front_fast * grown  # px a step
+        self.slow = train.front_slow * grown  # px a step
+        self.fast = max(train.front_fast * grown, self.slow)
 
     def weights(self, t: int) -> tuple[Tensor, Tensor]:
         """Of pixels that must be marked at step t, and of those that must not be: both (B, H, W) ≥ 0."""
