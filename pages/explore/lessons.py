@@ -28,6 +28,7 @@ def _lower_half(side: int) -> str:
     return pack_mask(np.broadcast_to(np.arange(side)[:, None] >= side // 2, (side, side)))
 
 
+LEAKY = "grouping-leaky-feedback"
 _GROUPING = {"task": "grouping", "image": 2}
 
 LESSONS: dict[str, Lesson] = {
@@ -108,6 +109,47 @@ LESSONS: dict[str, Lesson] = {
             "to undo it: 0.89 at step 30, against 1.00 of the untouched run, though in the last five steps "
             "at most 2 pixels change at a time.",
             ExploreState(lesson="late-perturbation", T=30, do=(Perturb(t=10, size=3.0),), **_GROUPING),
+        ),
+        Lesson(
+            "Settled, not switched off",
+            "This model has no clock: its state leaks towards what F proposes (E5'), so it can rest where "
+            "the two agree. At step 30 it moves by less than a millionth of its length, and F1 is 1.00. "
+            "Then noise is added to all of it. F1 falls, to 0.37 at step 32, and the loop finds its way "
+            "back, to 1.00 at step 40, and rests again.",
+            ExploreState(
+                lesson="settled",
+                task="grouping",
+                model=LEAKY,
+                image=8,
+                T=60,
+                do=(Perturb(t=30, size=3.0),),
+            ),
+        ),
+        Lesson(
+            "It lets go",
+            "At step 30 the image changes under a state at rest. Against the new image F1 is 0.49 at once "
+            "and 1.00 five steps later. The loop beside it, whose clock has run out by then, stays at 0.49. "
+            "It does not always let go: with image 8 to come instead of image 3 a part of the old mask lies "
+            "on another region, where nothing tells it from the right one, and F1 ends at 0.94.",
+            ExploreState(
+                lesson="lets-go",
+                task="grouping",
+                model=LEAKY,
+                comparison="grouping-feedback",
+                image=2,
+                T=60,
+                do=(Swap(t=30, seed=3),),
+            ),
+        ),
+        Lesson(
+            "Harder takes longer",
+            "Nothing tells this loop when to stop. From the cue to the region's farthest pixel the way is "
+            "70 px long here, and no pixel changes after step 16; in image 8 it is 47 px, and none does "
+            "after step 11. Commit time shows the mask pass along the region. Put the cue elsewhere, and "
+            "see how long it takes.",
+            ExploreState(
+                lesson="harder", task="grouping", model=LEAKY, image=19, T=40, layer="commit", curve="update"
+            ),
         ),
         Lesson(
             "Erase half early, and it grows back",

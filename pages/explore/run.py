@@ -98,7 +98,8 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     second = [name for name in names if not kinds[name].takes_steps] + first[::-1]
     if first:  # compared with what takes the same images and answers in the same classes
         chosen = named[0] if named and named[0] in first else first[0]
-        second = [name for name in second if name != first[0] and _alike(cards[name], cards[chosen])]
+        fit = [name for name in second if _alike(cards[name], cards[chosen])]
+        second = [name for name in fit if name != chosen or name in named[1:]]
     if not first or not second:
         raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
     return first, second

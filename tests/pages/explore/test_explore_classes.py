@@ -142,7 +142,7 @@ def test_a_task_that_cannot_be_drawn_says_so_and_one_that_can_is_drawn_on_its_ow
         assert "cannot be drawn" in at.warning[0].value
     head, blocks = sent(app(**link("sketched", drawing=drawing, cue="[12,60]")))
     assert head["drawable"] and head["cues"] == [[12, 60]]
-    assert (blocks["truth"][0] == mask).all() and blocks["clean"].shape == (1, *SIZE)
+    assert (blocks["truth"][0] == mask).all() and blocks["clean"].shape == (2, *SIZE)
     for cue in ("[48,10]", "[10,80]"):
         at = app_with_a_notice(**link("sketched", cue=cue))
         assert "48 × 80 px" in at.warning[0].value

@@ -71,7 +71,7 @@ def test_links_to_lessons_keep_working():
     assert set(LESSONS) == {
         "loop-everything", "loop-nothing", "switched-off", "no-decay", "over-damped", "beyond-noise",
         "two-cues", "unlearned-size", "swap", "late-perturbation", "erase", "cut-half-way",
-        "stopped-too-soon",
+        "stopped-too-soon", "settled", "lets-go", "harder",
     }  # fmt: skip
 
 
@@ -312,3 +312,68 @@ def test_stopped_once_the_mask_stands_still():
     assert wrong[stop] > 200 > 10 * wrong[5] and wrong[20] < wrong[stop] / 2
     missed = ((blocks["run.mask"] == 0) & (blocks["truth"][0] > 0)).sum((1, 2))
     assert missed[stop] < 20
+
+
+def test_settled_not_switched_off():
+    run, view = curves("settled"), LESSONS["settled"].view
+    says(
+        "settled",
+        "(E5')",
+        f"At step {view.do[0].t} it moves by less than a millionth of its length, and F1 is "
+        f"{run['f1'][29]:.2f}",
+        f"to {run['f1'][32]:.2f} at step 32",
+        f"to {run['f1'][40]:.2f} at step 40",
+    )
+    assert run["f1"][30:].min() == run["f1"][32]
+    assert run["update"][29] < 1e-6 and run["update"][60] < 1e-6 and (run["f1"][40:] > 0.995).all()
+    card = read_card(view.model)
+    assert card.model.integrator == "leaky" and card.model.decay == "none"
+
+
+def test_it_lets_go():
+    run, clocked = curves("lets-go"), curves("lets-go", "comparison")
+    view = LESSONS["lets-go"].view
+    says(
+        "lets-go",
+        f"At step {view.do[0].t} the image",
+        f"F1 is {run['f1'][30]:.2f} at once and {run['f1'][35]:.2f} five steps later",
+        f"stays at {clocked['f1'][60]:.2f}",
+        f"with image 8 to come instead of image {view.do[0].seed} a part",
+        f"F1 ends at {ends_of_another_swap():.2f}",
+    )
+    assert np.ptp(clocked["f1"][30:]) < 0.01 and (run["f1"][35:] > 0.99).all()
+
+
+def ends_of_another_swap():
+    """F1 at the end with image 8 to come; its mask holds a part that the fresh run has not."""
+    view = LESSONS["lets-go"].view
+    model, card = load(view.model)
+    batch, other = (draw(card.task, image, 0) for image in (view.image, 8))
+    swap = view.do[0].model_copy(update={"seed": 8})
+    end = intervene(model, card.task, batch, view.T, [swap]).trajectory.logits[-1:]
+    fresh = rollout(model, other.x, 60).logits[-1:]
+    assert float(f1_over_time(fresh, other.labels)[-1, 0]) > 0.99
+    kept = (end.argmax(2) > 0) & (other.labels == 0) & (other.trivial > 0)  # of other regions
+    assert kept.sum() > 30 and kept.sum() > 0.8 * ((end.argmax(2) > 0) & (other.labels == 0)).sum()
+    return float(f1_over_time(end, other.labels)[-1, 0])
+
+
+def test_harder_takes_longer():
+    view = LESSONS["harder"].view
+    model, card = load(view.model)
+    ways, last = [], []
+    for image in (view.image, 8):
+        batch = draw(card.task, image, 0)
+        masks = rollout(model, batch.x, view.T).logits.argmax(2)
+        changed = (masks[1:] != masks[:-1]).flatten(1).any(1)
+        ways.append(int(batch.info["path_length"][0]))
+        last.append(int(changed.nonzero().max()) + 1)
+        assert float(f1_over_time(rollout(model, batch.x, view.T).logits, batch.labels)[-1, 0]) > 0.99
+    says(
+        "harder",
+        f"is {ways[0]} px long here, and no pixel changes after step {last[0]}",
+        f"in image 8 it is {ways[1]} px, and none does after step {last[1]}",
+    )
+    commit, truth = sent("harder")[1]["run.commit"][-1], sent("harder")[1]["truth"][0] > 0
+    early, late = np.percentile(commit[truth], [10, 90])
+    assert late > 2 * early

@@ -26,7 +26,8 @@ def test_it_opens_on_grouping_with_one_model_of_each_title():
     at = app(PAGE)
     told = header(at)
     assert not at.warning and not at.query_params and told["world"]["task"] == "grouping"
-    assert [model["title"] for model in told["models"]] == ["feedback", "loop cut", "feedforward"]
+    titles = [model["title"] for model in told["models"]]
+    assert titles == ["feedback", "leaky feedback", "loop cut", "feedforward"]
     assert told["setup"] == LiveState().model_dump(mode="json", exclude={"lesson"})
     assert any("arxiv.org/abs/2507.10143" in text.value for text in at.markdown)
     sent = sum(model["bytes"][1] for model in told["models"])
