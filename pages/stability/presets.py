@@ -35,6 +35,23 @@ PRESETS: dict[str, Preset] = {
             ("switched off", "settled"),
         ),
         Preset(
+            "Settled: state and mask",
+            "A state that leaks (E5'), without a clock (“softmax only”): state and mask come to rest with "
+            "nothing held, and a perturbation is forgotten. With a clock put in (“softmax, decay”) both are "
+            "switched off instead, at F1 0.505.",
+            StabilityState(
+                lesson="settled-state",
+                model="grouping-leaky-feedback",
+                image=8,
+                focus="softmax only",
+                at=30,
+                perturb=True,
+            ),
+            ("settled", "settled"),
+            ("settled", "settled"),
+            ("settled", "settled"),
+        ),
+        Preset(
             "Switched off: judged too late",
             "The same run, judged from step 10 on. By then the gain is below 1 %, and even with the clock "
             "held there too little gets through to tell: the mask stands still because nothing moves it.",

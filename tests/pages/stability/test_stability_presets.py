@@ -121,6 +121,10 @@ def test_the_words_of_presets_are_borne_out_by_the_numbers():
     assert table(opened("over-smoothed"))["neither"][1] == "over-smoothed"
     late = chart(opened("late-perturbation"), "response")["clock running"]
     assert 0.99 < late[-1] / late[0] < 1.01
+    settled = opened("settled-state")
+    assert table(settled)["softmax, decay"] == ("switched off", "stands still", "0.505")
+    forgotten = chart(settled, "response")["clock running"]
+    assert forgotten[-1] < 1e-4 * forgotten[0]
     over = opened("overflow")
     assert (
         "Overflow was caught" in over.warning[0].value
