@@ -34,6 +34,7 @@ SCREENS = {
         "Stability lab", "pages.stability.state:StabilityState", "pages.stability.state:subjects"
     ),
     "few_shot": Entry("Few-shot lab", "pages.few_shot.state:FewShotState", "pages.few_shot.state:subjects"),
+    "predictive": Entry("Predictive coding", "pages.predictive.state:PredictiveState"),
     "evidence": Entry("Evidence", "pages.evidence.state:EvidenceState"),
 }
 FIRST = next(iter(SCREENS))  # what the bare address opens
