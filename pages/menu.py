@@ -34,6 +34,7 @@ SCREENS = {
         "Stability lab", "pages.stability.state:StabilityState", "pages.stability.state:subjects"
     ),
     "few_shot": Entry("Few-shot lab", "pages.few_shot.state:FewShotState", "pages.few_shot.state:subjects"),
+    "learn": Entry("Learn", "pages.learn.state:LearnState"),
     "predictive": Entry("Predictive coding", "pages.predictive.state:PredictiveState"),
     "evidence": Entry("Evidence", "pages.evidence.state:EvidenceState"),
 }
