@@ -4,7 +4,7 @@ import streamlit as st
 
 from fbseg_core import CheckpointError, ConfigError
 from pages import menu
-from pages.learn import computed, figures
+from pages.learn import computed, figures, progress
 from pages.learn.course import COURSE, Lesson
 from pages.learn.state import LearnState
 from pages.ui import plotly_style, screen, server
@@ -33,6 +33,13 @@ def take_guess() -> None:
 def guess_anew() -> None:
     """Callback: the answer is closed again."""
     SCREEN.change(guesses=SCREEN.view.guessed(None))
+
+
+def go_on() -> None:
+    """Callback: where an earlier visit stopped, if this one has not begun."""
+    earlier = progress.found()
+    if earlier is not None and SCREEN.view == LearnState():
+        SCREEN.show(earlier)
 
 
 def ask(lesson: Lesson) -> None:
@@ -94,6 +101,7 @@ def show() -> None:
         ask(lesson) if view.guess() is None else answer(lesson)
     except (ConfigError, CheckpointError) as error:
         st.error(str(error))
+    progress.keep(view, go_on)
     SCREEN.write_link()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Self
 
 from pydantic import Field
 
 from fbseg_core.settings import setting
 from pages.learn.course import COURSE
-from pages.ui.link import Linked
+from pages.ui.link import LONGEST, Linked
 
 
 class LearnState(Linked):
@@ -16,6 +17,18 @@ class LearnState(Linked):
 
     at: int = setting(1, "The lesson shown.", lo=1, hi=len(COURSE))
     guesses: tuple[Annotated[float, Field(ge=0, le=1000)] | None, ...] = Field((), max_length=len(COURSE))
+
+    @classmethod
+    def kept(cls, text: object) -> Self | None:
+        """What a browser kept of an earlier visit; None where it is no such thing."""
+        try:
+            return cls.parse(json.loads(text)) if isinstance(text, str) and len(text) <= LONGEST else None
+        except (ValueError, RecursionError):  # ConfigError is a ValueError
+            return None
+
+    def to_keep(self) -> str:
+        """What a browser keeps of it."""
+        return json.dumps(self.model_dump(mode="json", exclude={"lesson"}))
 
     def guess(self) -> float | None:
         """What was guessed in the lesson shown."""

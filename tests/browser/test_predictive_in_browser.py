@@ -41,7 +41,7 @@ def test_the_energy_falls_beside_the_papers_loop_and_follows_the_hand(opened):
     page.mouse.up()
     assert page.locator(".uncover").is_enabled()
     page.locator(".cut").click()
-    eventually(lambda: page.url, lambda found: "trust_top=0" in found)
+    eventually(lambda: page.evaluate("location.href"), lambda found: "trust_top=0" in found)
     at_rest(page)
     assert told(page, "rises") == "0" and not page.faults
 

@@ -3,6 +3,7 @@
 from driven import app, sound
 
 from pages.learn.course import COURSE
+from pages.learn.state import LearnState
 
 PAGE = "pages/learn/page.py"
 
@@ -40,3 +41,19 @@ def test_a_choice_asks_for_one_and_lessons_follow_each_other():
 def test_a_link_that_does_not_hold_is_told_in_one_sentence():
     at = app(PAGE, v="1", at="99")
     assert len(at.warning) == 1 and at.subheader[0].value.startswith("1. ")
+
+
+def test_what_a_browser_kept_is_read_back_and_anything_else_is_passed_over():
+    view = LearnState(at=3, guesses=(5.0, None, 1.0))
+    assert LearnState.kept(view.to_keep()) == view
+    for text in (
+        None,
+        "",
+        "[",
+        "[1]",
+        '{"at": 99}',
+        '{"at": 1, "more": 2}',
+        "[" * 9000,
+        '{"guesses": ["a"]}',
+    ):
+        assert LearnState.kept(text) is None
