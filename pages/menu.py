@@ -29,7 +29,9 @@ class Entry:
 
 SCREENS = {
     "live": Entry("Live", "pages.live.state:LiveState"),
+    "learn": Entry("Learn", "pages.learn.state:LearnState"),
     "explore": Entry("Explore", "pages.explore.state:ExploreState", "pages.explore.run:subjects"),
+    "predictive": Entry("Predictive coding", "pages.predictive.state:PredictiveState"),
     "stability": Entry(
         "Stability lab", "pages.stability.state:StabilityState", "pages.stability.state:subjects"
     ),

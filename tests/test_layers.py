@@ -11,7 +11,7 @@ from pkgutil import resolve_name
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SCREENS = ("live", "explore", "stability", "few_shot", "your_data", "evidence")
+SCREENS = ("live", "learn", "explore", "predictive", "stability", "few_shot", "your_data", "evidence")
 CORE = [  # a part may import those before it, and of its own
     {"settings", "device"},
     {"config", "models.kinds", "models.mechanisms"},

@@ -66,10 +66,10 @@ class PredictiveTrain(Config):
 
 
 class PhotographsConfig(Config):
-    """Patches of the two photographs that come with scikit-learn, grey and whitened."""
+    """Patches of the two photographs that come with scikit-learn, grey, halved and whitened."""
 
     name: Literal["photographs"] = "photographs"
-    side: int = setting(48, "Height and width of a patch.", unit="px", lo=16, hi=128, step=8)
+    side: int = setting(48, "Height and width of a patch.", unit="px", lo=16, hi=80, step=8)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -71,7 +71,7 @@ def test_patches_of_training_and_test_share_no_pixel(monkeypatch):
     monkeypatch.setattr("fbseg_core.predictive.photographs.photographs", lambda: (column * checks,) * 2)
     config = PhotographsConfig(side=16)
     train, test = (patches(config, 40, 0, split).abs() for split in ("train", "test"))
-    assert train.max() <= 150 < test.min() and test.max() > 180
+    assert test.max() <= 80 < train.min() and train.max() > 180
 
 
 def test_the_first_patches_do_not_hang_on_how_many_are_drawn():

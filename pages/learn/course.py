@@ -1,0 +1,187 @@
+"""The course as data: each lesson is one idea, a guess asked first, and a computation that answers it.
+
+Nothing here is a result: every number that a lesson tells comes from `computed.py`, where it is worked out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+WORDS = 90  # a lesson's text has at most so many
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """key: the function of `computed` that answers it. options: of a choice; else the guess is a bar from lo
+    to hi, in `unit`. trial: what may be changed afterwards, (label, lo, hi, step, where it stands).
+
+    links: the screen and the values of its state that the figure opens in. terms: symbols, in one line each.
+    """
+
+    key: str
+    title: str
+    words: str
+    question: str
+    options: tuple[str, ...] = ()
+    lo: float = 0.0
+    hi: float = 1.0
+    step: float = 0.01
+    unit: str = ""
+    trial: tuple[str, float, float, float, float] | None = None
+    simplified: str = ""
+    screen: str = ""
+    values: dict[str, object] = field(default_factory=dict)
+    terms: dict[str, str] = field(default_factory=dict)
+
+
+COURSE = (
+    Lesson(
+        "one_neuron",
+        "A guess from what is seen and what is remembered",
+        "A neuron r has to settle on one value. Its eyes say 8, its memory says 2, and neither is exact. "
+        "How far each is trusted is its precision: 1 for the eyes, 3 for the memory. r moves a little at a "
+        "time, pulled by each error times its precision, until the two pulls are equal.",
+        "On which value does r come to rest?",
+        lo=0.0, hi=10.0, step=0.1,
+        trial=("Precision of the eyes", 0.0, 9.0, 0.25, 1.0),
+        simplified="One unknown, no noise; both senses point straight at r.",
+        screen="predictive", values={"source": "shapes", "label_shown": True},
+        terms={"r": "what the model believes", "π": "precision: how far an error counts"},
+    ),
+    Lesson(
+        "prediction",
+        "Prediction and error on an image",
+        "Now r is many numbers. Each draws a filter, and together they draw a prediction of the image. "
+        "What the prediction misses, x minus U∗r, is the error, and it pushes r. The paper calls its own "
+        "signal δ an error too. But δ is what a network puts out: no image is subtracted from anything.",
+        "After 40 updates, how much of the image's power is left as error?",
+        hi=100.0, step=1.0, unit="%",
+        trial=("Updates", 1.0, 80.0, 1.0, 40.0),
+        simplified="Photographs are grey and whitened: slow changes of brightness are taken out.",
+        screen="predictive",
+        terms={
+            "U∗r": "the image that r predicts", "ε₀": "x − U∗r, the error",
+            "δ": "the correction that the paper's network F puts out",
+            "E": "energy: errors and costs, added up",
+        },
+    ),
+    Lesson(
+        "precision",
+        "Believe your eyes, or your memory",
+        "A square of the image is covered with plain grey. A model that trusts every pixel takes the grey "
+        "for a part of the scene. A model that gives the covered pixels precision 0 is free to fill them "
+        "in from what it has learned and from what is around them.",
+        "Behind the cover, whose prediction is nearer to what is really there?",
+        options=("the one that trusts the grey", "the one that does not trust it", "both alike"),
+        trial=("Side of the cover, px", 4.0, 24.0, 2.0, 6.0),
+        simplified="The model knows where the cover is; working that out is a harder problem.",
+        screen="predictive", values={"source": "shapes"},
+        terms={"π = 0": "an error here does not count"},
+    ),
+    Lesson(
+        "two_levels",
+        "Two levels, and a bar that grows too long",
+        "A second level s predicts r. What it explains, the error ε₁ = r − W∗s no longer says. In 1999 Rao "
+        "and Ballard saw such an error neuron answer a short bar and fall almost silent to a long one, as "
+        "cells in visual cortex do: end-stopping. Re-implementations find less of it. Here it is measured, "
+        "whatever comes out.",
+        "How strong is ε₁ for the longest bar, as a share of its strongest answer?",
+        hi=100.0, step=1.0, unit="%",
+        trial=("Precision π₁ of the second level", 0.0, 4.0, 0.25, 0.5),
+        simplified="One bar, one position, the filter that answers it best.",
+        screen="predictive",
+        terms={"s": "causes of r", "ε₁": "r − W∗s, what s does not explain of r", "π₁": "how far ε₁ counts"},
+    ),
+    Lesson(
+        "learning",
+        "Learning by making the error small",
+        "The weights move by the same energy. Each synapse changes by the error at its end times the "
+        "activity at its start. It needs to know nothing else, and nothing is sent backwards through the "
+        "network. Here a model of random filters sees twelve pairs of photographs' patches.",
+        "What is then left of its energy on a patch it has never seen?",
+        hi=100.0, step=1.0, unit="% of before",
+        trial=("Updates", 2.0, 24.0, 2.0, 12.0),
+        simplified="A small model, and few updates: the shipped one took 200.",
+        screen="predictive",
+        terms={"U, W": "weights: what r and s draw", "local": "from what stands at the synapse alone"},
+    ),
+    Lesson(
+        "loop",
+        "From predictive coding to the paper's loop",
+        "The paper's model keeps a state h = [u, v]. The mask is read from u; v is fed back as v̂, laid "
+        "beside the image, and a U-Net F turns both into a correction δ, which is added to h. Nothing "
+        "predicts the image. The task: mark the whole region that holds the dot. We cut the loop: v̂ is 0 "
+        "at every step.",
+        "The whole loop scores its F1 below. What does the cut one score on the same images?",
+        trial=("Steps", 2.0, 30.0, 1.0, 20.0),
+        simplified="One model, one training seed, eight images; it was trained with its loop.",
+        screen="live", values={},
+        terms={
+            "h": "the state of every pixel, h = [u, v]", "u": "the part that the mask is read from",
+            "v": "the part that is fed back", "v̂": "v as it is fed back: each pixel's channels add up to 1",
+            "F1": "overlap of mask and truth, 1 at best",
+        },
+    ),
+    Lesson(
+        "clock",
+        "A clock, and why its eigenvalues are negative",
+        "Every correction is multiplied by e^((t/τ)a), where a is an eigenvalue of the matrix A and τ "
+        "counts steps. The paper takes a = −1. Here the same model runs on the same image with a = −1, 0 "
+        "and +1, and we watch the size of its state.",
+        "What happens with a = +1?",
+        options=("the state comes to rest", "it grows about evenly", "it grows ever faster"),
+        trial=("Eigenvalue a", -2.0, 1.0, 0.1, -1.0),
+        simplified="All eigenvalues are the same; the model was trained with a = −1 alone.",
+        screen="stability", values={},
+        terms={"τ": "after so many steps an update counts 1/e as much", "A": "the matrix of the decay"},
+    ),
+    Lesson(
+        "where",
+        "Where a loop helps, and where not",
+        "On single shapes one pass does as well as a loop. Grouping needs a chain of steps along the "
+        "region, and a shallow network that sees 18 px cannot follow it. But a loop is not the only way to "
+        "see far: a deeper network sees 100 px at once, with 18 times the weights.",
+        "On grouping, the loop's F1 stands below. What does the deep network without a loop score?",
+        trial=("Images", 4.0, 24.0, 4.0, 8.0),
+        simplified="One training seed of each model.",
+        screen="evidence",
+        terms={"receptive field": "the pixels that one pixel of the answer depends on"},
+    ),
+    Lesson(
+        "settled",
+        "Settled, or switched off?",
+        "After 30 steps the mask stands still. That can mean two things: the network is content with it, "
+        "or the clock lets nothing through any more. To tell them apart we give the updates back their "
+        "full size and go on for 20 steps. A mask that was settled would stay.",
+        "How much of the mask changes then?",
+        hi=100.0, step=1.0, unit="% of the marked pixels",
+        trial=("Steps more", 1.0, 40.0, 1.0, 20.0),
+        simplified="One image. In training the clock's first gain was met only in the first step.",
+        screen="stability", values={},
+        terms={"δ̃": "what of δ is added after the decay", "clock": "the t that the decay reads"},
+    ),
+    Lesson(
+        "path",
+        "Learning from the whole path, or from its end",
+        "A loop can be taught in two ways. Whole-trajectory learning asks every step to be right and sends "
+        "the gradient back through all of them. Fixed-point learning looks only at where the loop comes to "
+        "rest. For a loop of one number, h ← h + k(wh + x − h), both gradients can be worked out exactly.",
+        "After 5 steps, how large is the whole path's gradient, as a share of the fixed point's?",
+        hi=200.0, step=1.0, unit="%",
+        trial=("Steps T", 1.0, 60.0, 1.0, 5.0),
+        simplified="One number, one weight, w = 0.8 and k = 0.5; with networks both are estimates.",
+        screen="evidence",
+        terms={"T": "steps of a training trajectory", "fixed point": "where a step changes nothing"},
+    ),
+    Lesson(
+        "claim",
+        "A claim checked: few examples",
+        "The paper learns from two examples where a feedforward network fails. But the two differ in more "
+        "than the loop: the network inside is normalised differently, and so is its output. So the two "
+        "kinds of normalisation were given to the feedforward network, and nothing else was changed.",
+        "What F1 does the feedforward network then reach? (The loop's stands below.)",
+        simplified="Noisy triangles alone, at one level of noise; the mean over training seeds.",
+        screen="few_shot",
+        terms={"normalisation": "bringing each channel to mean 0 and variance 1"},
+    ),
+)  # fmt: skip

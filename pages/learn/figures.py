@@ -1,0 +1,49 @@
+"""The figures of the lessons: what `computed` found, as charts and pictures. Imports no streamlit."""
+
+from __future__ import annotations
+
+import numpy as np
+import plotly.graph_objects as go
+from PIL import Image
+from torch import Tensor
+
+from pages.learn.computed import Outcome
+from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, lay_out
+
+COLOURS = (FEEDBACK, FEEDFORWARD, "#009E73", "#CC79A7")
+DASHES = ("solid", "dash", "dot", "dashdot")  # told apart without colour
+LARGE = 240  # px: pictures are enlarged without smoothing
+
+
+def curves(found: Outcome) -> go.Figure:
+    """The lines of an outcome, by step or by what `at` says."""
+    figure = go.Figure()
+    for (name, values), colour, dash in zip(found.lines.items(), COLOURS, DASHES):
+        at = found.at or list(range(len(values)))
+        line = {"color": colour, "dash": dash, "width": 2.5}
+        figure.add_scatter(x=at, y=values, name=name, mode="lines", line=line)
+    grows = [
+        max(values) / max(min(v for v in values if v > 0), 1e-9)
+        for values in found.lines.values()
+        if max(values) > 0
+    ]
+    lay_out(
+        figure, 300, showlegend=True, legend={"orientation": "h", "y": 1.15},
+        xaxis_title=found.x, yaxis_title=found.y,
+    )  # fmt: skip
+    if min(min(values) for values in found.lines.values()) >= 0 and max(grows, default=1) > 1e4:
+        figure.update_yaxes(type="log")
+    return figure
+
+
+def picture(values: Tensor, signed: bool) -> Image.Image:
+    """A map (H, W) in grey: from its least to its largest value, or with 0 in the middle."""
+    array = np.asarray(values.detach(), dtype=float)
+    if signed:
+        most = max(float(np.quantile(np.abs(array), 0.995)), 1e-9)
+        low, high = -most, most
+    else:
+        low, high = float(array.min()), max(float(array.max()), float(array.min()) + 1e-9)
+    grey = (np.clip((array - low) / (high - low), 0, 1) * 255).round().astype(np.uint8)
+    times = max(LARGE // max(grey.shape), 1)
+    return Image.fromarray(np.kron(grey, np.ones((times, times), np.uint8)))

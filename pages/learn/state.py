@@ -1,0 +1,41 @@
+"""Where a student stands in the course, as one frozen value that the link carries."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from fbseg_core.settings import setting
+from pages.learn.course import COURSE
+from pages.ui.link import LONGEST, Linked
+
+
+class LearnState(Linked):
+    """at: the lesson shown, from 1. guesses: by lesson, the bar's value or the option's number, or null."""
+
+    at: int = setting(1, "The lesson shown.", lo=1, hi=len(COURSE))
+    guesses: tuple[Annotated[float, Field(ge=0, le=1000)] | None, ...] = Field((), max_length=len(COURSE))
+
+    @classmethod
+    def kept(cls, text: object) -> Self | None:
+        """What a browser kept of an earlier visit; None where it is no such thing."""
+        try:
+            return cls.parse(json.loads(text)) if isinstance(text, str) and len(text) <= LONGEST else None
+        except (ValueError, RecursionError):  # ConfigError is a ValueError
+            return None
+
+    def to_keep(self) -> str:
+        """What a browser keeps of it."""
+        return json.dumps(self.model_dump(mode="json", exclude={"lesson"}))
+
+    def guess(self) -> float | None:
+        """What was guessed in the lesson shown."""
+        return self.guesses[self.at - 1] if len(self.guesses) >= self.at else None
+
+    def guessed(self, value: float | None) -> tuple[float | None, ...]:
+        """The guesses with one more."""
+        padded = [*self.guesses, *[None] * (self.at - len(self.guesses))]
+        padded[self.at - 1] = value
+        return tuple(padded)

@@ -1,0 +1,25 @@
+"""Learn in a real browser: by keyboard alone, and gone on with in another visit."""
+
+import pytest
+from served import at_rest, eventually, watched
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_a_guess_by_keyboard_is_answered_and_another_visit_goes_on_from_it(new_context, url):
+    context = new_context(width=390)
+    page = watched(context)
+    page.goto(f"{url}/learn")
+    page.get_by_role("button", name="Show the answer").focus()
+    page.keyboard.press("Enter")
+    eventually(lambda: page.get_by_text("comes to rest at").count())
+    eventually(lambda: page.evaluate("location.href"), lambda found: "guesses" in found)
+    page.get_by_role("button", name="On", exact=True).focus()
+    page.keyboard.press("Enter")
+    eventually(lambda: page.evaluate("location.href"), lambda found: "at=2" in found)
+    at_rest(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    again = watched(context)
+    again.goto(f"{url}/learn")
+    eventually(lambda: again.get_by_text("Lesson 2 of").count())
+    assert not page.faults and not again.faults

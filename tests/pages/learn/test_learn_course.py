@@ -1,0 +1,124 @@
+"""The course: every lesson is short, asks first, and tells numbers that are worked out and hold."""
+
+import pytest
+
+from fbseg_core import load, make_batch
+from fbseg_core.config import EVAL_SEED
+from pages import menu
+from pages.learn import computed
+from pages.learn.course import COURSE, WORDS
+from pages.learn.figures import curves, picture
+
+LESSONS = {lesson.key: lesson for lesson in COURSE}
+
+
+def outcome(key, trial=None):
+    lesson = LESSONS[key]
+    start = lesson.trial[4] if lesson.trial else 0.0
+    return getattr(computed, key)(start if trial is None else trial)
+
+
+@pytest.mark.parametrize("lesson", COURSE, ids=lambda lesson: lesson.key)
+def test_a_lesson_is_short_asks_a_question_and_says_what_it_left_out(lesson):
+    assert len(lesson.words.split()) <= WORDS
+    assert lesson.question.endswith(("?", ".)")) and lesson.simplified.endswith(".") and lesson.terms
+    assert callable(getattr(computed, lesson.key))
+    assert menu.link(lesson.screen, **lesson.values).startswith("./")
+    if lesson.trial:
+        _, low, high, _, start = lesson.trial
+        assert low <= start <= high
+
+
+def test_one_neuron_settles_on_the_weighted_mean():
+    for precision in (0.0, 1.0, 9.0):
+        found = outcome("one_neuron", precision)
+        assert found.truth == pytest.approx((8 * precision + 6) / (precision + 3), abs=0.02)
+        assert f"{found.truth:.2f}" in found.told
+
+
+def test_the_error_shrinks_and_the_energy_never_rises():
+    found = outcome("prediction", 20.0)
+    left = found.lines["error, % of the image"]
+    assert left[0] == pytest.approx(100) and left[-1] == found.truth < 30
+    assert "the energy rose in 0 of 20 updates" in found.told
+    delta = found.lines["‖δ‖, % of its first"]
+    assert len(delta) == 20 and delta[-1] > 50  # the loop's δ does not vanish
+
+
+def test_behind_a_cover_the_answer_is_the_smaller_miss():
+    found = outcome("precision")
+    assert found.truth in LESSONS["precision"].options
+    numbers = [float(word) for word in found.told.replace("%", "").split() if word.isdigit()]
+    trusting, other = numbers[:2]
+    if found.truth == "the one that does not trust it":
+        assert other <= trusting
+
+
+def test_end_stopping_is_told_as_it_is_measured():
+    found = outcome("two_levels")
+    answers = found.lines["ε₁ = r − W∗s"]
+    assert found.truth == pytest.approx(100 * max(answers[-1], 0) / max(answers))
+    assert 0 <= found.truth <= 100 and f"at {found.truth:.0f} %" in found.told
+    cut = outcome("two_levels", 0.0).lines
+    assert cut["r"] == pytest.approx(cut["ε₁ = r − W∗s"])  # with no second level ε₁ is r itself
+
+
+def test_learning_lowers_the_energy_of_what_was_never_seen():
+    found = outcome("learning", 8.0)
+    assert found.truth < 90 and len(found.lines["energy, % of before"]) == 9
+
+
+def test_cutting_the_loop_costs_what_is_told():
+    found = outcome("loop", 12.0)
+    whole, cut = (found.lines[name][-1] for name in ("whole loop", "loop cut"))
+    assert whole > 0.85 and cut == found.truth < whole - 0.2
+
+
+def test_a_positive_eigenvalue_grows_ever_faster_and_a_negative_one_comes_to_rest():
+    found = outcome("clock")
+    assert found.truth == "it grows ever faster"
+    rest, even, grown = (found.lines[f"a = {a}"] for a in (-1, 0, 1))
+    assert rest[-1] - rest[-2] < 0.01 * rest[-1]
+    assert even[-1] > 1.5 * even[20] and grown[-1] > 5 * even[-1]
+
+
+def test_the_deep_network_is_level_with_the_loop_and_the_shallow_one_is_not():
+    found = outcome("where", 4.0)
+    assert found.truth > 0.9
+    shallow, card = load(computed.SHALLOW)
+    assert card.f1[1] < 0.75 and shallow.steps
+
+
+def test_a_mask_that_stands_still_is_tried_with_full_updates():
+    found = outcome("settled")
+    assert "Under the clock 0 % changes" in found.told and 0 <= found.truth <= 100
+    assert ("does not ship yet" in found.told) == (computed.LEAKY not in computed.shipped())
+
+
+def test_the_gradient_of_the_whole_path_nears_that_of_the_fixed_point():
+    found = outcome("path", 60.0)
+    shares = found.lines["whole path, % of the fixed point's"]
+    assert 0 == shares[0] < shares[4] < shares[-1] < 100
+
+
+def test_the_fixed_point_s_gradient_is_that_of_a_long_run_s_last_step():
+    """Of a loss at the end alone the gradient through 400 steps is that of implicit differentiation."""
+    import torch
+
+    w, h = torch.tensor(0.8, requires_grad=True), torch.tensor(0.0)
+    for _ in range(400):
+        h = h + 0.5 * (w * h + 1 - h)
+    ((h - 8) ** 2 / 2).backward()
+    assert float(w.grad) == pytest.approx((5 - 8) / (1 - 0.8) ** 2, rel=1e-3)
+
+
+def test_few_examples_are_told_by_the_shipped_rows():
+    found = outcome("claim")
+    assert found.truth > 0.7 and "0.17" in found.given
+
+
+def test_figures_are_drawn_of_every_kind():
+    found = outcome("loop", 2.0)
+    assert [trace.name for trace in curves(found).data] == ["whole loop", "loop cut"]
+    assert picture(*found.pictures["truth"]).size == (240, 240)
+    assert len(make_batch(load(computed.LOOP)[1].task, 1, EVAL_SEED)) == 1

@@ -1,0 +1,59 @@
+"""Learn by AppTest: nothing is answered before a guess; the link carries lesson and guesses."""
+
+from driven import app, sound
+
+from pages.learn.course import COURSE
+from pages.learn.state import LearnState
+
+PAGE = "pages/learn/page.py"
+
+
+def words(at):
+    return " ".join(text.value for text in at.markdown)
+
+
+def test_a_guess_comes_before_the_answer():
+    at = app(PAGE)
+    assert at.subheader[0].value == f"1. {COURSE[0].title}"
+    assert "comes to rest at" not in words(at)
+    at.slider[0].set_value(5.0)
+    sound(next(one for one in at.button if one.label == "Show the answer").click().run())
+    assert "You said **5.0**; it is **3.5**." in words(at) and "comes to rest at" in words(at)
+    assert at.query_params["guesses"] == "[5.0]"
+    sound(next(one for one in at.button if one.label == "Guess again").click().run())
+    assert "comes to rest at" not in words(at)
+
+
+def test_a_link_opens_a_lesson_with_its_guess():
+    at = app(PAGE, v="1", at="7", guesses="[null,null,null,null,null,null,2]")
+    assert at.subheader[0].value.startswith("7. ") and "You said **it grows ever faster**" in words(at)
+
+
+def test_a_choice_asks_for_one_and_lessons_follow_each_other():
+    at = app(PAGE, v="1", at="7")
+    assert at.radio[0].value is None
+    sound(next(one for one in at.button if one.label == "Show the answer").click().run())
+    assert "You said" not in words(at)
+    sound(next(one for one in at.button if one.label == "On").click().run())
+    assert at.subheader[0].value.startswith("8. ")
+
+
+def test_a_link_that_does_not_hold_is_told_in_one_sentence():
+    at = app(PAGE, v="1", at="99")
+    assert len(at.warning) == 1 and at.subheader[0].value.startswith("1. ")
+
+
+def test_what_a_browser_kept_is_read_back_and_anything_else_is_passed_over():
+    view = LearnState(at=3, guesses=(5.0, None, 1.0))
+    assert LearnState.kept(view.to_keep()) == view
+    for text in (
+        None,
+        "",
+        "[",
+        "[1]",
+        '{"at": 99}',
+        '{"at": 1, "more": 2}',
+        "[" * 9000,
+        '{"guesses": ["a"]}',
+    ):
+        assert LearnState.kept(text) is None
