@@ -10,12 +10,13 @@ import streamlit as st
 from fbseg_core import TASKS, CheckpointError, ConfigError
 from fbseg_core.tasks import task_of
 from pages.few_shot import comparisons, computed, gallery, results, training, uploads
-from pages.few_shot.state import FewShotState, can_draw, check, examples, job_of, runs_of
+from pages.few_shot.state import FewShotState, can_draw, can_label, check, examples, job_of, runs_of
 from pages.jobs import Estimate, Followed, Follower, JobError, NoSuchJob, Spec
 from pages.ui import controls, pictures, screen, visitor
 
 SCREEN = screen.Screen("few_shot", FewShotState, {}, check)
 REFUSED = (JobError, ConfigError, CheckpointError)
+KINDS = ("labels", "redraw", "drawing", "upload")  # of an example of one's own, as its caption tells
 
 
 # ---- what the visitor does ----------------------------------------------------------------------------
@@ -50,6 +51,8 @@ def take_wish() -> None:
             new = view.with_own(wish.redraw, f"r.{count}")
         elif wish.back is not None:
             new = view.with_own(wish.back, "")
+        elif wish.label is not None:
+            new = view.with_own(wish.label.row, f"m.{wish.label.labels}")
         else:
             cue = "" if wish.draw.cue is None else ".{}-{}".format(*wish.draw.cue)
             new = view.with_own(wish.draw.row, f"d.{wish.draw.mask}{cue}")
@@ -62,9 +65,10 @@ def take_wish() -> None:
 def take_upload() -> None:
     """Callback: an image and its mask in the place of an example."""
     image, mask = SCREEN.chosen("image"), SCREEN.chosen("mask")
-    if image is None or mask is None:
+    task = runs_of(SCREEN.view)[0]
+    if image is None or (mask is None and not can_label(task)):
         raise ConfigError("Give both an image and its mask.")
-    content = uploads.example(runs_of(SCREEN.view)[0], image.getvalue(), mask.getvalue())
+    content = uploads.example(task, image.getvalue(), None if mask is None else mask.getvalue())
     digest = hashlib.sha256(content.clean.numpy().tobytes() + content.labels.numpy().tobytes()).hexdigest()
     computed.keep_upload(digest[:32], content)
     SCREEN.show(SCREEN.view.with_own(SCREEN.chosen("row") - 1, f"u.{digest[:32]}"))
@@ -117,14 +121,14 @@ def show_examples(view: FewShotState, busy: bool) -> None:
     kind, content = task_of(task), examples(view, computed.uploads())
     seen = kind.observe(task, content, kind.noise(task, len(content.labels), run.train.seed))
     named = {
-        row: next(key for key in ("redraw", "drawing", "upload") if getattr(own, key) is not None)
+        row: next(key for key in KINDS if getattr(own, key) is not None)
         for row, own in view.own_by_row().items()
     }
     own = [named.get(row, "") for row in range(view.examples)]
     st.markdown("**Training examples**: as read once under noise, and the mask to learn")
-    drawn = can_draw(task)
-    gallery.gallery(gallery.pack(task, content, seen, own, busy, drawn), take_wish)
-    if not drawn:
+    drawn, labelled = can_draw(task), can_label(task)
+    gallery.gallery(gallery.pack(task, content, seen, own, busy, drawn, labelled), take_wish)
+    if not (drawn or labelled):
         st.caption("Masks of this task are not drawn here: redraw an example, or use an image of your own.")
     if told := pictures.legend(task, content.labels):
         st.html(told)
@@ -134,6 +138,8 @@ def show_examples(view: FewShotState, busy: bool) -> None:
             f"PNG or JPEG up to {uploads.LARGEST} px a side, and a mask of the same size "
             f"{uploads.what_a_mask_holds(task)}; the middle {'square' if height == width else 'part'} is "
             f"brought to {pictures.pixels(task)}, noise is added."
+            + " Without a mask, draw one over the image."
+            * labelled
         )
         which, image, mask = st.columns([1, 2, 2])
         which.number_input("In place of example", 1, view.examples, key=SCREEN.key("row"))

@@ -18,6 +18,7 @@ from fbseg_core.settings import setting, settings_of
 from fbseg_core.tasks import Content, parse_task, task_of
 from fbseg_core.training.examples import training_examples
 from fbseg_core.training.fewshot import TrainingRun, few_shot, replace_example, seeds, with_changes
+from pages.few_shot.drawn_labels import unpack_labels
 from pages.jobs import Spec
 from pages.ui import ranges
 from pages.ui.link import LARGEST_SEED, Linked
@@ -30,28 +31,29 @@ HELP = {name: item.help for name, item in settings_of(FewShotConfig).items()}
 
 _OWN = re.compile(
     r"([0-9]{1,2})\.(?:r\.([0-9]{1,3})|d\.([A-Za-z0-9_-]{1,3000})(?:\.([0-9]{1,3})-([0-9]{1,3}))?"
-    r"|u\.([0-9a-f]{32}))"
+    r"|u\.([0-9a-f]{32})|m\.([A-Za-z0-9_-]{1,3000}))"
 )
 
 
 class Own(NamedTuple):
-    """An example in place of the one drawn by the seed: one of redraw, drawing and upload is given.
+    """An example in place of the one drawn by the seed: of redraw, drawing and upload one may be given.
 
     redraw: which one, from 1. drawing: as `pack_mask` writes it, with the cue where the task has one.
-    upload: the digest of the file.
+    upload: the digest of the file. labels: as `pack_labels` writes them, drawn over the image that is there.
     """
 
     redraw: int | None = None
     drawing: str | None = None
     cue: tuple[int, int] | None = None
     upload: str | None = None
+    labels: str | None = None
 
 
 class FewShotState(Linked, FewShotConfig):
     """The whole state of the screen. None and 0 stand for 'as the protocol has it'.
 
-    own: "row.r.k", "row.d.drawing" or "row.u.digest". job, ablations, repeats: ids of the jobs on show;
-    of ablation steps, and of the same over several seeds.
+    own: "row.r.k", "row.d.drawing" or "row.u.digest", and "row.m.labels" beside any. job, ablations,
+    repeats: ids of the jobs on show; of ablation steps, and of the same over several seeds.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"rungs": "ablations", "luck": "repeats"}
@@ -112,16 +114,20 @@ class FewShotState(Linked, FewShotConfig):
         """The examples of one's own, of those that are read; the last word on a row holds."""
         found = {}
         for text in self.own:
-            row, redraw, drawing, y, x, upload = _OWN.fullmatch(text).groups()
+            row, redraw, drawing, y, x, upload, labels = _OWN.fullmatch(text).groups()
             cue = None if y is None else (int(y), int(x))
-            found[int(row)] = Own(redraw and int(redraw), drawing, cue, upload)
+            before = found.get(int(row), Own())
+            image = Own(redraw and int(redraw), drawing, cue, upload, before.labels)
+            found[int(row)] = before._replace(labels=labels) if labels else image
         return {row: own for row, own in sorted(found.items()) if row < self.examples}
 
     def with_own(self, row: int, text: str) -> FewShotState:
-        """With "r.k", "d.drawing", "u.digest" or, for the seed's, "" in a row. Raises ConfigError."""
+        """With "r.k", "d.drawing", "u.digest" or, for the seed's, "" in a row; or with "m.labels" drawn over
+        what is there. Raises ConfigError."""
         if not 0 <= row < self.examples:
             raise ConfigError(f"There is no example {row + 1}.")
-        kept = tuple(item for item in self.own if item.split(".")[0] != str(row))
+        over = f"{row}.m." if text.startswith("m.") else f"{row}."
+        kept = tuple(item for item in self.own if not item.startswith(over))
         return self.replace(own=(*kept, f"{row}.{text}") if text else kept)
 
 
@@ -142,7 +148,11 @@ def examples(view: FewShotState, uploads: Mapping[str, Content]) -> Content:
     task, run, _ = runs_of(view)
     found = training_examples(task, run.train)
     for row, own in view.own_by_row().items():
-        found = replace_example(found, row, _own_content(view, task, row, own, uploads))
+        one = _own_content(view, task, row, own, uploads)
+        one = found[row : row + 1] if one is None else one
+        if own.labels is not None:
+            one = _relabelled(task, one, own.labels)
+        found = replace_example(found, row, one)
     return found
 
 
@@ -150,6 +160,11 @@ def can_draw(task: TaskConfig) -> bool:
     """Whether an example can be drawn: a pen says whether a pixel is marked, and no more."""
     kind = task_of(task)
     return kind.drawable and len(kind.class_names(task)) == 2
+
+
+def can_label(task: TaskConfig) -> bool:
+    """Whether the labels of an example can be drawn over its image, which stays as it is."""
+    return not can_draw(task) and not task_of(task).has_cue(task)
 
 
 def check(view: FewShotState) -> None:
@@ -160,7 +175,8 @@ def check(view: FewShotState) -> None:
 
 def _own_content(
     view: FewShotState, task: TaskConfig, row: int, own: Own, uploads: Mapping[str, Content]
-) -> Content:
+) -> Content | None:
+    """The example that stands in a row; None where it is the seed's."""
     kind = task_of(task)
     if own.upload:
         if own.upload not in uploads:
@@ -169,12 +185,21 @@ def _own_content(
     if own.redraw is not None:
         seed = FIRST_REDRAW + (32 * view.seed + row) * REDRAWS + own.redraw
         return kind.content(task, 1, seed)
+    if own.drawing is None:
+        return None
     if not can_draw(task):
         raise ConfigError(f"Example {row + 1}: a mask of the task {task.name!r} cannot be drawn.")
     content = kind.drawn(task, torch.from_numpy(unpack_mask(own.drawing, task.size)), own.cue)
     if not content.labels.any():
         raise ConfigError(f"Example {row + 1} has nothing to find: draw a shape, and put the cue on it.")
     return content
+
+
+def _relabelled(task: TaskConfig, one: Content, text: str) -> Content:
+    """An example with labels that were drawn. Raises ConfigError."""
+    if not can_label(task):
+        raise ConfigError(f"Labels of the task {task.name!r} are not drawn over its images.")
+    return Content(one.clean, torch.from_numpy(unpack_labels(task, text))[None])
 
 
 def job_of(view: FewShotState, uploads: Mapping[str, Content]) -> Spec:

@@ -20,13 +20,16 @@ LARGEST = 2048  # px: a decoded image is then 12 MB at most
 SMALLEST = 16
 
 
-def example(task: TaskConfig, image: bytes, mask: bytes) -> Content:
-    """The example of an image and its mask, both brought to the task's size. Raises ConfigError."""
+def example(task: TaskConfig, image: bytes, mask: bytes | None) -> Content:
+    """The example of an image and its mask, both brought to the task's size; without a mask, all background.
+
+    Raises ConfigError.
+    """
     kind = task_of(task)
     if kind.has_cue(task):
         raise ConfigError(f"Images of the task {task.name!r} need a cue: draw one instead of uploading it.")
-    picture, label = _open(image, "image"), _open(mask, "mask")
-    if picture.size != label.size:
+    picture, label = _open(image, "image"), None if mask is None else _open(mask, "mask")
+    if label is not None and picture.size != label.size:
         raise ConfigError(
             f"Image and mask differ in size: {picture.size[0]} × {picture.size[1]} and "
             f"{label.size[0]} × {label.size[1]} px."
@@ -34,7 +37,10 @@ def example(task: TaskConfig, image: bytes, mask: bytes) -> Content:
     channels = len(kind.channel_names(task))
     grey = _resized(_values(picture, "RGB" if channels == 3 else "L"), task.size)
     classes = len(kind.class_names(task))
-    labels = _inside(label, task.size) if classes == 2 else _classes(label, task.size, classes)
+    if label is None:
+        labels = np.zeros(task.size, np.int64)
+    else:
+        labels = _inside(label, task.size) if classes == 2 else _classes(label, task.size, classes)
     clean = torch.from_numpy(grey).permute(2, 0, 1).expand(channels, -1, -1)
     return own_example(task, torch.from_numpy(labels), clean.clone())
 

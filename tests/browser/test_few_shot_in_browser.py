@@ -1,9 +1,14 @@
 """The Few-shot lab in a real Chromium: runs left and found again, examples drawn by hand, no blinking."""
 
 import re
+from urllib.parse import parse_qs, urlsplit
 
+import numpy as np
 import pytest
 from served import PATIENCE, at_rest, eventually, start_app, watched
+
+from fbseg_core.config import TexturesConfig
+from pages.few_shot.drawn_labels import unpack_labels
 
 pytestmark = pytest.mark.browser
 QUICK = "v=1&updates=2000&steps=3"  # short steps, and more of them than a test waits for
@@ -192,3 +197,38 @@ def stands_still(page, width):
         seen.append(charts.evaluate_all(BOXES))
     assert seen == [[[*box, 2 + i] for *box, _ in settled] for i in range(3)]
     assert all(x >= 0 and x + w <= width for x, _, w, *_ in settled) and not overflows(page)
+
+
+@pytest.mark.slow
+def test_labels_of_several_classes_are_drawn_over_the_image_by_brush_and_bucket(new_context, url):
+    page = opened(new_context(), f"{url}/few_shot?v=1&task=textures")
+    page.get_by_role("button", name="Draw example 1 yourself").click()
+    paper = page.locator(".paper")
+    colours = lambda: paper.evaluate(  # noqa: E731
+        """canvas => new Set(Array.from(new Uint32Array(
+            canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer))).size"""
+    )
+    press(page, "All plain")
+    assert page.get_by_text("There must be two classes").count() == 1
+    grey, box = colours(), paper.bounding_box()
+    press(page, "Draw gravel")
+    page.mouse.move(box["x"] + 20, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 1, box["y"] + 60, steps=4)
+    page.mouse.move(box["x"] + 1, box["y"] + 60, steps=4)
+    page.mouse.up()
+    assert colours() > grey
+    press(page, "Draw brick")
+    press(page, "Fill what is alike and connected")
+    page.mouse.click(box["x"] + 20, box["y"] + 10)
+    press(page, "Draw void")
+    page.mouse.click(box["x"] + 20, box["y"] + 200)
+    press(page, "Take back the last stroke")
+    press(page, "Use this drawing")
+    page.get_by_text("1 · your mask").wait_for()
+    page.wait_for_function("location.search.includes('own=')")
+    own = parse_qs(urlsplit(page.url).query)["own"][0]
+    labels = unpack_labels(TexturesConfig(), own.split(".m.")[1].split('"')[0])
+    assert set(np.unique(labels)) == {0, 1, 3}  # plain, brick and gravel; the void was taken back
+    assert (labels[:8] == 1).all() and (labels[20:] == 0).all() and (labels == 3).any()
+    assert not overflows(page) and page.faults == []

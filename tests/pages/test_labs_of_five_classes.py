@@ -74,15 +74,16 @@ def colours_in(pixels):
 # ---- the Few-shot lab ----------------------------------------------------------------------------------
 
 
-def test_the_examples_are_shown_in_their_colours_and_cannot_be_drawn(task):
+def test_the_examples_are_shown_in_their_colours_and_their_labels_can_be_drawn_over_them(task):
     at = sound(app(task=NAME))
     sent, palette = gallery(at), task_of(task).palette(task)
     assert sent["size"] == list(SIZE) and sent["cues"] == [None, None] and not sent["drawn"]
+    assert sent["labelled"] and sent["names"] == list(NAMES)
     assert sent["colours"] == [list(ImageColor.getrgb(one)) for one in (*palette, VOID_COLOUR)]
     assert sent["blocks"]["labels"][2] == [2, *SIZE] and "sketch" not in sent["blocks"]
     html, captions = told(at)
     legend = next(body for body in html if NAMES[1] in body)
-    assert "not drawn here" in captions and all(f">{name}<" in legend for name in NAMES)
+    assert "draw one over the image" in captions and all(f">{name}<" in legend for name in NAMES)
     assert ("void" in legend) == bool((examples(FewShotState(task=NAME), {}).labels == VOID).any())
 
 

@@ -1,7 +1,7 @@
 """The training examples as thumbnails, and a canvas to draw one's own: a component in plain JavaScript.
 
-Python hears one wish at a time under "ask": {redraw: row}, {back: row} or {draw: {row, mask, cue}}. The
-drawing tools and the decoder are those of the player.
+Python hears one wish at a time under "ask": {redraw: row}, {back: row}, {draw: {row, mask, cue}} or
+{label: {row, labels}}. The drawing tools and the decoder are those of the player.
 """
 
 from __future__ import annotations
@@ -43,17 +43,25 @@ class Drawing(Config):
     cue: tuple[int, int] | None = setting(..., "Where the cue stands, or nothing.")
 
 
+class Labels(Config):
+    """Labels drawn over an example's image, as `pack_labels` writes them."""
+
+    row: int = setting(..., "The example's number, from 0.", lo=0)
+    labels: str = setting(..., "Packed labels.")
+
+
 class Wish(Config):
-    """What the gallery asks for: one of the three. redraw, back: the example's number, from 0."""
+    """What the gallery asks for: one of the four. redraw, back: the example's number, from 0."""
 
     redraw: int | None = setting(None, "The example's number, from 0.", lo=0)
     back: int | None = setting(None, "The example's number, from 0.", lo=0)
     draw: Drawing | None = setting(None, "A row, its mask and its cue.")
+    label: Labels | None = setting(None, "A row and its labels.")
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
-        if sum(value is not None for value in (self.redraw, self.back, self.draw)) != 1:
-            raise ValueError("redraw, back, draw: exactly one must be asked for")
+        if sum(value is not None for value in (self.redraw, self.back, self.draw, self.label)) != 1:
+            raise ValueError("redraw, back, draw, label: exactly one must be asked for")
         return self
 
 
@@ -63,12 +71,18 @@ def wished() -> Wish:
 
 
 def pack(
-    task: TaskConfig, content: Content, seen: Batch, own: Sequence[str], busy: bool, drawn: bool
+    task: TaskConfig,
+    content: Content,
+    seen: Batch,
+    own: Sequence[str],
+    busy: bool,
+    drawn: bool,
+    labelled: bool = False,
 ) -> bytes:
     """The examples (n): as they are seen once under their noise, their labels, and what a pen starts from.
 
     own: what stands in place of the seed's example in each row, "" for nothing. busy: nothing may change.
-    drawn: whether an example may be drawn.
+    drawn: whether an example may be drawn; labelled: whether its labels may be drawn over its image.
     """
     blocks, kind = Blocks(), task_of(task)
     shown = kind.shown_channels(task)
@@ -85,6 +99,8 @@ def pack(
         "cues": kind.cues(task, content.clean) or [None] * len(own),
         "colours": [list(ImageColor.getrgb(one)) for one in colours(task)],
         "drawn": drawn,
+        "labelled": labelled,
+        "names": list(kind.class_names(task)),
         "own": list(own),
         "busy": busy,
     }

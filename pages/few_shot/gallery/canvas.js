@@ -2,7 +2,8 @@
 
 const VOID = 255;
 const CUE = [230, 30, 60];
-const OWN = { redraw: "redrawn", drawing: "yours", upload: "upload" };
+const OWN = { redraw: "redrawn", drawing: "yours", upload: "upload", labels: "your mask" };
+const INKED = 0.6; // how far the colour of a class covers the image that it is drawn over
 const rooms = new WeakMap();
 
 export default function (component) {
@@ -14,7 +15,7 @@ export default function (component) {
   const { header, start } = decodeHeader(bytes);
   S.header = header;
   S.blocks = decodeBlocks(bytes, header, start);
-  const other = String(header.size) !== String(S.size) || !header.drawn;
+  const other = String([header.size, header.names]) !== S.of || !(header.drawn || header.labelled);
   if (S.row !== null && (S.row >= header.own.length || header.busy || other)) close(S);
   tiles(S);
   S.$(".gallery").dataset.id = header.id;
@@ -22,7 +23,7 @@ export default function (component) {
 
 function enter(root) {
   const $ = (selector) => root.querySelector(selector);
-  const S = { root, $, header: null, row: null, bitmap: null, cue: null, tool: "pen", undo: [], size: null };
+  const S = { root, $, header: null, row: null, bitmap: null, cue: null, tool: "pen", ink: 1, undo: [], of: "" };
   $(".use").addEventListener("click", () => hand(S));
   $(".leave").addEventListener("click", () => close(S));
   onPaper(S);
@@ -82,7 +83,7 @@ function tiles(S) {
       const name = `example ${row + 1}`;
       acts.append(
         push("⟳", `Redraw ${name}`, () => S.send({ redraw: row }), off),
-        ...(header.drawn ? [push("✎ Draw", `Draw ${name} yourself`, () => open(S, row), off)] : []),
+        ...(header.drawn || header.labelled ? [push("✎ Draw", `Draw ${name} yourself`, () => open(S, row), off)] : []),
         ...(own ? [push("✕", `Take back ${name}`, () => S.send({ back: row }), off)] : []),
       );
       figure.append(pair, made("figcaption", { textContent: `${row + 1}${own ? ` · ${OWN[own]}` : ""}` }), acts);
@@ -92,11 +93,12 @@ function tiles(S) {
 }
 
 function open(S, row) {
-  const pixels = S.header.size[0] * S.header.size[1];
-  Object.assign(S, { row, tool: "pen", undo: [], size: S.header.size, cue: S.header.cues[row] });
-  S.bitmap = S.blocks.sketch.data.slice(row * pixels, (row + 1) * pixels);
+  const { size, names, cues, labelled } = S.header;
+  const pixels = size[0] * size[1];
+  Object.assign(S, { row, tool: "pen", ink: 1, undo: [], of: String([size, names]), cue: cues[row] });
+  S.bitmap = S.blocks[labelled ? "labels" : "sketch"].data.slice(row * pixels, (row + 1) * pixels);
   S.$(".board").hidden = false;
-  S.$(".title").textContent = `Example ${row + 1}: draw what is to be found`;
+  S.$(".title").textContent = `Example ${row + 1}: draw what is ${labelled ? "where" : "to be found"}`;
   paper(S);
 }
 
@@ -106,11 +108,25 @@ function close(S) {
 }
 
 async function hand(S) {
-  S.send({ draw: { row: S.row, mask: await packMask(S.bitmap), cue: S.cue } });
+  if (S.header.labelled) S.send({ label: { row: S.row, labels: await packLabels(S.bitmap, S.header.names.length) } });
+  else S.send({ draw: { row: S.row, mask: await packMask(S.bitmap), cue: S.cue } });
   close(S);
 }
 
+// As pack_labels of pages/few_shot/drawn_labels.py writes them: each bit of the class numbers is a mask.
+function packLabels(labels, classes) {
+  const bits = Math.floor(Math.log2(classes)) + 1;
+  const planes = new Uint8Array(bits * labels.length);
+  labels.forEach((label, i) => {
+    const code = label === VOID ? classes : label;
+    for (let bit = 0; bit < bits; bit++) planes[bit * labels.length + i] = (code >> bit) & 1;
+  });
+  return packMask(planes);
+}
+
 function paper(S) {
+  S.$(".inks").replaceChildren();
+  if (S.header.labelled) return void labelling(S);
   const { size } = S.header;
   painted(S.$(".paper"), size, (i) => (cross(S.cue, size, i) ? CUE : colourOf(S.header, S.bitmap[i])));
   const tool = (name, text, label) => {
@@ -138,6 +154,62 @@ function paper(S) {
   S.$(".hint").textContent = !drawn ? "Nothing is drawn yet." : met ? "" : "The cue must lie on what is drawn.";
 }
 
+// The labels over the image, and the tools that draw them.
+function labelling(S) {
+  const { size, names, colours } = S.header;
+  const { shape, data } = S.blocks.seen;
+  const [channels, pixels] = [shape[1], size[0] * size[1]];
+  painted(S.$(".paper"), size, (i) => {
+    const colour = colourOf(S.header, S.bitmap[i]);
+    const covers = S.bitmap[i] === 0 ? 0 : INKED;
+    return colour.map((part, c) => {
+      const grey = data[(S.row * channels + Math.min(c, channels - 1)) * pixels + i];
+      return covers * part + (1 - covers) * grey;
+    });
+  });
+  const again = (changes) => () => (Object.assign(S, changes), labelling(S));
+  const pressed = (element, on) => (element.setAttribute("aria-pressed", on), element);
+  const tool = (name, text, label) => pressed(push(text, label, again({ tool: name })), S.tool === name);
+  const inks = [...names.keys(), VOID].map((label) => {
+    const name = names[label] ?? "void";
+    const element = push(name, `Draw ${name}`, again({ ink: label, tool: S.tool === "rubber" ? "pen" : S.tool }));
+    const swatch = made("i", { className: "swatch" });
+    swatch.style.background = `rgb(${colourOf({ colours }, label)})`;
+    element.prepend(swatch);
+    return pressed(element, S.ink === label && S.tool !== "rubber");
+  });
+  S.$(".tools").replaceChildren(
+    tool("pen", "Brush", "Draw a class"), tool("bucket", "Bucket", "Fill what is alike and connected"),
+    tool("rubber", "Eraser", `Back to ${names[0]}`),
+    push("Undo", "Take back the last stroke", () => again(S.undo.pop())(), { disabled: !S.undo.length }),
+    push("Clear", `All ${names[0]}`, () => {
+      remember(S);
+      again({ bitmap: new Uint8Array(S.bitmap.length) })();
+    }),
+  );
+  S.$(".inks").replaceChildren(...inks);
+  const known = new Set([...S.bitmap].filter((label) => label !== VOID));
+  S.$(".use").disabled = known.size < 2;
+  S.$(".hint").textContent = known.size < 2 ? "There must be two classes to tell apart." : "";
+}
+
+// Fill what is connected to a pixel and of the same class, up, down, left and right.
+function fill(S, [row, column]) {
+  const [height, width] = S.header.size;
+  const from = S.bitmap[row * width + column];
+  const stack = from === S.ink ? [] : [row * width + column];
+  while (stack.length) {
+    const i = stack.pop();
+    if (S.bitmap[i] !== from) continue;
+    S.bitmap[i] = S.ink;
+    const [r, c] = [Math.floor(i / width), i % width];
+    if (r > 0) stack.push(i - width);
+    if (r < height - 1) stack.push(i + width);
+    if (c > 0) stack.push(i - 1);
+    if (c < width - 1) stack.push(i + 1);
+  }
+}
+
 function remember(S) {
   S.undo.push({ bitmap: S.bitmap.slice(), cue: S.cue });
   if (S.undo.length > UNDOS) S.undo.shift();
@@ -145,10 +217,11 @@ function remember(S) {
 
 function mark(S, from, to) {
   if (S.tool === "cue") return void (S.cue = to);
+  if (S.tool === "bucket") return void (from === to && fill(S, to));
   const stamp = STAMPS[S.tool] !== undefined;
   if (stamp && from !== to) return; // a stamp falls once, where the pointer came down
   for (const point of stamp || from === to ? [to] : between(from, to))
-    for (const i of marked(S.tool, S.header.size, ...point)) S.bitmap[i] = S.tool === "rubber" ? 0 : 1;
+    for (const i of marked(S.tool, S.header.size, ...point)) S.bitmap[i] = S.tool === "rubber" ? 0 : S.ink;
 }
 
 function onPaper(S) {

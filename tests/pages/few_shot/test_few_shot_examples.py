@@ -13,6 +13,7 @@ from fbseg_core.config import GroupingConfig
 from fbseg_core.rollout.interventions import pack_mask
 from fbseg_core.training.examples import training_examples
 from pages.few_shot import computed, uploads
+from pages.few_shot.drawn_labels import pack_labels, unpack_labels
 from pages.few_shot.state import FewShotState, examples, job_of, runs_of
 
 # one worker drives all runs of the lab: they share a pool, and the run that these tests begin with takes long
@@ -126,6 +127,35 @@ def test_an_upload_takes_the_place_of_an_example_and_survives_a_reload():
     computed.uploads().clear()
     at = app(**link)
     assert gallery(at)["own"] == ["", ""] and "uploaded elsewhere" in at.warning[0].value
+
+
+@pytest.mark.parametrize("name", ["digits", "textures"])
+def test_labels_of_any_class_are_drawn_over_an_image_and_travel_in_the_link(name):
+    lab = FewShotState(task=name)
+    task = runs_of(lab)[0]
+    before = examples(lab, {})
+    labels = before.labels[1].numpy().copy()
+    labels[:5], labels[10:20, 10:20], labels[30, 30] = 255, before.labels.max(), 1
+    drawn = f"m.{pack_labels(task, labels)}"
+    assert np.array_equal(unpack_labels(task, drawn[2:]), labels)
+    after = examples(FewShotState.from_link(lab.with_own(1, drawn).link({}), {}), {})
+    assert np.array_equal(after.labels[1], labels) and torch.equal(after.clean, before.clean)
+    redrawn = lab.with_own(1, "r.1").with_own(1, drawn)  # over whatever image is there
+    assert np.array_equal(examples(redrawn, {}).labels[1], labels)
+    assert not torch.equal(examples(redrawn, {}).clean[1], before.clean[1])
+    assert redrawn.with_own(1, "") == lab
+    wrong = pack_labels(GroupingConfig(side=task.side), labels)
+    for bad in ("m.AAAA", f"m.{wrong}"):
+        with pytest.raises(ConfigError, match="drawing"):
+            examples(lab.with_own(0, bad), {})
+    with pytest.raises(ConfigError, match="not drawn over"):
+        examples(FewShotState().with_own(0, drawn), {})
+
+
+def test_an_image_without_a_mask_waits_for_one_to_be_drawn():
+    task = runs_of(FewShotState(task="textures"))[0]
+    found = uploads.example(task, png(np.arange(64 * 80, dtype=np.uint8).reshape(64, 80)), None)
+    assert found.clean.shape == (1, 1, 64, 64) and not found.labels.any()
 
 
 def test_images_of_a_task_with_a_cue_are_not_taken():
