@@ -22,6 +22,7 @@ IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 MASKS = re.compile(r"after \d+ / \d+ updates")
 PROGRESS = "[data-testid=stProgress]"
 SEEDS, STOPS, ANSWERS, ROUNDS = 3, 5, 20, 3
+REST = 0.25  # seconds that the player waits for the hand before it asks
 
 
 def line(name: str, values: list[float], unit: str, bar: float) -> None:
@@ -62,7 +63,7 @@ def drag_sigma(page: Page) -> list[float]:
             }"""
         )
         page.wait_for_selector(f".player:not([data-run='{before}'])")
-        taken.append(time.perf_counter() - start)
+        taken.append(time.perf_counter() - start - REST)
         page.wait_for_timeout(100)
     return taken
 

@@ -2,8 +2,9 @@
 
 Steps shown a second at full pace at 48 px, with one model on show and with three; beside them, in the same
 run and browser, what a step of the engine alone takes. Then the time from opening the page to the first mask
-that has moved, on a warm server, and how many requests a drag of σ and of the dot makes. Bars: 20 steps a
-second with one model, 3 s to the first moved mask, no request.
+that has moved, on a warm server, how many requests a drag of σ and of the dot makes, and how long Explore
+takes from a move of σ to all masks of a run of 10 steps. Bars: 20 steps a second with one model, 3 s to the
+first moved mask, no request, 1.5 times 10 engine steps and a frame, and 80 ms.
 """
 
 import base64
@@ -19,6 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
 from bench_engine import OPEN, TIME  # noqa: E402
+from bench_explore import drag_sigma, open_page  # noqa: E402
 from engine_page import scripts, text  # noqa: E402
 from served import FLAGS, start_app  # noqa: E402
 from stage import WOKEN, drag, slide, step, until_step  # noqa: E402
@@ -28,6 +30,8 @@ from pages.engine.weights import packed  # noqa: E402
 
 SHOWN = ["grouping-feedback", "grouping-loop-cut", "grouping-feedforward"]
 SECONDS = 4.0
+FRAME = 1000 / 60  # ms
+STEPS = 10  # of Explore's run
 
 
 def opened(browser, url: str, **query: str) -> tuple[Page, float]:
@@ -107,6 +111,15 @@ def main() -> None:
                 page.context.close()
                 taken.append(seconds)
             print(f"page open to first moved mask, warm server: {statistics.median(taken):.1f} s   bar 3")
+            page, _ = open_page(browser, f"{url}/explore?task=grouping&T={STEPS}")
+            drag_sigma(page, 10)  # what is compiled at the first turns is none of it
+            masks = drag_sigma(page, 60)
+            now = engine_ms(browser)  # the machine may have changed its pace
+            middle, late = statistics.median(masks), statistics.quantiles(masks, n=20)[-1]
+            print(f"σ drag to all masks, T = {STEPS}: p50 {middle:.0f} ms, p95 {late:.0f} ms   bar 80")
+            steps = (middle - FRAME) / now
+            print(f"  less a frame, in engine steps: {steps:.1f}   bar {1.5 * STEPS:g}")
+            page.context.close()
             print(f"requests while σ and the dot are dragged: {requests_of_a_drag(browser, url)}   bar 0")
     finally:
         server.terminate()

@@ -109,7 +109,7 @@ def visit(url: str, number: int, end: float, faults: list[str], seconds: dict[st
 
 def browse(url: str, end: float, faults: list[str]) -> None:
     """A visitor with a real browser, who drags σ and takes new images."""
-    from bench_explore import drag_sigma, open_page
+    from bench_explore import ask_for_sigma, open_page
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -118,7 +118,7 @@ def browse(url: str, end: float, faults: list[str]) -> None:
         page.set_default_timeout(120_000)
         while time.monotonic() < end:
             try:
-                drag_sigma(page, 5)
+                ask_for_sigma(page, 5)
                 page.get_by_role("button", name="New").first.click()
                 page.wait_for_timeout(3000)
             except Exception as error:

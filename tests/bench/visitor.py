@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
+from typing import Any
 from urllib.parse import urlencode
 
+from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import connect
@@ -22,6 +25,7 @@ class Visitor:
         )  # fmt: skip
         self._url, self._page, self._query, self._hash = url, "", "", ""
         self._buttons: dict[str, str] = {}
+        self._components: dict[str, tuple[str, str]] = {}  # key -> id and fragment
         self.timers: list[tuple[str, float]] = []
         self.seconds, self.faults = seconds, faults
 
@@ -40,12 +44,18 @@ class Visitor:
         self._ask({"page_script_hash": self._hash}, press=self._buttons[key])
         return True
 
+    def ask(self, key: str, value: dict[str, Any]) -> None:
+        """What the component of that key asks for: the value under "ask"."""
+        base, fragment = self._components[key]
+        state = {"page_script_hash": self._hash} | ({"fragment_id": fragment} if fragment else {})
+        self._ask(state, asked=(base, value))
+
     def tick(self) -> None:
         """Let the page's timers run once."""
         for fragment, _ in self.timers[:]:
             self._ask({"page_script_hash": self._hash, "fragment_id": fragment, "is_auto_rerun": True})
 
-    def _ask(self, state: dict, press: str = "") -> None:
+    def _ask(self, state: dict, press: str = "", asked: tuple[str, Any] | None = None) -> None:
         message, start = BackMsg(), time.perf_counter()
         told = message.rerun_script
         told.query_string = self._query
@@ -55,6 +65,10 @@ class Visitor:
             setattr(told, name, value)
         if press:
             told.widget_states.widgets.add(id=press, trigger_value=True)
+        if asked:
+            event = json.dumps([{"event": "ask", "value": asked[1]}])
+            told.widget_states.widgets.add(id=asked[0], json_value="{}")  # the state of the component itself
+            told.widget_states.widgets.add(id=_make_trigger_id(asked[0], "events"), json_trigger_value=event)
         if "fragment_id" not in state:
             self._buttons, self.timers = {}, []
         self._socket.send(message.SerializeToString())
@@ -77,6 +91,9 @@ class Visitor:
             what = element.WhichOneof("type")
             if what == "button" and not element.button.disabled:
                 self._buttons[element.button.id.split("-", 2)[-1]] = element.button.id
+            if what == "bidi_component":
+                found = element.bidi_component.id
+                self._components[found.split("-")[-1]] = found, message.delta.fragment_id
             if what == "exception" or (what == "alert" and element.alert.format == element.alert.ERROR):
                 body = element.exception.message if what == "exception" else element.alert.body
                 self.faults.append(f"{self._page}: {body:.200}")

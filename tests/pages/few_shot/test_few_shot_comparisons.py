@@ -83,7 +83,9 @@ def test_both_open_in_explore_by_one_click(scored):
     assert any(results[0].card.protocol in caption.value for caption in at.caption)
     assert results[0].name not in app("pages/explore/page.py").selectbox(key="explore-model").options
     evidence = {f"./evidence?v=1&claim={name}" for name in ("ladder", "grouping")}
-    (stability,) = set(urls) - set(links) - evidence
+    live = [url for url in urls if url.startswith("./?")]
+    assert len(live) == 2 and all("shown=" in url and "world=shapes" in url for url in live)
+    (stability,) = set(urls) - set(links) - set(live) - evidence
     assert evidence < set(urls)
     assert stability == f"./stability?v=1&model={results[0].name.replace(':', '%3A')}"
     at = sound(app("pages/stability/page.py", model=results[0].name, T="12"))

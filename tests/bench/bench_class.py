@@ -1,0 +1,140 @@
+"""Print what a class costs the server: python tests/bench/bench_class.py [--visitors 30] [--browsers 1]
+
+Half of the visitors play Live, half drag σ in Explore, each with a few seconds between two acts. Some have a
+real browser, whose engine runs; the rest speak the protocol alone: they open the page, and send what a
+browser sends once a hand has rested, which is all that the server ever hears of a drag. First the same is
+measured of as many browsers, and of one protocol client on each of the two screens. Bars: server below one
+core, latencies at most 1.2 times those alone. Where browsers and server share a machine, the browsers' own
+load is in both.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import statistics
+import sys
+import threading
+import time
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
+from bench_explore import drag_sigma, open_page, release  # noqa: E402
+from bench_live import opened, slide, step  # noqa: E402
+from served import FLAGS, start_app  # noqa: E402
+from visitor import Visitor  # noqa: E402
+
+from pages.live.state import LiveState  # noqa: E402
+
+PAUSE = (2.0, 6.0)  # seconds between two acts of a visitor
+Taken = dict[str, list[float]]
+
+
+def protocol(url: str, number: int, end: float, taken: Taken, faults: list[str]) -> None:
+    """A visitor without a browser, who acts until `end`. taken: ms of each answer, by what was asked."""
+    draw = random.Random(number)
+    live = number % 2 == 0
+    visitor = Visitor(url, {}, faults)
+    try:
+        visitor.open("" if live else "explore", {})
+        while time.monotonic() < end:
+            time.sleep(draw.uniform(*PAUSE))
+            value = draw.randrange(1, 30) / 20
+            setup = LiveState(noise_sd=value).model_dump(mode="json", exclude={"lesson"})
+            start = time.perf_counter()
+            if live:
+                visitor.ask("stage", {"setup": setup, "n": number})
+            else:
+                visitor.ask("player", {"sigma": value, "live": False, "n": int(1000 * time.time())})
+            what = "Live's set-up told, to answer" if live else "σ let go in Explore, to answer"
+            taken.setdefault(f"{what} (protocol)", []).append(1000 * (time.perf_counter() - start))
+    except Exception as error:
+        faults.append(f"visitor {number}: {type(error).__name__}: {error!s:.200}")
+    finally:
+        visitor.close()
+
+
+def hand(url: str, number: int, end: float, taken: Taken, faults: list[str]) -> None:
+    """A visitor with a real browser."""
+    try:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            if number % 2:
+                live, _ = opened(browser, url)
+                while time.monotonic() < end:
+                    first, start = step(live), time.perf_counter()
+                    slide(live, ".sigma", 0.1 + 0.05 * (int(start) % 10))
+                    live.wait_for_timeout(2000)
+                    rate = (time.perf_counter() - start) / max(step(live) - first, 1)
+                    taken.setdefault("a step of Live under the hand (browser)", []).append(1000 * rate)
+            else:
+                page, _ = open_page(browser, f"{url}/explore")
+                while time.monotonic() < end:
+                    times = drag_sigma(page, 10)
+                    taken.setdefault("σ dragged to masks painted (browser)", []).extend(times)
+                    slide(page, ".sigma", 0.5 + 0.05 * (len(taken) % 9))
+                    taken.setdefault("σ let go to answer shown (browser)", []).append(release(page))
+                    page.wait_for_timeout(1000 * PAUSE[0])
+            browser.close()
+    except Exception as error:
+        faults.append(f"browser {number}: {type(error).__name__}: {error!s:.200}")
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measured(url: str, pid: int, clients: int, browsers: int, seconds: float) -> tuple[Taken, float]:
+    """What acts took, and the cores that the server used."""
+    taken: Taken = {}
+    faults: list[str] = []
+    end = time.monotonic() + seconds
+    people = [(protocol, number) for number in range(clients)] + [
+        (hand, number) for number in range(browsers)
+    ]
+    threads = [threading.Thread(target=act, args=(url, number, end, taken, faults)) for act, number in people]
+    used, start = processor_seconds(pid), time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cores = (processor_seconds(pid) - used) / (time.monotonic() - start)
+    if faults:
+        sys.exit("\n".join(faults))
+    return taken, cores
+
+
+def late(values: list[float]) -> float:
+    return statistics.quantiles(values, n=20)[-1] if len(values) > 1 else values[0]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--visitors", type=int, default=30)
+    parser.add_argument("--browsers", type=int, default=2, help="how many of them have a real browser")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    asked = parser.parse_args()
+    server, url = start_app()
+    try:
+        measured(url, server.pid, 2, 0, 10)  # a warm server
+        alone, idle = measured(url, server.pid, 2, asked.browsers, asked.seconds)
+        clients = asked.visitors - asked.browsers
+        together, busy = measured(url, server.pid, clients, asked.browsers, asked.seconds)
+    finally:
+        server.terminate()
+    print(f"class of {asked.visitors}: {asked.browsers} real browsers, {clients} protocol clients")
+    print(f"alone: {asked.browsers} real browsers, and one protocol client on each of the two screens")
+    print(f"{'ms':<42}{'alone p50':>11}{'p95':>8}{'class p50':>11}{'p95':>8}{'ratio':>8}   bar 1.2")
+    for what, values in sorted(together.items()):
+        first = alone[what]
+        row = [statistics.median(first), late(first), statistics.median(values), late(values)]
+        print(f"{what:<42}{row[0]:>11.0f}{row[1]:>8.0f}{row[2]:>11.0f}{row[3]:>8.0f}{row[2] / row[0]:>8.2f}")
+    print(f"server, cores: {idle:.2f} alone, {busy:.2f} with the class   bar 1")
+
+
+if __name__ == "__main__":
+    main()
