@@ -4,7 +4,7 @@ import streamlit as st
 
 from fbseg_core import CheckpointError, ConfigError
 from pages import menu
-from pages.learn import computed, figures, progress
+from pages.learn import computed, figures, handout, progress
 from pages.learn.course import COURSE, Lesson
 from pages.learn.state import LearnState
 from pages.ui import plotly_style, screen, server
@@ -15,6 +15,11 @@ SCREEN = screen.Screen("learn", LearnState, {}, lambda view: None)
 def outcome(lesson: Lesson, trial: float) -> computed.Outcome:
     """What answers a lesson; the server keeps it for the next who asks."""
     return server.kept("rest", ("learn", lesson.key, trial), lambda: getattr(computed, lesson.key)(trial))
+
+
+def usual(lesson: Lesson) -> computed.Outcome:
+    """A lesson's answer as it stands before anything is tried."""
+    return outcome(lesson, lesson.trial[4] if lesson.trial else 0.0)
 
 
 def go(by: int) -> None:
@@ -44,7 +49,7 @@ def go_on() -> None:
 
 def ask(lesson: Lesson) -> None:
     """The question, and a guess to be made before there is an answer."""
-    given = outcome(lesson, lesson.trial[4] if lesson.trial else 0.0).given if not lesson.options else ""
+    given = "" if lesson.options else usual(lesson).given
     st.markdown(f"**Guess first.** {lesson.question} {given}")
     key = SCREEN.key(f"guess-{SCREEN.view.at}")
     if lesson.options:
@@ -57,8 +62,7 @@ def ask(lesson: Lesson) -> None:
 
 def answer(lesson: Lesson) -> None:
     """The guess beside the answer, the figure, and what to try."""
-    guess, start = SCREEN.view.guess(), lesson.trial[4] if lesson.trial else 0.0
-    found = outcome(lesson, start)
+    guess, found = SCREEN.view.guess(), usual(lesson)
     if lesson.options:
         right = lesson.options[min(int(guess), len(lesson.options) - 1)]
         st.markdown(f"You said **{right}**; it is **{found.truth}**.")
@@ -67,7 +71,7 @@ def answer(lesson: Lesson) -> None:
         unit = f" {lesson.unit}" if lesson.unit else ""
         st.markdown(f"You said **{guess:.{digits}f}{unit}**; it is **{found.truth:.{digits}f}{unit}**.")
     if lesson.trial:
-        label, low, high, step, _ = lesson.trial
+        label, low, high, step, start = lesson.trial
         chosen = st.slider(f"Try: {label}", low, high, start, step, key=SCREEN.key(f"try-{lesson.key}"))
         found = outcome(lesson, chosen)
     st.markdown(found.told)
@@ -105,11 +109,29 @@ def show() -> None:
     SCREEN.write_link()
 
 
+def handouts() -> None:
+    """For a teacher: the questions on one sheet, and the same with what the models answer."""
+    with st.expander("Handouts for a class"):
+        one, other = st.columns(2)
+        one.download_button(
+            "Questions", handout.handout(), "questions.html", "text/html", on_click="ignore", width="stretch"
+        )
+        other.download_button(
+            "Answers, worked out now",
+            lambda: handout.handout(usual),
+            "answers.html",
+            "text/html",
+            on_click="ignore",
+            width="stretch",
+        )
+
+
 def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
     st.title("Learn: guess, then see it worked out", anchor=False)
     show()
+    handouts()
 
 
 screen.begin()

@@ -26,7 +26,7 @@ def number(page, selector):
     return float(next(word for word in text.replace(",", " ").split() if word.replace(".", "").isdigit()))
 
 
-def test_the_energy_falls_beside_the_papers_loop_and_follows_the_hand(opened):
+def test_the_energy_falls_beside_the_papers_loop(opened):
     page = opened("?v=1&source=shapes")
     eventually(lambda: int(told(page, "t") or 0), lambda t: t > 25)
     assert told(page, "rises") == "0"
@@ -34,6 +34,12 @@ def test_the_energy_falls_beside_the_papers_loop_and_follows_the_hand(opened):
     eventually(lambda: page.locator(".loops figcaption span").inner_text(), lambda text: "F1" in text)
     cells = page.locator(".compared tbody tr").nth(3).inner_text()
     assert "lets" in cells and "the last update moved r and s by" in cells
+    assert not page.faults
+
+
+@pytest.mark.slow
+def test_what_is_covered_and_cut_moves_the_model_and_stands_in_the_link(opened):
+    page = opened("?v=1&source=shapes")
     box = page.locator(".image canvas").bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
     page.mouse.down()

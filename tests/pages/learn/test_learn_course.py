@@ -8,6 +8,7 @@ from pages import menu
 from pages.learn import computed
 from pages.learn.course import COURSE, WORDS
 from pages.learn.figures import curves, picture
+from pages.learn.handout import handout
 
 LESSONS = {lesson.key: lesson for lesson in COURSE}
 
@@ -122,3 +123,11 @@ def test_figures_are_drawn_of_every_kind():
     assert [trace.name for trace in curves(found).data] == ["whole loop", "loop cut"]
     assert picture(*found.pictures["truth"]).size == (240, 240)
     assert len(make_batch(load(computed.LOOP)[1].task, 1, EVAL_SEED)) == 1
+
+
+def test_a_handout_asks_all_questions_and_the_other_answers_them():
+    questions = handout()
+    assert questions.count("<li>") == len(COURSE) == questions.count("My guess")
+    answers = handout(lambda lesson: computed.Outcome(0.0, f"<{lesson.key}> is told"))
+    assert "My guess" not in answers
+    assert all(f"&lt;{lesson.key}&gt; is told" in answers for lesson in COURSE)

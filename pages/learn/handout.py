@@ -1,0 +1,34 @@
+"""A handout of the course for print: the questions with room for a guess, or with what was worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html import escape
+
+from pages.learn.computed import Outcome
+from pages.learn.course import COURSE, Lesson
+
+STYLE = (
+    "@page { size: A4; margin: 12mm } body { font: 9.5pt/1.3 sans-serif; color: #000 } h1 { font-size: 14pt }"
+    " ol { padding-left: 6mm; columns: 2; column-gap: 8mm } li { break-inside: avoid; margin-bottom: 2.5mm }"
+    " .guess { border-bottom: 0.3mm solid #888; display: inline-block; width: 30mm } p { margin: 0.5mm 0 }"
+)
+
+
+def handout(answer: Callable[[Lesson], Outcome] | None = None) -> str:
+    """An HTML page. answer: works out a lesson; without it there is a line for each guess."""
+    items = "".join(f"<li>{_item(lesson, answer and answer(lesson))}</li>" for lesson in COURSE)
+    title = "Guess, then see it worked out" + (": answers" if answer else "")
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
+        f"<h1>{title}</h1><ol>{items}</ol></html>"
+    )
+
+
+def _item(lesson: Lesson, found: Outcome | None) -> str:
+    asked = [lesson.question, *([" / ".join(lesson.options)] if lesson.options else [])]
+    text = f"<b>{escape(lesson.title)}.</b> " + "".join(f"<p>{escape(one)}</p>" for one in asked)
+    if found is None:
+        unit = "" if lesson.options else escape(lesson.unit)
+        return f'{text}<p>My guess: <span class="guess"></span> {unit}</p>'
+    return f"{text}<p>{escape(f'{found.given} {found.told}'.strip())}</p>"
