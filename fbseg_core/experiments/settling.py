@@ -45,6 +45,7 @@ from fbseg_core.experiments.settling_runs import (
 )
 from fbseg_core.experiments.subject import Subject, of_card, of_run
 from fbseg_core.models.base import AS_BUILT, Model
+from fbseg_core.models.registry import traits_of
 from fbseg_core.scores.evaluate import trivial_f1
 from fbseg_core.scores.metrics import confusion, pooled_f1
 from fbseg_core.tasks import Batch, make_batch
@@ -184,13 +185,13 @@ def _field_steps(model: Model) -> int:
 
 
 def _limit(model: Model, steps: int) -> int:
-    """How long to follow a model: as long as asked if it has a loop, else for the steps it was made for."""
-    return steps if model.has_loop() else model.steps
+    """How long to follow a model: as long as asked, or for one step if it takes no more."""
+    return steps if model.traits.takes_steps else model.steps
 
 
 def _scores(model: Model, run: Course, batch: Batch) -> list[float]:
     last = len(run.masks) - 1
-    steps = [t for t in STEPS if t <= last] if model.has_loop() else [last]
+    steps = [t for t in STEPS if t <= last] if model.traits.takes_steps else [last]
     return [round(run.f1(batch.labels, t), 4) for t in steps]
 
 
@@ -228,10 +229,11 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
     """The model of a cell on the images of its curve."""
     task = GroupingConfig(side=settings["side"], winding=_winding(settings))
     if settings["model"] != SETTLING:
-        return (of_card(read_card(CHECKPOINTS[settings["model"]]), task),)
+        card = read_card(CHECKPOINTS[settings["model"]])
+        return (of_card(card, task, settings["steps"] if traits_of(card.model).takes_steps else 0),)
     learned, run = run_of(settings)
     own = of_run(learned, run)
-    return (Subject(task, own.model, own.steps, own.trained, own.train),)
+    return (Subject(task, own.model, settings["steps"], own.trained, own.train),)
 
 
 EXPERIMENT = Experiment(

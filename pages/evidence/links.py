@@ -90,6 +90,17 @@ WAYS: dict[str, tuple[Way, ...]] = {
             T=6,
         ),
     ),
+    "settling": (
+        _explore(
+            "A model that settles: its moves over time",
+            task="grouping",
+            model="grouping-leaky-feedback",
+            comparison="grouping-feedback",
+            curve="update",
+            T=60,
+        ),
+        _stability("What settles, with and without a clock", model="grouping-leaky-feedback", T=60),
+    ),
     "transfer": (
         _explore(
             "The two that are level on their own images",

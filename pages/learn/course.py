@@ -81,7 +81,7 @@ COURSE = (
     Lesson(
         "two_levels",
         "Two levels, and a bar that grows too long",
-        "A second level s predicts r. What it explains, the error ε₁ = r − W∗s no longer says. In 1999 Rao "
+        "The level above, s, predicts r. What it explains, the error ε₁ = r − W∗s no longer says. In 1999 Rao "
         "and Ballard saw such an error neuron answer a short bar and fall almost silent to a long one, as "
         "cells in visual cortex do: end-stopping. Re-implementations find less of it. Here it is measured, "
         "whatever comes out.",

@@ -14,7 +14,7 @@ class PredictiveState(Linked):
     """The whole set-up of the screen but what was covered by hand and what was learned."""
 
     source: Literal["photographs", "shapes", "grouping"] = setting(
-        "photographs", "What the model has learned from: try shapes next, whose label is a second sense."
+        "photographs", "What the model has learned from: try shapes next, whose label is one more sense."
     )
     picture: int = setting(
         0, "Swaps the image under r and s. Does the old guess let go?", lo=0, hi=PICTURES - 1
@@ -49,8 +49,8 @@ class PredictiveState(Linked):
         step=0.05,
     )
     label_shown: bool = setting(
-        False, "Shows the label as a second sense, as while it learns. Off, the label is itself predicted."
+        False, "Shows the label as one more sense, as while it learns. Off, the label is itself predicted."
     )
     pace: Literal["slow", "usual", "quick"] = setting(
-        "usual", "Updates a second: 4 to see each one, 20, or 60."
+        "usual", "Updates per second: 4 to see each one, 20, or 60."
     )

@@ -22,6 +22,8 @@ CHANGES = {  # of each config: field -> another value
         "loss_from": 0.5, "flips": True, "sigma_range": 2.0, "epochs": 3, "patience": 0,
         "gradient": "truncated", "window": 3, "free": 5, "start_other": 0.1, "start_noise": 0.1,
         "lipschitz": 1.0, "average": 0.9, "no_cue": 0.1,
+        "front_slow": 0.5, "front_fast": 5.0, "front_speedup": 2.0, "front_rest": 1.0, "turn": 5.0,
+        "brightness": 0.1, "balance": 0.5, "dice": 1.0,
     },
     ShapesConfig: {
         "side": 32, "sigma": 0.25, "sides": (4,), "count": 2, "multiclass": True, "rotate": True,

@@ -72,7 +72,10 @@ def test_the_payload_is_finite_at_the_ends_of_all_sliders(task, model):
                 head["stopped"]
             )
             cut_short += bool(head["stopped"])
-    assert cut_short >= 2  # else this test has lost its subject
+    clocked = models.cards()[model].model.decay != "none"
+    assert (
+        cut_short >= 2 * clocked
+    )  # else this test has lost its subject; without a clock no slider is at work
 
 
 HUGE = {"tau": 0.1, "eigenvalue": 2.0}
