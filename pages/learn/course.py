@@ -81,10 +81,10 @@ COURSE = (
     Lesson(
         "two_levels",
         "Two levels, and a bar that grows too long",
-        "The level above, s, predicts r. What it explains, the error ε₁ = r − W∗s no longer says. In 1999 Rao "
-        "and Ballard saw such an error neuron answer a short bar and fall almost silent to a long one, as "
-        "cells in visual cortex do: end-stopping. Re-implementations find less of it. Here it is measured, "
-        "whatever comes out.",
+        "The level above, s, predicts r. What it explains, the error ε₁ = r − W∗s no longer says. In 1999 "
+        "Rao and Ballard saw such an error neuron answer a short bar and fall almost silent to a long one, "
+        "as cells in visual cortex do: end-stopping. Re-implementations find less of it. Here it is "
+        "measured, whatever comes out.",
         "How strong is ε₁ for the longest bar, as a share of its strongest answer?",
         hi=100.0, step=1.0, unit="%",
         trial=("Precision π₁ of the second level", 0.0, 4.0, 0.25, 0.5),

@@ -71,7 +71,8 @@ def choose_source(view: YourDataState) -> None:
         "hold nothing else but 0, what is marked.",
     )  # fmt: skip
     st.caption(
-        "Your images stay on this server, for you alone, and are deleted two hours after your last visit."
+        "Your images stay on this server, for you alone, and are deleted "
+        f"{own_images.KEPT / 3600:g} hours after your last visit."
     )
 
 
