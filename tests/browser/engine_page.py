@@ -81,10 +81,16 @@ def reference(model, x: Tensor, h: Tensor, t: int, switches: Switches) -> dict[s
 
 
 def distance(found: dict[str, Tensor], wanted: dict[str, Tensor | None]) -> float:
-    """The largest difference of any value, against the largest value of the array that it stands in."""
+    """The largest difference of any value, against the largest value of the array that it stands in.
+
+    What is applied may be a difference of two states, k (δ − h), which is next to nothing at rest: it is held
+    against a tenth of the state as well.
+    """
+    scales = {name: value.abs().max() for name, value in wanted.items() if value is not None}
+    scales["applied"] = max(scales["applied"], 0.1 * scales["h"])
     assert all((found[name] is None) == (value is None) for name, value in wanted.items())
     return max(
-        float((found[name] - value).abs().max() / value.abs().max().clamp_min(1e-12))
+        float((found[name] - value).abs().max() / scales[name].clamp_min(1e-12))
         for name, value in wanted.items()
         if value is not None
     )

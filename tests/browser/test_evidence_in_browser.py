@@ -47,6 +47,7 @@ CUT = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_the_table_comes_first_and_whole_nothing_is_cut_off_and_a_row_leads_to_its_card(open_page):
     page = open_page()
     eventually(lambda: page.evaluate(CUT), lambda cut: cut == [])
@@ -98,6 +99,7 @@ def test_the_raw_table_holds_every_row_and_the_file_is_the_one_that_ships(open_p
     page = open_page("?v=1&claim=ladder")
     _, rows = read(path_of("ladder", "full"))
     page.get_by_text("How to repeat it").click()
+    at_rest(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Raw table").click()
     with open(waiting.value.path(), newline="") as file:

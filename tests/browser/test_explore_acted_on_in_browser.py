@@ -40,6 +40,7 @@ def f1_at(result, truth, t=7):
     return float(f1_over_time(result.trajectory.logits[t][None], truth)[0, 0])
 
 
+@pytest.mark.slow
 def test_each_intervention_acts_at_the_step_on_show(open_page):
     page = open_page("?task=grouping&image=2&t=3")
     untouched = want = reference("grouping-feedback", image=2)

@@ -110,7 +110,8 @@ INKED = """canvas => {
 }"""
 
 
-@pytest.mark.parametrize("width, theme", [(1440, "light"), pytest.param(390, "dark", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("width, theme", [(1440, "light"), (390, "dark")])
 def test_an_example_is_drawn_redrawn_and_taken_back(new_context, url, width, theme):
     page = opened(new_context(width, 900, theme, has_touch=width < 500), f"{url}/few_shot")
     label = page.get_by_role("img", name="Mask of example 2")

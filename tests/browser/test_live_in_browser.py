@@ -90,6 +90,7 @@ def test_time_is_stopped_stepped_pulled_back_and_gone_on_from(open_live):
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_drawn_walled_rubbed_sprayed_it_comes_back_by_its_link(open_live):
     page = open_live(reduced_motion="reduce")
     assert not playing(page) and page.locator(".play").inner_text() == "▶ Play"

@@ -128,6 +128,7 @@ def test_the_four_race_in_the_browser_as_the_core_runs_them(open_page):
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_step_and_axes_change_the_picture_and_not_the_verdicts_and_files_hold_both(open_page, tmp_path):
     page = open_page(SMALL)
     raced(page)

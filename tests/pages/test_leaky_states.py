@@ -34,6 +34,7 @@ def test_explore_runs_a_leaky_state_from_its_link_and_k_waits_for_it():
     assert [each["field"] for each in header(sound(at.run()))["settings"]] == ["tau"]
 
 
+@pytest.mark.slow
 def test_the_stability_lab_judges_leaky_states_as_the_core_does():
     at = app("pages/stability/page.py", integrator="leaky", k="0.2", T="40", image="7")
     body = next(each.proto.body for each in at.get("html") if 'class="verdicts"' in each.proto.body)

@@ -123,6 +123,7 @@ function buildPictures(S) {
     return { figure, canvas, numbers };
   });
   S.$(".hero").replaceChildren(S.pictures[S.hero].figure);
+  S.$(".smalls").style.setProperty("--others", Math.max(S.pictures.length - 1, 2));
   S.$(".smalls").replaceChildren(...S.pictures.filter((_, m) => m !== S.hero).map(({ figure }) => figure));
 }
 

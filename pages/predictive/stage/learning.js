@@ -1,6 +1,7 @@
 // Learning in view: one image after another settles, and the weights move by the local rules.
 
-const SETTLING = 30; // updates of r and s before the weights move
+const SETTLING = 60; // updates of r and s before the weights move
+const OF_ONE = 0.2; // of the learning rate, which was chosen for the mean over a batch: one image tells less
 const ROUNDS = 3; // of the estimate of a gain after each update: the weights moved only a little
 
 function startLearning(S) {
@@ -22,7 +23,7 @@ function teachOnce(S) {
   let state = measure(coder, all, restOf(coder));
   for (let n = 0; n < SETTLING; n++) state = descend(coder, all, state);
   S.learned.push(state.total / coder.pixels);
-  learnFrom(coder, all, state, header.rate);
+  learnFrom(coder, all, state, OF_ONE * header.rate);
   S.updates += 1;
   estimateGains(S, ROUNDS);
   moreStill(S);
@@ -57,9 +58,12 @@ function normals(seed) {
 
 function drawLearning(S) {
   const { learned } = S;
+  const n = S.lessons.length; // one image has more energy than another, so whole passes are compared
+  const mean = (some) => short(some.reduce((sum, value) => sum + value, 0) / some.length);
   S.$(".learning").hidden = learned.length < 2;
   S.$(".learned").textContent = learned.length
-    ? `${S.updates} updates. Settled energy of the last image before its update: ${short(learned.at(-1))} a pixel.`
+    ? `${S.updates} updates. Settled energy a pixel before an update, mean of the last ${Math.min(n, learned.length)} images: ${mean(learned.slice(-n))}` +
+      (learned.length >= 2 * n ? `; of the first ${n}: ${mean(learned.slice(0, n))}` : "")
     : "";
   if (learned.length > 1)
     lineChart(S.$(".learning"), { series: [{ name: "energy a pixel", values: learned, colour: "#cc79a7" }], yLabel: "E a pixel", height: 150, label: "Settled energy by update", at: () => {} });

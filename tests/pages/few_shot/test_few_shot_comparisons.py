@@ -71,6 +71,7 @@ def test_the_limit_is_computed_on_request_and_stands_above_both(scored, monkeypa
     assert not [button for button in scored.button if button.key == "limit"]
 
 
+@pytest.mark.slow
 def test_both_open_in_explore_by_one_click(scored):
     urls = [link.proto.url for link in scored.get("link_button")]
     links = [url for url in urls if url.startswith("./explore?")]
