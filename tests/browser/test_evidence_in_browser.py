@@ -95,6 +95,7 @@ def choose(page, menu, name):
     option.click()
 
 
+@pytest.mark.slow
 def test_the_raw_table_holds_every_row_and_the_file_is_the_one_that_ships(open_page):
     page = open_page("?v=1&claim=ladder")
     _, rows = read(path_of("ladder", "full"))

@@ -99,6 +99,7 @@ def test_buttons_step_play_pause_and_stop_at_both_ends(open_page):
     assert page.faults == []
 
 
+@pytest.mark.slow
 def test_keys_step_from_anywhere_but_leave_focused_widgets_alone(open_page):
     page = open_page("?task=grouping")
     page.locator("h1").click()
@@ -156,6 +157,7 @@ def off_its_step(page, t):
 # ---- looking ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_layers_show_what_the_core_computes(open_page):
     page = open_page("?task=grouping&t=4")
     result = reference("grouping-feedback")
@@ -213,6 +215,7 @@ def test_commit_time_counts_up_and_hatches_what_flips_now(open_page):
     assert np.ptp(tops) < 1  # side by side, however long their captions
 
 
+@pytest.mark.slow
 def test_pointing_at_a_pixel_reads_it_off_in_all_panels(open_page):
     page = open_page("?task=grouping&image=2")
     result = reference("grouping-feedback", image=2)

@@ -78,6 +78,7 @@ def test_reset_brings_back_the_defaults_and_an_empty_link(open_page):
     assert shows(page, "run", shape(reference("shapes-feedback"), 10))
 
 
+@pytest.mark.slow
 def test_back_and_forward_go_there_however_soon(open_page):
     page = open_page("?task=grouping")
     first = run_id(page)

@@ -54,6 +54,7 @@ def test_the_mask_spreads_by_itself_and_follows_the_dot_once_the_clock_is_wound(
     assert changed.sum() > 40  # it answers each image anew
 
 
+@pytest.mark.slow
 def test_a_switch_is_flipped_in_the_diagram_while_it_runs_and_leaves_a_ghost(open_live):
     page = open_live()
     until_step(page, 10)
@@ -123,6 +124,7 @@ def test_drawn_walled_rubbed_sprayed_it_comes_back_by_its_link(open_live):
     assert page.faults == [] and again.faults == []
 
 
+@pytest.mark.slow
 def test_where_the_engine_cannot_run_one_sentence_leads_to_explore(new_context, url):
     page = watched(new_context())
     page.add_init_script("delete window.Worker")

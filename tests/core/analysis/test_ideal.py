@@ -86,6 +86,7 @@ def test_coarse_boxes_that_are_not_kept_still_count(sigma):
 
 
 @pytest.mark.parametrize(("sigma", "close"), [(0.4, 1e-3), pytest.param(1.0, 0.03, marks=pytest.mark.slow)])
+@pytest.mark.slow
 def test_halving_only_the_best_boxes_comes_close_to_halving_all(sigma, close):
     config = TINY.replace(sigma=sigma)
     observed = draw(config, 3, 8).x
@@ -94,6 +95,7 @@ def test_halving_only_the_best_boxes_comes_close_to_halving_all(sigma, close):
     assert (few - every).abs().sum() / every.sum() < close < (coarse - every).abs().sum() / every.sum()
 
 
+@pytest.mark.slow
 def test_a_coarse_step_of_several_pixels_is_refined_to_the_same_answer():
     config = ShapesConfig(side=32, sigma=1.0)
     observed = draw(config, 3, 2).x

@@ -53,6 +53,7 @@ def test_the_finding_names_the_limit_and_the_shares():
     assert "feedback model reaches 0.52" in finding.because and "feedforward model 1.00" in finding.because
 
 
+@pytest.mark.slow
 def test_the_observer_beats_the_models_where_noise_is_strong_and_is_right_where_there_is_none():
     cell = {"seed": 0, "side": 32, "images": 4}
     clear, noisy = (limit.measure(cell | {"paper_sigma": sigma}) for sigma in (0.0, 32.0))

@@ -81,6 +81,7 @@ def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
 
 
 @pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.slow
 def test_table_masks_and_files_are_of_the_run_on_show(frozen):
     at = app(lesson="over-smoothed", frozen=str(frozen).lower())
     variants = variants_of(PRESETS["over-smoothed"].view, models.cards())
