@@ -102,7 +102,8 @@ def show() -> None:
     st.markdown(lesson.words)
     st.caption(" · ".join(f"**{symbol}** {meaning}" for symbol, meaning in lesson.terms.items()))
     try:
-        ask(lesson) if view.guess() is None else answer(lesson)
+        part = ask if view.guess() is None else answer  # an expression of its own would be drawn on the page
+        part(lesson)
     except (ConfigError, CheckpointError) as error:
         st.error(str(error))
     progress.keep(view, go_on)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+# Plotly takes pandas from sys.modules, and found it half loaded where another thread was just importing it.
+import pandas  # noqa: F401
 import plotly.graph_objects as go
 import streamlit as st
 
