@@ -80,14 +80,15 @@ def reference(model, x: Tensor, h: Tensor, t: int, switches: Switches) -> dict[s
     return {name: None if value is None else value[0] for name, value in told.items()}
 
 
-def distance(found: dict[str, Tensor], wanted: dict[str, Tensor | None]) -> float:
+def distance(found: dict[str, Tensor], wanted: dict[str, Tensor | None], leaks: bool = False) -> float:
     """The largest difference of any value, against the largest value of the array that it stands in.
 
-    What is applied may be a difference of two states, k (δ − h), which is next to nothing at rest: it is held
-    against a tenth of the state as well.
+    What is applied to a state that leaks is a difference of two, k (δ − h), and next to nothing at rest: its
+    rounding is that of δ, which it is held against.
     """
     scales = {name: value.abs().max() for name, value in wanted.items() if value is not None}
-    scales["applied"] = max(scales["applied"], 0.1 * scales["h"])
+    if leaks:
+        scales["applied"] = scales["delta"]
     assert all((found[name] is None) == (value is None) for name, value in wanted.items())
     return max(
         float((found[name] - value).abs().max() / scales[name].clamp_min(1e-12))
