@@ -31,22 +31,13 @@ def take_wish() -> None:
     return SCREEN.show(new) if same else SCREEN.show_afresh(new)
 
 
-def told() -> LiveState:
-    """The set-up that the stage was last given as a whole; since then it knows better what it shows."""
-    epoch, view = SCREEN.recalled("told", (-1, None))
-    if epoch != SCREEN.epoch:
-        view = SCREEN.view
-        SCREEN.remember("told", (SCREEN.epoch, view))
-    return view
-
-
 @st.fragment
 def show() -> None:
     """The stage, and what of it stands in the link."""
     if SCREEN.noted:
         st.warning(SCREEN.noted)
     try:
-        payload, refused = world.pack(told(), SCREEN.epoch)
+        payload, refused = world.pack(SCREEN.told(), SCREEN.epoch)
     except (ConfigError, CheckpointError) as error:
         st.error(str(error))
         return
@@ -59,7 +50,9 @@ def show() -> None:
 def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
-    if told() != SCREEN.view:  # back from another screen, with a stage that knows nothing of what was changed
+    if (
+        SCREEN.told() != SCREEN.view
+    ):  # back from another screen, with a stage that knows nothing of what was changed
         SCREEN.show_afresh(SCREEN.view)
     st.title("Watch a network correct itself", anchor=False)
     st.markdown(

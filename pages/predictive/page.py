@@ -27,22 +27,13 @@ def take_wish() -> None:
         SCREEN.show_afresh(new)
 
 
-def told() -> PredictiveState:
-    """The set-up that the stage was last given as a whole; since then it knows better what it shows."""
-    epoch, view = SCREEN.recalled("told", (-1, None))
-    if epoch != SCREEN.epoch:
-        view = SCREEN.view
-        SCREEN.remember("told", (SCREEN.epoch, view))
-    return view
-
-
 @st.fragment
 def show() -> None:
     """The stage, and what of it stands in the link."""
     if SCREEN.noted:
         st.warning(SCREEN.noted)
     try:
-        payload = world.pack(told(), SCREEN.epoch)
+        payload = world.pack(SCREEN.told(), SCREEN.epoch)
     except (ConfigError, CheckpointError) as error:
         st.error(str(error))
         return
@@ -53,7 +44,7 @@ def show() -> None:
 def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
-    if told() != SCREEN.view:  # back from another screen
+    if SCREEN.told() != SCREEN.view:  # back from another screen
         SCREEN.show_afresh(SCREEN.view)
     st.title("Predictive coding: guess the image, keep what the guess got wrong", anchor=False)
     st.markdown(

@@ -88,6 +88,14 @@ class Screen(Generic[V]):
         """What was last remembered under that name."""
         return self._get(f"kept/{what}", default)
 
+    def told(self) -> V:
+        """The view that a component was last given as a whole; since then it knows better what it shows."""
+        epoch, view = self.recalled("told", (-1, None))
+        if epoch != self.epoch:
+            view = self.view
+            self.remember("told", (self.epoch, view))
+        return view
+
     # ---- the link
 
     def read_link(self) -> None:
