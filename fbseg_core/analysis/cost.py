@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from fbseg_core.config import Switches
 from fbseg_core.device import wait
@@ -91,6 +92,25 @@ def timings(model: Model, x: Tensor, switches: Switches = AS_BUILT, repeats: int
 
 
 def _macs(work: Callable[[], object]) -> int:
-    with FlopCounterMode(display=False) as counter:
+    with _Counter() as counter:
         work()
-    return counter.get_total_flops() // 2  # the counter takes a multiply-add for two operations
+    return counter.flops // 2  # torch takes a multiply-add for two operations
+
+
+class _Counter(TorchDispatchMode):
+    """Operations by torch's own formulas, as torch's FlopCounterMode counts them.
+
+    That one loads torch's compiler, which nothing here needs and the first visitor of a server waited for.
+    """
+
+    flops = 0
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # there is nothing to skip, and to skip it would load it
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        if count := flop_registry.get(func.overloadpacket):
+            self.flops += count(*args, **(kwargs or {}), out_val=found)
+        return found

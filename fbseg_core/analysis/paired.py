@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -69,8 +70,15 @@ def paired_difference(a: Sequence[float], b: Sequence[float], seed: int = 0) -> 
     values = pairs[0] - pairs[1]
     if not np.isfinite(values).all():
         raise ConfigError("scores: every one must be a finite number.")
-    rows = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
-    return from_resamples(values, values[rows].mean(1))
+    return from_resamples(values, values[_resamples(len(values), seed)].mean(1))
+
+
+@functools.lru_cache(maxsize=16)
+def _resamples(k: int, seed: int) -> np.ndarray:
+    """Which of k values each resample holds, (RESAMPLES, k)."""
+    rows = np.random.default_rng(seed).integers(0, k, (RESAMPLES, k))
+    rows.setflags(write=False)
+    return rows
 
 
 def from_resamples(values: np.ndarray, means: np.ndarray, over: Over = "seeds") -> Difference:

@@ -39,7 +39,7 @@ def code_of(measure: Callable[..., Any], checkpoints: tuple[str, ...] = ()) -> s
     found = reached(measure.__module__, measure.__qualname__.partition(".")[0])
     if not any(found.values()):
         return ""
-    texts = {json.dumps(_plain(node)) for nodes in found.values() for node in nodes}
+    texts = {_text_of(node) for nodes in found.values() for node in nodes}
     texts |= {read_card(name).digest for name in checkpoints}
     return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:16]
 
@@ -61,12 +61,10 @@ def reached(module: str, name: str) -> dict[tuple[str, str], list[ast.stmt]]:
             todo += ((at[0], each) for each in text.defined)
         elif at[1] not in text.defined and at[1] not in text.imported:
             todo.append((f"{at[0]}.{at[1]}", ALL))  # a module of a package
-        for node in (each for statement in found[at] for each in ast.walk(statement)):
-            if isinstance(node, ast.Name) and (node.id in text.defined or node.id in text.imported):
-                todo.append((at[0], node.id))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                named = REFERENCE.fullmatch(node.value)
-                todo += [named.groups()] if named else []
+        for statement in found[at]:
+            names, references = _named(statement)
+            todo += ((at[0], each) for each in names if each in text.defined or each in text.imported)
+            todo += references
     return found
 
 
@@ -117,6 +115,26 @@ def _defines(statement: ast.stmt) -> list[str]:
         nodes = [node for target in targets for node in ast.walk(target)]
         return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     return []
+
+
+# Experiments share most of what they run: each statement is looked at once.
+@functools.cache
+def _named(statement: ast.stmt) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """The names in a statement, and the "module:name" that its texts are."""
+    names: dict[str, None] = {}
+    references = []
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name):
+            names[node.id] = None
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            named = REFERENCE.fullmatch(node.value)
+            references += [named.groups()] if named else []
+    return tuple(names), tuple(references)
+
+
+@functools.cache
+def _text_of(statement: ast.stmt) -> str:
+    return json.dumps(_plain(statement))
 
 
 def _is_text(node: object) -> bool:

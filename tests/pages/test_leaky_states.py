@@ -14,6 +14,7 @@ from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.analysis.stability import judge
 from fbseg_core.analysis.stretch import Stretch
 from fbseg_core.tasks import draw
+from pages.stability import probes
 from pages.stability.sections import told_of_stretch
 
 
@@ -66,7 +67,8 @@ def test_what_is_said_of_a_stretch_is_no_more_than_was_measured(factors, radius,
 
 
 @pytest.mark.slow
-def test_the_lab_measures_the_stretch_of_a_leaky_state_and_names_no_neutral_direction():
+def test_the_lab_measures_the_stretch_of_a_leaky_state_and_names_no_neutral_direction(monkeypatch):
+    monkeypatch.setattr(probes, "SPANS", (1, 2))  # as its cost grows with the steps
     at = app("pages/stability/page.py", integrator="leaky", k="0.5", T="12", at="10", local="true")
     text = " ".join(each.value for each in [*at.markdown, *at.caption])
     assert "Largest stretch of a small change" in text and "those of u" not in text

@@ -87,7 +87,7 @@ def test_the_direction_is_an_eigenvector_of_the_whole_step(stand_in):
 @pytest.mark.slow
 def test_same_seed_same_answer_and_another_seed_agrees():
     model, card = load("shapes-feedback")
-    x = make_batch(card.task.replace(side=16), 1, 7).x
+    x = make_batch(card.task.replace(side=16), 1, 7).x[..., 4:12, 4:12]
     state = rollout(model, x, 3).state(3)
     one, same, other = (leading_eigenvalues(model, x, state, 2, clock=0, seed=seed) for seed in (0, 0, 1))
     assert np.array_equal(one.eigenvalues, same.eigenvalues)

@@ -21,7 +21,7 @@ def test_every_failure_signature_has_a_preset():
     assert all(key == preset.view.lesson for key, preset in PRESETS.items())
 
 
-@pytest.mark.parametrize("key", EACH_PRESET)
+@pytest.mark.parametrize("key", EACH_PRESET, scope="module")
 def test_a_preset_s_link_opens_it_and_gives_the_verdicts_it_names(key):
     preset = PRESETS[key]
     at = opened(key)
@@ -44,7 +44,7 @@ def percent(pattern, words):
     return found and float(found[1]) / 100
 
 
-@pytest.mark.parametrize("key", EACH_PRESET)
+@pytest.mark.parametrize("key", EACH_PRESET, scope="module")
 def test_what_is_said_of_a_run_is_what_its_own_curves_and_masks_show(key):
     found = []  # the numbers that were told at all
     for variant in variants_of(PRESETS[key].view, models.cards()).values():
