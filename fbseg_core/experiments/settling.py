@@ -37,8 +37,8 @@ from fbseg_core.experiments.settling_runs import (
     AT_REST,
     Course,
     course,
-    kicked,
     path_independence,
+    perturbed,
     swapped,
     timed,
     verdicts,
@@ -62,7 +62,7 @@ SLOW = 5.0  # times the τ of training
 SWAP_AT = 30
 FIELD_STEPS = 6
 LONGEST = 200  # steps on other images than those that a bar is about
-KICK_AT, KICK = 60, 0.5
+PERTURBED_AT, PERTURBATION = 60, 0.5
 STARTS = 8
 REST_AT = 100  # the step at which states are to be at rest
 STOPS = (0.1, 0.03, 0.01, 0.003, 0.001)  # ε of the rule ‖Δh‖/‖h‖ < ε
@@ -108,8 +108,8 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
 
     curves: by clock, F1 at those of STEPS that there are; of a model that takes no steps one number, as under
     `sides` and `regions`. Of a model with a loop as it was trained also: rest, share of the states at rest at
-    REST_AT; verdicts; swap, kick, starts as in `settling_runs`; times, at `side` and at the sides, image by
-    image; stops, by ε. field: receptive field in px, of a loop after FIELD_STEPS steps.
+    REST_AT; verdicts; swap, perturbation, starts as in `settling_runs`; times, at `side` and at the sides,
+    image by image; stops, by ε. field: receptive field in px, of a loop after FIELD_STEPS steps.
     trivial: of "mark every region", by the same names.
     """
     model, ended = _model(settings)
@@ -220,7 +220,7 @@ def _of_a_loop(
     return {
         "verdicts": verdicts(model, few, max(steps, 8)),
         "swap": swapped(model, task, settings["images"], seed, SWAP_AT, [t for t in AFTER if t <= steps]),
-        "kick": kicked(model, few, min(KICK_AT, steps), steps, KICK, seed),
+        "perturbation": perturbed(model, few, min(PERTURBED_AT, steps), steps, PERTURBATION, seed),
         "starts": path_independence(model, few, steps, STARTS, seed),
     }
 

@@ -215,7 +215,7 @@ def _times(rows: Sequence[Row]) -> Panel:
 
 
 def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
-    """Which bars are met; what a swap and a kick leave; how the steps grow with the way."""
+    """Which bars are met; what a swap and a perturbation leave; how the steps grow with the way."""
     found, seeds = bars(rows), len(_of(rows, SETTLING))
     met = [bar for bar in found if bar.met]
     missed = "; ".join(
@@ -264,11 +264,11 @@ def _details(rows: Sequence[Row]) -> str:
             f"{first.result['field']} px{after}, F1 at its last step: {sides}; {regions}."
         )
     starts = {key: mean(rows, ("starts", key), model=SETTLING) for key in ("agreement", "worst")}
-    left = mean(rows, ("kick", "left"), model=SETTLING)
+    left = mean(rows, ("perturbation", "left"), model=SETTLING)
     told.append(
         f"From other starts the settling loop's masks agree with that from rest to F1 "
-        f"{words(starts['agreement'])}, at worst {words(starts['worst'])}. Of a kick of half its state's "
-        f"norm {words(left)} is left 100 steps later."
+        f"{words(starts['agreement'])}, at worst {words(starts['worst'])}. Of a perturbation of half its "
+        f"state's norm {words(left)} is left 100 steps later."
     )
     rules = _of(rows, SETTLING)[0].result["stops"]
     stops = "; ".join(

@@ -110,7 +110,7 @@ def verdicts(
     return {"states": dict(states), "masks": dict(masks)}
 
 
-def kicked(model: Model, batch: Batch, at: int, steps: int, size: float, seed: int) -> dict[str, float]:
+def perturbed(model: Model, batch: Batch, at: int, steps: int, size: float, seed: int) -> dict[str, float]:
     """A change of `size` times ‖h‖ at step `at`, in a random direction: what is left of it after `steps`.
 
     left: distance to the same run without it, of the distance at first, mean over images. f1: pooled, after.

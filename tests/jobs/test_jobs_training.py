@@ -311,7 +311,7 @@ def test_a_spec_travels_unchanged(make):
     job = Spec(TASK, (a, TrainingRun("x", b.model, b.train, 2)), seconds=3.0, changes=((1, 5, 0.5),))
     assert make(job).spec() == job
     with pytest.raises(JobError, match="unreadable"):
-        Spec.parse({**job.plain(), "task": {"name": "luck"}})
+        Spec.parse({**job.plain(), "task": {"name": "nothing"}})
 
 
 @pytest.mark.parametrize(

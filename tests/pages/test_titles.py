@@ -31,8 +31,8 @@ def title(name, zone=UTC):
 def test_a_model_is_called_by_what_it_is_and_when_it_came(jobs):
     assert title(kept()) == "feedback, 2 examples, seed 3, trained 01 Mar 2024 12:05"
     assert title(kept(), ZoneInfo("Asia/Tokyo")).endswith("01 Mar 2024 21:05")
-    rung = kept("feedforward", called="feedforward + more updates", examples=1, at=time.time())
-    assert re.fullmatch(r"feedforward \+ more updates, 1 example, seed 3, trained \d\d:\d\d", title(rung))
+    ablation = kept("feedforward", called="feedforward + more updates", examples=1, at=time.time())
+    assert re.fullmatch(r"feedforward \+ more updates, 1 example, seed 3, trained \d\d:\d\d", title(ablation))
     assert title(kept(how="brought", seed=8)).startswith("feedback, 2 examples, seed 8, brought ")
     assert title("shapes-feedback") == "shapes-feedback"
 

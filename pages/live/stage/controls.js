@@ -11,7 +11,7 @@ function wireControls(S) {
   click(".step", () => stepOnce(S));
   click(".wind", () => wind(S));
   click(".hold", () => hold(S));
-  click(".kick", () => kick(S));
+  click(".perturb", () => perturb(S));
   click(".swap", () => swap(S));
   click(".redraw", () => changeScene(S, { noiseDraw: (S.scene.noiseDraw % 999) + 1 }));
   click(".clear", () => changeScene(S, sceneOf(S.W, sceneShown(S).picture.seed, sceneShown(S).sigma, sceneShown(S).noiseDraw)));
@@ -78,10 +78,10 @@ function wirePlane(S) {
 
 // ---- acts
 
-function kick(S) {
+function perturb(S) {
   const size = +S.$(".size").value;
-  S.kicks++;
-  act(S, (M) => ({ h: kicked(M.h, size, S.kicks) }));
+  S.perturbations++;
+  act(S, (M) => ({ h: perturbed(M.h, size, S.perturbations) }));
   say(S, `The state was perturbed by noise of ${size}.`);
 }
 

@@ -86,7 +86,7 @@ async function rehearse(M, W, switches) {
 // ---- the hand on the state: each gives h anew
 
 // Normal noise on every neuron.
-const kicked = (h, size, seed) => {
+const perturbed = (h, size, seed) => {
   const noise = normals(h.length, seed);
   return h.map((value, i) => value + size * noise[i]);
 };

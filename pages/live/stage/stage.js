@@ -7,7 +7,7 @@ function openStage(root, send) {
   const S = {
     root, $, send, alive: true, W: null, id: "", epoch: null, bytes: null, machines: [], pictures: [], hero: 0, choices: [], asked: {}, plain: {},
     scene: null, off: new Set(), tau: null, k: null, clock: null, pace: "usual", interval: PACES.usual, space: false, covered: new Set(), yaw: 0.6, tilt: 0.45,
-    line: timeline(), run: 0, count: 0, acts: [], restore: false, kicks: 0, playing: false, busy: false, due: 0, steppedAt: 0, toldAt: 0, touched: false,
+    line: timeline(), run: 0, count: 0, acts: [], restore: false, perturbations: 0, playing: false, busy: false, due: 0, steppedAt: 0, toldAt: 0, touched: false,
     tool: "cue", pointed: null, hand: false, dirty: false, stale: false, toldLast: "",
     still: matchMedia("(prefers-reduced-motion: reduce)").matches,
   };

@@ -11,7 +11,7 @@ shipped = pytest.mark.skipif(not SHIPPED.exists(), reason="not measured yet")
 
 
 def rows(parts=8):
-    """At paper sigma 4 and 8: a limit of 0.9 and 0.8, give or take a part's luck."""
+    """At paper sigma 4 and 8: a limit of 0.9 and 0.8, give or take what a part varies by."""
     return [
         Row(
             {"paper_sigma": sigma, "seed": part, "side": 64},

@@ -9,7 +9,14 @@ from fbseg_core.config import GroupingConfig, ModelConfig
 from fbseg_core.experiments.records import Row
 from fbseg_core.experiments.settling import EXPERIMENT, LEAKY, run_of
 from fbseg_core.experiments.settling_rows import SETTLING, STEPS, bars, paces
-from fbseg_core.experiments.settling_runs import AT_REST, Course, course, kicked, path_independence, swapped
+from fbseg_core.experiments.settling_runs import (
+    AT_REST,
+    Course,
+    course,
+    path_independence,
+    perturbed,
+    swapped,
+)
 from fbseg_core.models.registry import build
 from fbseg_core.tasks import make_batch
 
@@ -50,9 +57,9 @@ def test_a_leaky_state_without_a_loop_is_followed_to_where_its_equation_leads(ba
     assert torch.allclose(on.end, (1 - 0.75**50) * delta, atol=1e-5)
 
 
-def test_what_is_left_of_a_kick_and_of_another_start_shrinks_as_the_leak_says(batch):
+def test_what_is_left_of_a_perturbation_and_of_another_start_shrinks_as_the_leak_says(batch):
     model = build(CUT)
-    assert kicked(model, batch, 10, 12, 0.5, 0)["left"] == pytest.approx(0.75**12, rel=1e-3)
+    assert perturbed(model, batch, 10, 12, 0.5, 0)["left"] == pytest.approx(0.75**12, rel=1e-3)
     ends = path_independence(model, batch, 60, 4, 0)
     assert ends == {"agreement": 1.0, "worst": 1.0, "state": 0.0}
 
