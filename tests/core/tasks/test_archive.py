@@ -86,6 +86,7 @@ def test_pixels_are_counted_before_any_is_decoded(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [(b"", "no zip"), (b"PK\3\4 and no more", "no zip"), (of("a/").getvalue(), "holds no PNG")],
+    ids=["empty", "torn", "no image"],  # a zip holds the time: two workers would name it differently
 )
 def test_what_is_no_zip_or_holds_nothing_is_told(tmp_path, content, sentence):
     refused(io.BytesIO(content), tmp_path, sentence)
