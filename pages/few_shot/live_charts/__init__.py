@@ -17,7 +17,7 @@ from pages.ui.web import component
 HERE = Path(__file__).parent
 
 _mount = component(
-    "live",
+    "live_charts",
     '<div class="live"></div>\n',
     css=(HERE / "live.css",),
     js=("charts", HERE / "live.js"),

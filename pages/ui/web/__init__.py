@@ -12,6 +12,7 @@ import streamlit as st
 from pages.ui.web import wire
 
 HERE = Path(__file__).parent
+_named: dict[str, Sequence[str | Path]] = {}  # the files that each name stands for, in this process
 
 
 def component(
@@ -26,8 +27,11 @@ def component(
 
     html: the file, or the text itself, with a line break in it. js: files of its own, and by their bare names
     those shared ones in this folder. base: begin with the CSS that all of them share.
-    constants: what Python declares and JavaScript reads, by the name it has there.
+    constants: what Python declares and JavaScript reads, by the name it has there. Raises ValueError where
+    another component has the name: every visitor who comes later would get the one for the other.
     """
+    if _named.setdefault(name, js) != js:
+        raise ValueError(f"component: two are called {name!r}.")
     styles = [HERE / "base.css"] * base + list(css)
     return st.components.v2.component(
         f"fbseg.{name}",
