@@ -40,7 +40,7 @@ def header(run: Run) -> dict[str, Any]:
         return {"why": str(error)}
     beyond = [item for item in scene.do if item.kind not in FOLLOWED]
     if beyond:
-        return {"why": f"“{marks.name_of(beyond[0])}” is beyond the browser's engine."}
+        return {"why": f"The browser's engine has no intervention “{marks.name_of(beyond[0])}”."}
     if run.trajectory.stopped or run.comparison_stopped:
         return {"why": "This run leaves the range of 32-bit numbers."}
     settled = {**vars(scene), "task": scene.task.model_dump(exclude={"sigma"})}

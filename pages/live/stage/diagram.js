@@ -51,7 +51,9 @@ function buildDiagram(S) {
   const boxes = Object.keys(NODES).map((id) => {
     const { mark, name, flip, told: text } = boxOf(S, id);
     const button = Object.assign(document.createElement("button"), { className: `box ${flip ? "flip" : ""} ${id}`, type: "button", title: text });
-    const symbol = Object.assign(document.createElement("b"), { textContent: mark });
+    const [base, power] = mark.split("^");
+    const symbol = Object.assign(document.createElement("b"), { textContent: base });
+    if (power) symbol.append(Object.assign(document.createElement("sup"), { textContent: power }));
     const words = Object.assign(document.createElement("span"), { textContent: name });
     const value = Object.assign(document.createElement("i"), { className: "value" });
     const label = document.createElement("span");
