@@ -132,7 +132,9 @@ class ExploreState(Linked):
         "image", "Whole state, or means over the pixels of each class."
     )
     chart: Literal["plane", "time"] = setting("plane", "PC1 against PC2, or PC1 over t.")
-    curve: Literal["f1", "iou", "update", "entropy", "norms"] = setting("f1", "Curve over time.")
+    curve: Literal["f1", "iou", "update", "entropy", "norms", "confusion"] = setting(
+        "f1", "Curve over time; or the matrix of truth by answer at the step on show."
+    )
     scale: Literal["log", "linear"] = setting("log", "Axis of the norms and of the relative update.")
     draws: bool = setting(
         False,

@@ -168,6 +168,12 @@ def test_every_layer_of_five_classes_is_the_core_s(open_mosaic, link):
     assert page.locator("select.of-class option").all_text_contents() == [
         "any but ground", "water", "sand", "forest", "town"
     ]  # fmt: skip
+    page.locator("select.curve").select_option("confusion")
+    told = page.locator("svg.over-time .cell title").all_text_contents()
+    want = np.zeros((5, 5), int)
+    np.add.at(want, (truth.numpy()[~void], mask.numpy()[~void]), 1)
+    assert [int(re.search(r"(\d+) px", one)[1]) for one in told] == want.ravel().tolist()
+    assert told[1].startswith("truth ground, answer water: ") and want.trace() < want.sum()
     assert page.faults == []
 
 

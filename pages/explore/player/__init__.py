@@ -15,7 +15,7 @@ from pages.ui.web import HERE as WEB
 from pages.ui.web import component
 
 HERE = Path(__file__).parent
-SCRIPTS = ("paint", "panels", "plots", "transport", "build", "view", "lay", "follow", "player")
+SCRIPTS = ("paint", "panels", "confusion", "plots", "transport", "build", "view", "lay", "follow", "player")
 SHARED = ("decode", "charts", "brush", "tools", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
 KEY = "player"
 

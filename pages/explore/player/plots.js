@@ -65,6 +65,8 @@ function curvesOf(S) {
   const eitherScale = key === "norms" || key === "update";
   const log = eitherScale && S.look.scale === "log";
   S.$(".scale").hidden = !eitherScale;
+  S.$(".contraction").textContent = contractionText(S);
+  if (key === "confusion") return confusionChart(S, svg);
   let series, y, yLabel;
   if (key === "norms") {
     yLabel = "norm";
@@ -87,7 +89,6 @@ function curvesOf(S) {
   }
   const band = bands?.[key];
   const drawn = band ? [{ low: band[1], high: band[2], colour: COLOURS.run }] : [];
-  S.$(".contraction").textContent = contractionText(S);
   if (eitherScale) yLabel += log ? ", logarithmic" : ", linear";
   const label = `${yLabel} over ${S.header.steps} steps`;
   return lineChart(svg, { series, bands: drawn, y, log, yLabel, label, at: (t) => goTo(S, t), stop: S.header.auto?.stop });
