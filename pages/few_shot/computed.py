@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import streamlit as st
-
 from fbseg_core import Card
 from fbseg_core.config import EVAL_SEED, Switches, TaskConfig
 from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step, trivial_f1
@@ -17,6 +15,7 @@ from pages.few_shot import followed_runs
 from pages.jobs import Followed, validation_images
 from pages.ui import own_models, server
 from pages.ui.memo import size_of
+from pages.ui.once import once, recent
 from pages.ui.training_pool import pool
 
 UPLOADS = 16 * 2**20  # bytes of examples that visitors brought along, which nothing can make again
@@ -24,7 +23,7 @@ Levels = dict[str, float]
 KEPT = 32 * 2**20  # bytes of fresh images, at most, that are kept; of more, each is drawn when it is scored
 
 
-@st.cache_resource
+@once
 def uploads() -> OrderedDict[str, Content]:
     """Examples that were uploaded, by the digest of their files; the oldest make room."""
     return OrderedDict()
@@ -71,7 +70,7 @@ def result(job: Followed, run: int, owner: str) -> Scored:
     return _result(job.job, run, job.done(run), owner, job)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@recent(256)
 def _result(name: str, run: int, done: int, owner: str, _job: Followed) -> Scored:
     net, updates = pool().model(name, owner, run)
     fresh = _fresh(_job.spec.task)
@@ -84,7 +83,7 @@ def _result(name: str, run: int, done: int, owner: str, _job: Followed) -> Score
     return Scored(*own_models.keep(net, card, note), score, batch_f1)
 
 
-@st.cache_data(max_entries=1024, show_spinner=False)
+@recent(1024)
 def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> float:
     """F1 of a run on the 200 fresh images, at the last step of its test."""
     net, _ = pool().model(job, owner, run)

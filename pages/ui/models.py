@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import streamlit as st
-
 from fbseg_core import Card, load
 from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import traits_of
 from fbseg_core.tasks import task_of
 from pages.ui import own_models, server, visitor
+from pages.ui.once import once, recent
 
 
 def model(name: str) -> tuple[Model, Card]:
@@ -29,13 +28,13 @@ class Cards(dict[str, Card]):
         return _own_card(str(path))
 
 
-@st.cache_data(show_spinner=False)
+@once
 def cards() -> Cards:
     """The cards of all checkpoints that ship, by name."""
     return Cards({name: read_card(name) for name in shipped()})
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@recent(64)
 def _own_card(path: str) -> Card:
     return read_card(path)
 
