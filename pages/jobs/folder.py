@@ -6,6 +6,7 @@ status.json          state and reason, replaced whole
 log.jsonl            one JSON object a line, appended; a torn line is skipped
 state-0.training …   each run's weights and optimiser, replaced whole
 live-0.npz …         each run's masks of the images on show, replaced whole
+asked.json           what another server on the same folder asks of the worker; deleted once read
 lock                 held by the worker that trains; the kernel lets go of it when the worker dies
 """
 
@@ -20,6 +21,8 @@ import os
 import shutil
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,6 +106,21 @@ class Folder:
     def set_status(self, state: str, reason: str = "") -> None:
         self.write_json("status.json", {"state": state, "reason": reason, "at": time.time()})
 
+    def ask(self, do: str) -> None:
+        """Ask the worker that holds the lock to "pause" or "stop", whichever server it belongs to."""
+        self.write_json("asked.json", {"do": do})
+
+    def asked(self) -> dict[str, Any] | None:
+        """What was asked since, once."""
+        path = self.path / "asked.json"
+        if not path.exists():
+            return None
+        with contextlib.suppress(JobError):
+            plain = _read_json(path) or {}
+            path.unlink(missing_ok=True)
+            return plain if plain.get("do") in ("pause", "stop") else None
+        return None
+
     def write_json(self, name: str, plain: object) -> None:
         write_whole(self.path / name, json.dumps(plain, allow_nan=False).encode())
 
@@ -135,9 +153,10 @@ class Folder:
         """The updates done and the masks (T, SHOWN, H, W) uint8 at t = 1 … T: P(not background) · 255."""
         try:
             with np.load(self.path / f"live-{run}.npz", allow_pickle=False) as file:
-                return int(file["update"]), file["probs"]
-        except (OSError, ValueError, KeyError):
+                update, probs = int(file["update"]), file["probs"]
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
+        return (update, probs) if probs.ndim == 4 and probs.dtype == np.uint8 else None
 
     def save_live(self, run: int, update: int, probs: np.ndarray) -> None:
         buffer = io.BytesIO()
@@ -172,8 +191,16 @@ class Folder:
 
     def sweep(self) -> None:
         """Remove what a killed writer left half done. For the holder of the lock."""
-        for path in self.path.glob(".*"):
+        for path in (*self.path.glob(".*"), self.path / "asked.json"):
             path.unlink(missing_ok=True)
+
+    def size(self) -> int:
+        """Bytes of its files."""
+        held = 0
+        for path in self.path.glob("*"):
+            with contextlib.suppress(OSError):
+                held += path.stat().st_size
+        return held
 
 
 class Log:
