@@ -19,7 +19,16 @@ from pages.explore.state import MOST_INTERVENTIONS, ExploreState
 from pages.ui import controls, images, marks, models, screen, server, web
 from pages.ui.models import describe_card, model_titles
 
-SCREEN = screen.Screen(
+
+class Explorer(screen.Screen[ExploreState]):
+    """How long a run may be hangs on how large its models are."""
+
+    def check_change(self, field: str) -> None:
+        if field in ("T", "model", "comparison"):
+            scene_of(self.view, models.cards())
+
+
+SCREEN = Explorer(
     "explore",
     ExploreState,
     {key: lesson.view for key, lesson in LESSONS.items()},

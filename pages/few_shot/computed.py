@@ -80,7 +80,7 @@ def _result(name: str, run: int, done: int, owner: str, _job: Followed) -> Score
         batch_f1 = evaluate(net, fresh, net.steps, Switches(batch_statistics=True)).f1[-1]
     card = followed_runs.card(_job, run, updates, score)
     note = own_models.Note(_job.spec.runs[run].name, "trained", _job.view.created)
-    return Scored(*own_models.keep(net, card, note), score, batch_f1)
+    return Scored(*own_models.keep(net, card, note, owner), score, batch_f1)
 
 
 @recent(1024)

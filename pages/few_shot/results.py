@@ -148,7 +148,7 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
         file = screen.chosen("checkpoint")
         screen.remember("brought", None)
         if file is not None:
-            screen.remember("brought", own_models.bring(file.getvalue()))
+            screen.remember("brought", own_models.bring(file.getvalue(), visitor.owner()))
 
     with st.expander("Load a checkpoint"):
         st.file_uploader(

@@ -29,6 +29,10 @@ class Lab(screen.Screen[StabilityState]):
         asked = {} if changes.keys() <= KEEPS else {"local": False, "perturb": False}
         super().change(**asked | changes)
 
+    def check_change(self, field: str) -> None:
+        if field in ("T", "clock", "model"):
+            variants_of(self.view, models.cards())
+
 
 SCREEN = Lab(
     "stability",

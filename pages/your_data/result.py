@@ -50,7 +50,7 @@ def learned(job: Followed, owner: str) -> Learned:
             eval_seed=0, **measured(score, model.steps),
         )  # fmt: skip
         note = own_models.Note(run.name, "trained", job.view.created)
-        name, _ = own_models.keep(model, card, note)
+        name, _ = own_models.keep(model, card, note, owner)
         return Learned(model, score, answers.confusion_of(model, task), name)
 
     return server.kept("rest", ("own", job.job, job.done(0)), make)
