@@ -122,7 +122,13 @@ class Folder:
         return None
 
     def write_json(self, name: str, plain: object) -> None:
-        write_whole(self.path / name, json.dumps(plain, allow_nan=False).encode())
+        write_whole(self._here() / name, json.dumps(plain, allow_nan=False).encode())
+
+    def _here(self) -> Path:
+        """The folder, which no write may bring back once it was deleted. Raises FileNotFoundError."""
+        if not self.path.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return self.path
 
     def tail(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The log's whole lines from a byte offset on, and the offset to go on from."""
@@ -147,7 +153,7 @@ class Folder:
         return load_training(path) if path.exists() else None
 
     def save_state(self, run: int, state: TrainingState) -> None:
-        save_training(state, self.path / f"state-{run}.training")
+        save_training(state, self._here() / f"state-{run}.training")
 
     def load_live(self, run: int) -> tuple[int, np.ndarray] | None:
         """The updates done and the masks (T, SHOWN, H, W) uint8 at t = 1 … T: P(not background) · 255."""
@@ -161,13 +167,12 @@ class Folder:
     def save_live(self, run: int, update: int, probs: np.ndarray) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, update=update, probs=probs)
-        write_whole(self.path / f"live-{run}.npz", buffer.getvalue())
+        write_whole(self._here() / f"live-{run}.npz", buffer.getvalue())
 
     @contextlib.contextmanager
     def lock(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the job's lock; raise JobError if another process still does after `patience` seconds."""
-        if not self.path.is_dir():  # FileLock would make the folder again
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._here()  # FileLock would make the folder again
         # preserved, so that it is the kernel's lock alone: a soft one would outlive a killed worker
         lock = FileLock(self.path / "lock", patience, poll_interval=POLL, preserve_lock_file=True)
         try:

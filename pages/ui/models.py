@@ -10,6 +10,7 @@ from fbseg_core.models.base import Model
 from fbseg_core.models.registry import traits_of
 from fbseg_core.tasks import task_of
 from pages.ui import own_models, server, visitor
+from pages.ui.notices import plain
 from pages.ui.once import once, recent
 
 
@@ -49,8 +50,9 @@ def describe_card(card: Card, title: str = "") -> str:
     who = f"`{title}`" if title else f"A {traits_of(card.model).title} model for {card.task.name}"
     last = min(card.model.steps, len(card.f1) - 1)
     return (
-        f"{who}: {card.protocol}, {card.updates} updates, one training seed; pooled F1 {card.f1[last]:.3f} "
-        f"at t = {last} on {card.images} fresh images (seed {card.eval_seed}) at σ = {card.task.sigma:g}, "
+        f"{who}: {plain(card.protocol)}, {card.updates} updates, one training seed; "
+        f"pooled F1 {card.f1[last]:.3f} at t = {last} on {card.images} fresh images (seed {card.eval_seed}) "
+        f"at σ = {card.task.sigma:g}, "
         f"chance {card.chance:.3f}{_trivial(card)}{_iou(card, last)}."
     )
 

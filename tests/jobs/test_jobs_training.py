@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+import shutil
 
 import numpy as np
 import pytest
@@ -391,3 +392,19 @@ def test_runs_that_would_take_too_much_disk_are_refused():
     with pytest.raises(JobError, match="MB of disk"):
         job.check(Limits(disk_job=1000))
     job.check(Limits())
+
+
+@pytest.mark.parametrize("updates", [0, 1, 5])
+def test_a_folder_deleted_while_its_run_is_under_way_stays_deleted(make, updates):
+    folder, asked = make(), []
+
+    def command():
+        asked.append(None)
+        if len(asked) == updates + 1:
+            shutil.rmtree(folder.path)
+
+    assert train(folder, command, OFTEN)[0] == "interrupted"
+    assert not folder.path.exists()
+    with pytest.raises(OSError):
+        folder.set_status("stopped")
+    assert not folder.path.exists()
