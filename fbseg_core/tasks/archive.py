@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from fbseg_core.settings import ConfigError
-from fbseg_core.tasks.picture_files import ENDINGS, size_of
+from fbseg_core.tasks.picture_files import ENDINGS, called, size_of
 
 MOST_PACKED = 50 * 2**20  # bytes
 MOST_UNPACKED = 400 * 2**20  # bytes of all files
@@ -50,12 +50,12 @@ def _unpack(packed: zipfile.ZipFile, into: Path) -> int:
             continue
         target = into.joinpath(*path.parts)
         if target.exists():
-            raise ConfigError(f"{path}: the zip holds this file twice.")
+            raise ConfigError(f"{called(str(path))}: the zip holds this file twice.")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             left -= _write(packed, entry, target, left)
         except OSError as error:  # a file where a folder must be, or a name that the disk does not take
-            raise ConfigError(f"{path}: cannot be unpacked ({error.strerror}).") from None
+            raise ConfigError(f"{called(str(path))}: cannot be unpacked ({error.strerror}).") from None
         written += 1
         if path.suffix.lower() in ENDINGS:
             height, width = size_of(target, str(path))

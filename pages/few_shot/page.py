@@ -136,7 +136,7 @@ def show_examples(view: FewShotState, busy: bool) -> None:
         st.caption(
             f"PNG or JPEG up to {uploads.LARGEST} px a side, and a mask of the same size "
             f"{uploads.what_a_mask_holds(task)}; the middle {'square' if height == width else 'part'} is "
-            f"brought to {pictures.pixels(task)}, noise is added."
+            f"brought to {pictures.pixels(task)}, noise is added; transparent parts are white."
             + " Without a mask, draw one over the image."
             * labelled
         )

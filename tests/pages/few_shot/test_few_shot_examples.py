@@ -82,7 +82,7 @@ def test_an_upload_is_brought_to_the_tasks_size_and_its_mask_read():
     "image, mask, words",
     [
         (b"GIF89a", b"", "no PNG or JPEG"),
-        (png(np.zeros((64, 64), np.uint8))[:60], None, "no PNG or JPEG"),
+        (png(np.zeros((64, 64), np.uint8))[:60], None, "damaged"),
         (png(np.zeros((64, 3000), np.uint8)), None, "3000 × 64 px"),
         (png(np.zeros((8, 8), np.uint8)), None, "8 × 8 px"),
         (png(np.zeros((64, 32), np.uint8)), png(np.zeros((64, 64), np.uint8)), "differ in size"),
