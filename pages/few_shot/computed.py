@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fbseg_core import Card
@@ -11,30 +11,24 @@ from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step, trivial_f1
 from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 from fbseg_core.tasks.batches import Batches
-from pages.few_shot import followed_runs
+from pages.few_shot import followed_runs, kept_uploads
 from pages.jobs import Followed, validation_images
-from pages.ui import own_models, server
-from pages.ui.memo import size_of
-from pages.ui.once import once, recent
+from pages.ui import own_models, server, visitor
+from pages.ui.once import recent
 from pages.ui.training_pool import pool
 
-UPLOADS = 16 * 2**20  # bytes of examples that visitors brought along, which nothing can make again
 Levels = dict[str, float]
 KEPT = 32 * 2**20  # bytes of fresh images, at most, that are kept; of more, each is drawn when it is scored
 
 
-@once
-def uploads() -> OrderedDict[str, Content]:
-    """Examples that were uploaded, by the digest of their files; the oldest make room."""
-    return OrderedDict()
+def uploads() -> Mapping[str, Content]:
+    """The examples that this visitor uploaded, by the digest of their files."""
+    return kept_uploads.kept().of(visitor.owner())
 
 
 def keep_upload(digest: str, content: Content) -> None:
-    """Keep an uploaded example for as long as there is room."""
-    held = uploads()
-    held[digest] = content
-    while size_of(held) > UPLOADS and len(held) > 1:
-        held.popitem(last=False)
+    """Keep an example of this visitor for as long as there is room."""
+    kept_uploads.kept().keep(visitor.owner(), digest, content)
 
 
 def validation(task: TaskConfig) -> tuple[Batch, Levels]:

@@ -10,7 +10,7 @@ import streamlit as st
 from fbseg_core import TASKS, ConfigError
 from fbseg_core.tasks import task_of
 from pages.few_shot import comparisons, computed, gallery, results, training, uploads
-from pages.few_shot.state import FewShotState, can_draw, can_label, check, examples, job_of, runs_of
+from pages.few_shot.state import FewShotState, can_draw, can_label, check, examples, fits, job_of, runs_of
 from pages.jobs import Estimate, Followed, Follower, JobError, NoSuchJob, Spec
 from pages.ui import controls, notices, pictures, screen, visitor
 
@@ -233,9 +233,9 @@ def take_up() -> tuple[Followed, list[Followed], Followed | None] | None:
 
 def forget_lost_uploads() -> None:
     """Uploads live as long as the server; a link to one that is gone falls back to the seed's example."""
-    view = SCREEN.view
+    view, kept, task = SCREEN.view, computed.uploads(), runs_of(SCREEN.view)[0]
     for row, own in view.own_by_row().items():
-        if own.upload and own.upload not in computed.uploads():
+        if own.upload and not (own.upload in kept and fits(task, kept[own.upload])):
             view = view.with_own(row, "")
     if view != SCREEN.view:
         SCREEN.show(view)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import difflib
 import hashlib
 import json
 import os
@@ -35,6 +36,7 @@ EACH, TOGETHER = Share(40, 2**28), Share(400, 2**31)  # files and bytes of one v
 AGE = 30 * 86_400.0  # seconds since its last use
 HOUR = 3600.0  # how exactly the last use is known; and after which a half-written file is taken for abandoned
 LARGEST_SIDE = 128  # px, of the task of a checkpoint that is brought along
+LONGEST_LIST, NEAREST = 90, 3  # characters of names that a sentence lists; else so many of them
 PATIENCE = 10.0  # seconds to wait for another who adds or deletes
 DIGITS = 16  # of the digest, in a name
 _NAME = re.compile(rf"mine:([a-z_]{{1,40}}-[0-9a-f]{{{DIGITS}}})")
@@ -119,7 +121,10 @@ def _title(name: str, card: Card, zone: tzinfo) -> str:
 
 def missing(name: str, known: Iterable[str]) -> str:
     """What to say where a view names a checkpoint that is not there, or does not fit."""
-    names = ", ".join(one for one in known if path_of(one) is None)
+    found = [one for one in known if path_of(one) is None]
+    names = ", ".join(found)
+    if len(names) > LONGEST_LIST:
+        names = ", ".join(difflib.get_close_matches(name[:80], found, NEAREST, 0.0))
     if path_of(name) is None:
         return f"There is no checkpoint {name!r:.80} for this; choose from {names}."
     return f"The trained model of this link is not kept here, or does not fit here; choose from {names}."

@@ -12,7 +12,7 @@ from fbseg_core import ConfigError, ShapesConfig
 from fbseg_core.config import GroupingConfig
 from fbseg_core.rollout.interventions import pack_mask
 from fbseg_core.training.examples import training_examples
-from pages.few_shot import computed, uploads
+from pages.few_shot import kept_uploads, uploads
 from pages.few_shot.drawn_labels import pack_labels, unpack_labels
 from pages.few_shot.state import FewShotState, examples, job_of, runs_of
 
@@ -124,7 +124,7 @@ def test_an_upload_takes_the_place_of_an_example_and_survives_a_reload():
     assert gallery(sound(at))["own"] == ["", "upload"]
     link = view(at).link({})
     assert gallery(sound(app(**link)))["own"] == ["", "upload"]
-    computed.uploads().clear()
+    kept_uploads.kept().clear()
     at = app(**link)
     assert gallery(at)["own"] == ["", ""] and "uploaded elsewhere" in at.warning[0].value
 
