@@ -9,6 +9,8 @@ import functools
 import json
 import operator
 import sys
+import tempfile
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +19,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from fbseg_core.arguments import check_numbers, check_out, stopped_as_by_hand
 from fbseg_core.bench import bench
 from fbseg_core.checkpoint import (
     Card,
@@ -44,7 +47,9 @@ from fbseg_core.predictive.command import subcommands
 from fbseg_core.scores.evaluate import Score, evaluate
 from fbseg_core.settings import ConfigError
 from fbseg_core.tasks import TASKS, make_batch, task_of
-from fbseg_core.training.fit import PROTOCOLS, fit
+from fbseg_core.training.fit import PROTOCOLS, TrainingState, fit
+
+SNAPSHOT = 60.0  # seconds between two snapshots of a training: what a crash may cost
 
 
 @dataclass
@@ -74,6 +79,9 @@ class Train:
     protocol: tyro.conf.Suppress[str] = "matched"
 
     def run(self) -> None:
+        check_numbers(1, images=self.images, threads=self.threads)
+        check_numbers(0, eval_seed=self.eval_seed)
+        check_out(self.out)
         torch.set_num_threads(self.threads)
         kind = task_of(self.task)
         self.task = kind.opened(self.task)
@@ -81,8 +89,6 @@ class Train:
             in_channels=len(kind.channel_names(self.task)), classes=len(kind.class_names(self.task))
         )
         device = pick(self.device)
-        if self.out.suffix != ".safetensors":
-            raise ConfigError(f"out: {self.out.name!r} must end in .safetensors.")
         unfinished = self.out.with_suffix(".training")
         model = build(config, self.train.seed).to(device)
         if self.weights:
@@ -90,6 +96,7 @@ class Train:
         start = load_training(unfinished) if self.resume else None
         progress, found = None, {}  # found: what the last validation gave
         bar = tqdm(total=self.train.total, initial=start.update if start else 0, unit="update")
+        saved_at = time.monotonic()
         try:
             with bar:
                 for progress in fit(model, self.task, self.train, start):
@@ -98,12 +105,15 @@ class Train:
                         found = {"F1": f"{progress.means.f1[-1]:.3f}", "IoU": f"{progress.means.iou[-1]:.3f}"}
                     bar.set_postfix(**now, **found, refresh=False)
                     bar.update()
+                    if time.monotonic() - saved_at >= SNAPSHOT:
+                        keep_snapshot(progress.snapshot(), unfinished)
+                        saved_at = time.monotonic()
         except KeyboardInterrupt:
             print("\nStopped; keeping what was learned.")
         updates = start.update if progress is None and start else getattr(progress, "update", 0)
         done = updates == self.train.total
         if progress is not None:
-            save_training(progress.snapshot(), unfinished)  # first, so that nothing that fails below loses it
+            keep_snapshot(progress.snapshot(), unfinished)  # first, so that nothing that fails below loses it
         elif not done:  # else all was learned before, and then scoring or saving failed
             print("Nothing to do: no update was made.")
             return
@@ -123,7 +133,7 @@ class Train:
         )
         save(model, card, self.out)
         if done:
-            unfinished.unlink()
+            unfinished.unlink(missing_ok=True)
         print(f"device: {title(device)}")
         report(self.out.stem, score, self.task)
 
@@ -154,6 +164,8 @@ class Eval:
     """Mechanisms to flip at inference."""
 
     def run(self) -> None:
+        check_numbers(1, images=self.images, threads=self.threads)
+        check_numbers(0, seed=self.seed)
         torch.set_num_threads(self.threads)
         device = pick(self.device)
         print(f"device: {title(device)}")
@@ -201,6 +213,7 @@ class Bench:
     """Where the models that are timed stand. Memory is measured on the CPU in any case."""
 
     def run(self) -> None:
+        check_numbers(1, repeats=self.repeats, threads=self.threads)
         torch.set_num_threads(self.threads)
         device = pick(self.device)
         print(f"device: {title(device)}")
@@ -233,6 +246,7 @@ class RunExperiment:
             raise ConfigError(
                 f"name: there is no experiment {self.name!r:.60}; choose from {', '.join(EXPERIMENTS)}."
             )
+        check_numbers(1, jobs=self.jobs)
         command = f"python -m fbseg_core experiment {self.name} --profile {self.profile}"
         pick(self.device)  # before any cell
         options = {"jobs": self.jobs, "backend": self.backend, "address": self.address, "keep": self.keep}
@@ -248,6 +262,25 @@ class RunExperiment:
         print(f"{path}: {total} cells, {made_by(rows, code_of(experiment.measure, experiment.checkpoints))}.")
         finding = experiment.conclude(rows, related(experiment, self.profile, self.folder))
         print(f"{experiment.title}: {finding.verdict}. {finding.because}")
+
+
+def keep_snapshot(state: TrainingState, path: Path) -> None:
+    """Write a run's state for --resume; where its folder takes none, among the temporary files.
+
+    Raises ConfigError where neither does.
+    """
+    try:
+        return save_training(state, path)
+    except OSError as error:
+        reason = error.strerror
+    other = Path(tempfile.gettempdir()) / path.name
+    try:
+        save_training(state, other)
+    except OSError:
+        raise ConfigError(
+            f"out: {path.name!r:.80} cannot be written there ({reason}), nor anywhere."
+        ) from None
+    tqdm.write(f"{path} cannot be written ({reason}). What was learned is in {other}; move it for --resume.")
 
 
 def measure(
@@ -350,9 +383,13 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     keep_freed_memory()
     try:
-        tyro.cli(commands(), args=arguments, prog="python -m fbseg_core", description=__doc__).run()
+        with stopped_as_by_hand():
+            tyro.cli(commands(), args=arguments, prog="python -m fbseg_core", description=__doc__).run()
     except (ConfigError, CheckpointError) as error:
         print(error, file=sys.stderr)
+        return 2
+    except OSError as error:  # a disk that is full or closed to us, a cluster that does not answer
+        print(" ".join(f"{error.strerror or error}: {error.filename or ''}".split()), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

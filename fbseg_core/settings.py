@@ -6,6 +6,7 @@ that are not finite raise a `ConfigError` that names the key and what is allowed
 
 from __future__ import annotations
 
+import difflib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+LONGEST = 60  # characters of what a sentence quotes
 KINDS = {"boolean": "bool", "integer": "int", "number": "float", "array": "tuple"}  # by JSON's types
 
 
@@ -118,8 +120,13 @@ def _sentence(config: type[Config], error: ValidationError) -> str:
     if not path:  # from a model validator, whose message names its key
         return f"{config.__name__}: {fault.get('ctx', {}).get('error', fault['msg'])!s}."
     if fault["type"] == "extra_forbidden":
-        known = ", ".join(config.model_fields)
-        return f"{config.__name__}: unknown key {path[0]!r}; the keys are {known}."
+        known = list(config.model_fields)
+        few = len(", ".join(known)) <= 100
+        told = known if few else difflib.get_close_matches(path[0][:LONGEST], known, 3, 0.0)
+        return (
+            f"{config.__name__}: unknown key {path[0]!r:.60}; {'the' if few else 'the nearest'} keys are "
+            f"{', '.join(told)}."
+        )
     allowed = _allowed(settings_of(config)[path[0]]) if path[0] in config.model_fields else fault["msg"]
     return f"{config.__name__}: {path[0]} = {_shown(fault['input'])} is refused; allowed: {allowed}."
 
@@ -134,8 +141,8 @@ def _shown(value: object) -> str:
 def _allowed(item: Setting) -> str:
     if item.choices:
         return ", ".join(map(str, item.choices))
-    kind = {"bool": "true or false", "int": "a whole number", "float": "a finite number"}.get(
-        item.kind, item.help.rstrip(".")
-    )
+    kind = {"bool": "true or false", "int": "a whole number", "float": "a finite number"}.get(item.kind)
+    told = item.help.rstrip(".") if len(item.help) <= LONGEST else ""  # a longer one is advice
+    kind = kind or told or {"text": "another text", "tuple": "a list of values"}[item.kind]
     span = f" from {item.lo:g} to {item.hi:g}" if item.lo is not None and item.hi is not None else ""
     return kind + span + (f" {item.unit}" if span and item.unit else "")

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SCREENS = ("live", "learn", "explore", "predictive", "stability", "few_shot", "your_data", "evidence")
 CORE = [  # a part may import those before it, and of its own
     {"settings", "device"},
+    {"arguments"},
     {"config", "models.kinds", "models.mechanisms"},
     {"models", "tasks"},
     {"rollout"},

@@ -128,7 +128,13 @@ def _workers(backend: str, address: str | None, jobs: int):
             from distributed import Client
         except ImportError:
             raise ConfigError("backend: dask needs `pip install distributed`.") from None
-        with Client(address), parallel_config(backend="dask"):
+        try:
+            client = Client(address)
+        except (OSError, ValueError) as error:  # nobody answers; an address that is none
+            raise ConfigError(
+                f"address: there is no Dask scheduler at {address!r:.80} ({error!s:.60})."
+            ) from None
+        with client, parallel_config(backend="dask"):
             yield Parallel(return_as="generator_unordered")
         return
     if address is not None:

@@ -11,6 +11,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from fbseg_core.arguments import check_numbers, check_out
 from fbseg_core.config import EVAL_SEED, PredictiveConfig, PredictiveTrain
 from fbseg_core.predictive.energy import Senses
 from fbseg_core.predictive.files import PredictiveCard, save
@@ -19,7 +20,6 @@ from fbseg_core.predictive.learning import fit
 from fbseg_core.predictive.model import PredictiveCoding
 from fbseg_core.predictive.presets import PRESETS
 from fbseg_core.predictive.scores import Predicted, evaluate
-from fbseg_core.settings import ConfigError
 
 APART = 1_000_000  # update k learns from images of seed APART·(seed + 1) + k, far from those of scores
 
@@ -45,9 +45,10 @@ class TrainPredictive:
     """CPU threads. Another number may round differently, so give other weights in the last digits."""
 
     def run(self) -> None:
+        check_numbers(1, images=self.images, threads=self.threads)
+        check_numbers(0, eval_seed=self.eval_seed)
+        check_out(self.out)
         torch.set_num_threads(self.threads)
-        if self.out.suffix != ".safetensors":
-            raise ConfigError(f"out: {self.out.name!r} must end in .safetensors.")
         in_channels, classes = channels(self.source)
         config = self.model.replace(in_channels=in_channels, classes=classes)
         model = PredictiveCoding(config, self.train.seed)

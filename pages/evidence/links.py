@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import streamlit as st
-
 from fbseg_core import Card
 from fbseg_core.config import pixel_sigma
 from fbseg_core.experiments import EXPERIMENTS
@@ -18,6 +16,7 @@ from fbseg_core.models.registry import traits_of
 from fbseg_core.training.fewshot import PAPER_TAU
 from pages import menu
 from pages.ui import models
+from pages.ui.once import recent
 from pages.ui.shipped import measured
 
 PAPER_4, PAPER_8 = (pixel_sigma(paper, 64) for paper in (4, 8))  # at the 64 px that the screens open with
@@ -144,7 +143,7 @@ def told(name: str, rows: Sequence[Row], cards: Mapping[str, Card]) -> list[Told
     return found
 
 
-@st.cache_data(show_spinner=False)
+@recent(32)
 def ways(name: str) -> list[Told]:
     """Where an experiment's card leads, and how each place differs from the rows that ship."""
     return told(name, measured(name).rows, models.cards())

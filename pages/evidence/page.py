@@ -10,7 +10,7 @@ from fbseg_core.experiments.report import flat
 from fbseg_core.experiments.thresholds import MARGIN
 from pages.evidence import figures, links
 from pages.evidence.state import EvidenceState, check
-from pages.ui import plotly_style, screen, shipped, tables
+from pages.ui import notices, plotly_style, screen, shipped, tables
 from pages.ui.shipped import Measured
 
 SCREEN = screen.Screen("evidence", EvidenceState, {}, check)
@@ -132,8 +132,7 @@ def page() -> None:
         "Cards on show", list(titles), format_func=titles.get, key=SCREEN.bind("claim", SCREEN.view.claim),
         on_change=SCREEN.take, args=("claim",),
     )  # fmt: skip
-    if SCREEN.noted:
-        st.warning(SCREEN.noted)
+    notices.noted(SCREEN.noted)
     found = {name: shipped.measured(name) for name in EXPERIMENTS}
     overview(found)
     st.caption(
@@ -156,4 +155,4 @@ screen.begin()
 try:
     page()
 except ConfigError as error:
-    st.error(str(error))
+    notices.refused(error)

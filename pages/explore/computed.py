@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import streamlit as st
 import torch
 
 from fbseg_core import Projection, pca
@@ -15,6 +14,7 @@ from fbseg_core.config import Switches
 from pages.explore.run import Run, Scene, compute, regions_of
 from pages.ui import server
 from pages.ui.models import model
+from pages.ui.once import recent
 
 DRAWS = 16
 
@@ -44,14 +44,14 @@ def plane(run: Run, what: str, points: str) -> Projection:
     return server.kept("rest", ("plane", repr(run.scene), what, points), make)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@recent(64)
 def costs(name: str, size: tuple[int, int], switches: Switches) -> Cost:
     """What one image of that size (H, W) costs a checkpoint, counted."""
     net, card = model(name)
     return cost.cost(net, torch.zeros(1, card.model.in_channels, *size), switches)
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@recent(64)
 def timings(name: str, size: tuple[int, int], switches: Switches) -> cost.Timings:
     """How long one image of that size (H, W) takes a checkpoint here, timed when first asked for."""
     net, card = model(name)

@@ -16,10 +16,19 @@ from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
 from pages.explore.run import Scene, choices, cue_note, ended_early, scene_of, tasks
 from pages.explore.state import MOST_INTERVENTIONS, ExploreState
-from pages.ui import controls, images, marks, models, screen, server, web
+from pages.ui import controls, images, marks, models, notices, screen, server, web
 from pages.ui.models import describe_card, model_titles
 
-SCREEN = screen.Screen(
+
+class Explorer(screen.Screen[ExploreState]):
+    """How long a run may be hangs on how large its models are."""
+
+    def check_change(self, field: str) -> None:
+        if field in ("T", "model", "comparison"):
+            scene_of(self.view, models.cards())
+
+
+SCREEN = Explorer(
     "explore",
     ExploreState,
     {key: lesson.view for key, lesson in LESSONS.items()},
@@ -98,7 +107,7 @@ def choose_models(view: ExploreState) -> None:
             on_change=SCREEN.take, args=(field, names[0]),
         )  # fmt: skip
         if called[chosen] != chosen:  # longer than the menu is wide
-            st.caption(called[chosen])
+            st.caption(notices.plain(called[chosen]))
 
 
 def choose_image(view: ExploreState) -> None:
@@ -192,12 +201,12 @@ def header(view: ExploreState, scene: Scene) -> dict:
 
 
 @st.fragment
+@notices.told
 def show() -> None:
     """The player and all that follows from what is done in it."""
     view = SCREEN.view
     scene = scene_for(view)
-    if SCREEN.noted:
-        st.warning(SCREEN.noted)
+    notices.noted(SCREEN.noted)
     if view.lesson in LESSONS:
         st.info(f"**{LESSONS[view.lesson].title}.** {LESSONS[view.lesson].look}")
     run, untouched = computed.runs(scene)
@@ -222,7 +231,7 @@ def show() -> None:
         told["engine"] = in_browser.header(run)
         player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)
     for sentence in (*ended_early(run, untouched), *run.refused):
-        st.warning(sentence)
+        notices.noted(sentence)
     flipped = scene.switches.changed()
     if flipped:
         said = ", ".join(f"{key} = {value}" for key, value in flipped.items())
@@ -286,5 +295,5 @@ def page() -> None:
 screen.begin()
 try:
     page()
-except (ConfigError, CheckpointError) as error:
-    st.error(str(error))
+except notices.REFUSED as error:
+    notices.refused(error)

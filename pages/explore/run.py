@@ -17,7 +17,7 @@ from fbseg_core.models.registry import traits_of
 from fbseg_core.rollout.interventions import Swap, intervene, unpack_mask
 from fbseg_core.tasks import Batch, Content, draw, task_of
 from pages.explore.state import ExploreState
-from pages.ui import own_models
+from pages.ui import budget, own_models
 
 MOST_REGIONS = 8  # paths in a plane that can still be told apart
 
@@ -99,7 +99,8 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     if first:  # compared with what takes the same images and answers in the same classes
         chosen = named[0] if named and named[0] in first else first[0]
         fit = [name for name in second if _alike(cards[name], cards[chosen])]
-        second = [name for name in fit if name != chosen or name in named[1:]]
+        # where nothing else takes the same images, a visitor's own stands beside itself
+        second = [name for name in fit if name != chosen or name in named[1:]] or [chosen]
     if not first or not second:
         raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
     return first, second
@@ -134,6 +135,9 @@ def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
     built, trained = card.model, card.task
     task = trained if view.sigma is None else trained.replace(sigma=view.sigma)
     height, width = task.size
+    steps = view.T or built.steps
+    for name in names:
+        budget.check(cards[name].model, task.size, steps)
     if (view.drawing or view.cue is not None) and not task_of(task).drawable:
         raise ConfigError(f"drawing: images of the task {task.name!r} cannot be drawn.")
     if view.drawing:
@@ -145,7 +149,7 @@ def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
         task=task,
         image=view.image,
         noise=view.noise,
-        steps=view.T or built.steps,
+        steps=steps,
         switches=Switches(
             loop=None if view.loop else False,
             softmax=None if view.softmax else False,

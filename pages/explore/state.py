@@ -12,7 +12,7 @@ from fbseg_core.rollout.halting import AUTO
 from fbseg_core.rollout.interventions import AnyIntervention, parse_intervention
 from fbseg_core.settings import setting
 from pages.ui import ranges
-from pages.ui.link import LARGEST_SEED, Linked
+from pages.ui.link import LARGEST_SEED, Linked, parse
 
 MOST_INTERVENTIONS = 12
 
@@ -171,7 +171,7 @@ def _item(text: str) -> AnyIntervention:
     for part in parts:
         key, _, value = part.partition(":")
         try:
-            values[key] = value if key == "mask" else json.loads(value)  # a mask may look like a number
-        except (ValueError, RecursionError):
+            values[key] = value if key == "mask" else parse(value)  # a mask may look like a number
+        except ValueError:
             values[key] = value
     return parse_intervention(values)

@@ -17,7 +17,7 @@ from pages.few_shot import computed, figures, results
 from pages.few_shot.followed_runs import IMAGES, Attempt
 from pages.few_shot.state import ablation_of, repeats_of
 from pages.jobs import Followed
-from pages.ui import controls, shipped, visitor
+from pages.ui import controls, notices, shipped, visitor
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
 
@@ -122,6 +122,7 @@ def cost_of_repeats(job: Followed, k: int, most: float) -> str:
     return words
 
 
+@notices.told
 def show_seeds(screen: Screen, name: str, state: str) -> None:
     """How far the seeds are; once they have ended, their spread."""
     repeats = screen.recalled("follower").poll(computed.pool(), name, visitor.owner())
@@ -133,7 +134,8 @@ def show_seeds(screen: Screen, name: str, state: str) -> None:
         if all(_ended(repeats, index) for index in (i, i + count))
     ]  # fmt: skip
     place = f"waiting in line, place {repeats.view.place}; " if repeats.view.place else ""
-    st.progress(len(ended) / count, f"{place}{len(ended)} of {count} seeds. {repeats.view.reason}")
+    reason = notices.plain(repeats.view.reason)
+    st.progress(len(ended) / count, f"{place}{len(ended)} of {count} seeds. {reason}")
     if repeats.view.active or not ended:
         return
     bar = st.empty()
@@ -151,7 +153,7 @@ def show_seeds(screen: Screen, name: str, state: str) -> None:
     try:
         st.markdown(figures.verdict(paired_difference(feedback, baseline)))
     except ConfigError as error:
-        st.warning(str(error))
+        notices.noted(str(error))
 
 
 def _ended(job: Followed, index: int) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
-
-import streamlit as st
 
 from fbseg_core import Card
 from fbseg_core.config import EVAL_SEED, Switches, TaskConfig
@@ -13,29 +11,24 @@ from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step, trivial_f1
 from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 from fbseg_core.tasks.batches import Batches
-from pages.few_shot import followed_runs
+from pages.few_shot import followed_runs, kept_uploads
 from pages.jobs import Followed, validation_images
-from pages.ui import own_models, server
-from pages.ui.memo import size_of
+from pages.ui import own_models, server, visitor
+from pages.ui.once import recent
 from pages.ui.training_pool import pool
 
-UPLOADS = 16 * 2**20  # bytes of examples that visitors brought along, which nothing can make again
 Levels = dict[str, float]
 KEPT = 32 * 2**20  # bytes of fresh images, at most, that are kept; of more, each is drawn when it is scored
 
 
-@st.cache_resource
-def uploads() -> OrderedDict[str, Content]:
-    """Examples that were uploaded, by the digest of their files; the oldest make room."""
-    return OrderedDict()
+def uploads() -> Mapping[str, Content]:
+    """The examples that this visitor uploaded, by the digest of their files."""
+    return kept_uploads.kept().of(visitor.owner())
 
 
 def keep_upload(digest: str, content: Content) -> None:
-    """Keep an uploaded example for as long as there is room."""
-    held = uploads()
-    held[digest] = content
-    while size_of(held) > UPLOADS and len(held) > 1:
-        held.popitem(last=False)
+    """Keep an example of this visitor for as long as there is room."""
+    kept_uploads.kept().keep(visitor.owner(), digest, content)
 
 
 def validation(task: TaskConfig) -> tuple[Batch, Levels]:
@@ -71,7 +64,7 @@ def result(job: Followed, run: int, owner: str) -> Scored:
     return _result(job.job, run, job.done(run), owner, job)
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
+@recent(256)
 def _result(name: str, run: int, done: int, owner: str, _job: Followed) -> Scored:
     net, updates = pool().model(name, owner, run)
     fresh = _fresh(_job.spec.task)
@@ -81,10 +74,10 @@ def _result(name: str, run: int, done: int, owner: str, _job: Followed) -> Score
         batch_f1 = evaluate(net, fresh, net.steps, Switches(batch_statistics=True)).f1[-1]
     card = followed_runs.card(_job, run, updates, score)
     note = own_models.Note(_job.spec.runs[run].name, "trained", _job.view.created)
-    return Scored(*own_models.keep(net, card, note), score, batch_f1)
+    return Scored(*own_models.keep(net, card, note, owner), score, batch_f1)
 
 
-@st.cache_data(max_entries=1024, show_spinner=False)
+@recent(1024)
 def final_f1(job: str, run: int, done: int, owner: str, _task: TaskConfig) -> float:
     """F1 of a run on the 200 fresh images, at the last step of its test."""
     net, _ = pool().model(job, owner, run)

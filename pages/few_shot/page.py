@@ -7,15 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from fbseg_core import TASKS, CheckpointError, ConfigError
+from fbseg_core import TASKS, ConfigError
 from fbseg_core.tasks import task_of
 from pages.few_shot import comparisons, computed, gallery, results, training, uploads
-from pages.few_shot.state import FewShotState, can_draw, can_label, check, examples, job_of, runs_of
+from pages.few_shot.state import FewShotState, can_draw, can_label, check, examples, fits, job_of, runs_of
 from pages.jobs import Estimate, Followed, Follower, JobError, NoSuchJob, Spec
-from pages.ui import controls, pictures, screen, visitor
+from pages.ui import controls, notices, pictures, screen, visitor
 
 SCREEN = screen.Screen("few_shot", FewShotState, {}, check)
-REFUSED = (JobError, ConfigError, CheckpointError)
 KINDS = ("labels", "redraw", "drawing", "upload")  # of an example of one's own, as its caption tells
 
 
@@ -27,7 +26,7 @@ def attempt(act: Callable[..., Any], *arguments: Any, box: str = "") -> None:
     SCREEN.note(None)
     try:
         act(*arguments)
-    except REFUSED as error:
+    except notices.REFUSED as error:
         SCREEN.note(str(error), box)
 
 
@@ -137,7 +136,7 @@ def show_examples(view: FewShotState, busy: bool) -> None:
         st.caption(
             f"PNG or JPEG up to {uploads.LARGEST} px a side, and a mask of the same size "
             f"{uploads.what_a_mask_holds(task)}; the middle {'square' if height == width else 'part'} is "
-            f"brought to {pictures.pixels(task)}, noise is added."
+            f"brought to {pictures.pixels(task)}, noise is added; transparent parts are white."
             + " Without a mask, draw one over the image."
             * labelled
         )
@@ -149,8 +148,7 @@ def show_examples(view: FewShotState, busy: bool) -> None:
             "Use it", on_click=attempt, args=(take_upload,), kwargs={"box": "upload"}, disabled=busy,
             key="use-upload",
         )  # fmt: skip
-        if refused := SCREEN.noted_in("upload"):
-            st.warning(refused)
+        notices.noted(SCREEN.noted_in("upload"))
 
 
 def cost_of(spec: Spec) -> Estimate | str | None:
@@ -170,7 +168,7 @@ def show_cost(spec: Spec, asking: bool) -> None:
     if asking:
         st.rerun()  # nothing more to ask
     if isinstance(found, str):
-        st.caption(found)
+        st.caption(notices.plain(found))
         return
     each = " and ".join(f"{1000 * seconds:.0f}" for seconds in found.per_update)
     limit = spec.seconds or computed.pool().limits.seconds
@@ -195,7 +193,7 @@ def show_start(view: FewShotState, busy: bool) -> None:
     )  # fmt: skip
     with cost:
         if spec is None:
-            st.warning(reason)
+            notices.noted(reason)
         elif busy:
             st.caption("A run is under way; stop it to start another.")
         else:
@@ -235,9 +233,9 @@ def take_up() -> tuple[Followed, list[Followed], Followed | None] | None:
 
 def forget_lost_uploads() -> None:
     """Uploads live as long as the server; a link to one that is gone falls back to the seed's example."""
-    view = SCREEN.view
+    view, kept, task = SCREEN.view, computed.uploads(), runs_of(SCREEN.view)[0]
     for row, own in view.own_by_row().items():
-        if own.upload and own.upload not in computed.uploads():
+        if own.upload and not (own.upload in kept and fits(task, kept[own.upload])):
             view = view.with_own(row, "")
     if view != SCREEN.view:
         SCREEN.show(view)
@@ -270,8 +268,7 @@ def page() -> None:
         choose(view)
         choose_run(taken[0] if taken else None)
     top = st.empty()  # always there: an open box that moved down would close
-    if SCREEN.noted:
-        top.warning(SCREEN.noted)
+    notices.noted(SCREEN.noted, top)
     show_examples(view, busy)
     show_start(view, busy)
     if taken:
@@ -287,5 +284,5 @@ def page() -> None:
 screen.begin()
 try:
     page()
-except REFUSED as error:
-    st.error(str(error))
+except notices.REFUSED as error:
+    notices.refused(error)

@@ -23,7 +23,7 @@ from pages.few_shot.followed_runs import (
     shown,
 )
 from pages.jobs import Followed
-from pages.ui import own_models, pictures, server, visitor
+from pages.ui import notices, own_models, pictures, server, visitor
 from pages.ui.models import describe_card
 from pages.ui.pace import Pace
 from pages.ui.plotly_style import chart
@@ -148,15 +148,14 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
         file = screen.chosen("checkpoint")
         screen.remember("brought", None)
         if file is not None:
-            screen.remember("brought", own_models.bring(file.getvalue()))
+            screen.remember("brought", own_models.bring(file.getvalue(), visitor.owner()))
 
     with st.expander("Load a checkpoint"):
         st.file_uploader(
             "A checkpoint of this page or of the command line", ["safetensors"], key=screen.key("checkpoint"),
             on_change=attempt, args=(take,), kwargs={"box": "checkpoint"},
         )  # fmt: skip
-        if refused := screen.noted_in("checkpoint"):
-            st.warning(refused)
+        notices.noted(screen.noted_in("checkpoint"))
         if brought := screen.recalled("brought"):
             name, card = brought
             st.markdown(describe_card(card))

@@ -21,6 +21,7 @@ from fbseg_core.training.fewshot import TrainingRun, few_shot, replace_example, 
 from pages.few_shot.drawn_labels import unpack_labels
 from pages.jobs import Spec
 from pages.ui import ranges
+from pages.ui.images import VOID
 from pages.ui.link import LARGEST_SEED, Linked
 
 REDRAWS = 1000  # of one example, before they start over
@@ -156,6 +157,13 @@ def examples(view: FewShotState, uploads: Mapping[str, Content]) -> Content:
     return found
 
 
+def fits(task: TaskConfig, content: Content) -> bool:
+    """Whether an example is of a task: its channels, its size, its classes."""
+    kind = task_of(task)
+    known = (content.labels < len(kind.class_names(task))) | (content.labels == VOID)
+    return content.clean.shape[1:] == (len(kind.channel_names(task)), *task.size) and bool(known.all())
+
+
 def can_draw(task: TaskConfig) -> bool:
     """Whether an example can be drawn: a pen says whether a pixel is marked, and no more."""
     kind = task_of(task)
@@ -181,6 +189,8 @@ def _own_content(
     if own.upload:
         if own.upload not in uploads:
             raise ConfigError(f"The upload in place of example {row + 1} is no longer kept; bring it again.")
+        if not fits(task, uploads[own.upload]):
+            raise ConfigError(f"The upload in place of example {row + 1} is of another task; bring it again.")
         return uploads[own.upload]
     if own.redraw is not None:
         seed = FIRST_REDRAW + (32 * view.seed + row) * REDRAWS + own.redraw

@@ -12,7 +12,7 @@ from pages.few_shot import computed, figures, live_charts
 from pages.few_shot.followed_runs import Attempt, shown
 from pages.jobs import Followed, JobError, JobView, NoSuchJob, Spec
 from pages.jobs.spec import SHOWN, VALIDATED
-from pages.ui import pictures, visitor
+from pages.ui import notices, pictures, visitor
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
 from pages.ui.visitor import clock
@@ -93,7 +93,7 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
     except NoSuchJob:
         st.rerun()  # deleted meanwhile, which the page tells
     except JobError as error:  # its folder cannot be read just now
-        st.caption(str(error))
+        st.caption(notices.plain(str(error)))
         return
     if tuple(map(_sign, jobs)) != signs:
         st.rerun()  # the buttons change with the state, and the timer
@@ -148,7 +148,7 @@ def say_state(jobs: list[Followed], lines: list[figures.Shown]) -> None:
     else:
         words += f"; {curves.seconds:.1f} s of training"
     st.progress(min(done / total, 1.0), f"{words}.")
-    st.caption(view.reason or "​")  # the line stays, so that nothing below it moves
+    st.caption(notices.plain(view.reason) or "​")  # the line stays, so that nothing below it moves
 
 
 def describe(spec: Spec) -> str:

@@ -6,11 +6,11 @@ import io
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from fbseg_core.config import TaskConfig
 from fbseg_core.settings import ConfigError
-from fbseg_core.tasks import Content, task_of
+from fbseg_core.tasks import Content, picture_files, task_of
 from fbseg_core.training.fewshot import own_example
 from pages.ui.images import VOID
 
@@ -18,6 +18,8 @@ FORMATS = ["PNG", "JPEG"]
 ENDINGS = ["png", "jpg", "jpeg"]
 LARGEST = 2048  # px: a decoded image is then 12 MB at most
 SMALLEST = 16
+BLACK = (0, 0, 0, 255)
+JPEG = b"\xff\xd8"  # how one begins
 
 
 def example(task: TaskConfig, image: bytes, mask: bytes | None) -> Content:
@@ -35,12 +37,16 @@ def example(task: TaskConfig, image: bytes, mask: bytes | None) -> Content:
             f"{label.size[0]} × {label.size[1]} px."
         )
     channels = len(kind.channel_names(task))
-    grey = _resized(_values(picture, "RGB" if channels == 3 else "L"), task.size)
+    grey = _resized(_values(picture, 3 if channels == 3 else 1), task.size)
     classes = len(kind.class_names(task))
     if label is None:
         labels = np.zeros(task.size, np.int64)
     else:
-        labels = _inside(label, task.size) if classes == 2 else _classes(label, task.size, classes)
+        labels = (
+            _inside(label, task.size)
+            if classes == 2
+            else _classes(label, task.size, classes, mask[:2] == JPEG)
+        )
     clean = torch.from_numpy(grey).permute(2, 0, 1).expand(channels, -1, -1)
     return own_example(task, torch.from_numpy(labels), clean.clone())
 
@@ -56,28 +62,18 @@ def what_a_mask_holds(task: TaskConfig) -> str:
 
 def _open(content: bytes, what: str) -> Image.Image:
     """The image, decoded only once its size is known to be allowed."""
-    try:
-        picture = Image.open(io.BytesIO(content), formats=FORMATS)
-        width, height = picture.size
-        if not (min(width, height) >= SMALLEST and max(width, height) <= LARGEST):
-            raise ConfigError(
-                f"The {what} is {width} × {height} px; {SMALLEST} to {LARGEST} px a side are taken."
-            )
-        picture.load()
-        return ImageOps.exif_transpose(picture)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"The {what} is no PNG or JPEG that can be read.") from None
+    what = f"The {what}"
+    picture = picture_files.opened(io.BytesIO(content), what, FORMATS, LARGEST**2)
+    width, height = picture.size
+    if not (min(width, height) >= SMALLEST and max(width, height) <= LARGEST):
+        raise ConfigError(f"{what} is {width} × {height} px; {SMALLEST} to {LARGEST} px a side are taken.")
+    return picture_files.decoded(picture, what)
 
 
-def _values(picture: Image.Image, mode: str) -> np.ndarray:
-    """Grey levels in [0, 1], (H, W, 1 or 3) float32."""
-    if picture.mode.startswith("I"):  # 16 bits, which convert() would cut at 255
-        values = np.asarray(picture, np.float32)[..., None] / 65535
-        return np.repeat(values, 3 if mode == "RGB" else 1, 2)
-    values = np.asarray(picture.convert(mode), np.float32) / 255
-    return values if values.ndim == 3 else values[..., None]
+def _values(picture: Image.Image, channels: int, behind: tuple[int, ...] = picture_files.WHITE) -> np.ndarray:
+    """Grey levels in [0, 1], (H, W, channels) float32."""
+    values, bits = picture_files.levels(picture, "The image", channels, behind)
+    return values.astype(np.float32) / (2**bits - 1)
 
 
 def _inside(mask: Image.Image, size: tuple[int, int]) -> np.ndarray:
@@ -88,12 +84,14 @@ def _inside(mask: Image.Image, size: tuple[int, int]) -> np.ndarray:
     return inside.astype(np.int64)
 
 
-def _classes(mask: Image.Image, size: tuple[int, int], classes: int) -> np.ndarray:
+def _classes(mask: Image.Image, size: tuple[int, int], classes: int, of_jpeg: bool) -> np.ndarray:
     """The class that most of a pixel is of, the lowest of equals, (H, W) int64; void where that is most.
 
     Raises ConfigError for a mask that does not hold class numbers, or only one class.
     """
     last = classes - 1
+    if of_jpeg:
+        raise ConfigError("The mask is a JPEG, which changes its numbers; save it as PNG.")
     if mask.mode not in ("P", "L", "1", "I", "I;16"):
         raise ConfigError(
             f"The mask is in colour: give a palette or grey one, of numbers 0 to {last} and {VOID}."
@@ -114,7 +112,7 @@ def _marked(picture: Image.Image) -> np.ndarray:
     """1 where a mask marks something: any palette entry but the first, or brighter than half its range."""
     if picture.mode == "P":  # the numbers are the classes; their colours say nothing
         return (np.asarray(picture) > 0).astype(np.float32)[..., None]
-    values = _values(picture, "L")
+    values = _values(picture, 1, BLACK)  # where a mask shows nothing, it marks nothing
     return (values > 0.5 * max(float(values.max()), 1e-6)).astype(np.float32)
 
 

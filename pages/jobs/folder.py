@@ -6,6 +6,7 @@ status.json          state and reason, replaced whole
 log.jsonl            one JSON object a line, appended; a torn line is skipped
 state-0.training …   each run's weights and optimiser, replaced whole
 live-0.npz …         each run's masks of the images on show, replaced whole
+asked.json           what another server on the same folder asks of the worker; deleted once read
 lock                 held by the worker that trains; the kernel lets go of it when the worker dies
 """
 
@@ -20,6 +21,8 @@ import os
 import shutil
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,8 +106,29 @@ class Folder:
     def set_status(self, state: str, reason: str = "") -> None:
         self.write_json("status.json", {"state": state, "reason": reason, "at": time.time()})
 
+    def ask(self, do: str) -> None:
+        """Ask the worker that holds the lock to "pause" or "stop", whichever server it belongs to."""
+        self.write_json("asked.json", {"do": do})
+
+    def asked(self) -> dict[str, Any] | None:
+        """What was asked since, once."""
+        path = self.path / "asked.json"
+        if not path.exists():
+            return None
+        with contextlib.suppress(JobError):
+            plain = _read_json(path) or {}
+            path.unlink(missing_ok=True)
+            return plain if plain.get("do") in ("pause", "stop") else None
+        return None
+
     def write_json(self, name: str, plain: object) -> None:
-        write_whole(self.path / name, json.dumps(plain, allow_nan=False).encode())
+        write_whole(self._here() / name, json.dumps(plain, allow_nan=False).encode())
+
+    def _here(self) -> Path:
+        """The folder, which no write may bring back once it was deleted. Raises FileNotFoundError."""
+        if not self.path.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return self.path
 
     def tail(self, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
         """The log's whole lines from a byte offset on, and the offset to go on from."""
@@ -129,26 +153,26 @@ class Folder:
         return load_training(path) if path.exists() else None
 
     def save_state(self, run: int, state: TrainingState) -> None:
-        save_training(state, self.path / f"state-{run}.training")
+        save_training(state, self._here() / f"state-{run}.training")
 
     def load_live(self, run: int) -> tuple[int, np.ndarray] | None:
         """The updates done and the masks (T, SHOWN, H, W) uint8 at t = 1 … T: P(not background) · 255."""
         try:
             with np.load(self.path / f"live-{run}.npz", allow_pickle=False) as file:
-                return int(file["update"]), file["probs"]
-        except (OSError, ValueError, KeyError):
+                update, probs = int(file["update"]), file["probs"]
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
+        return (update, probs) if probs.ndim == 4 and probs.dtype == np.uint8 else None
 
     def save_live(self, run: int, update: int, probs: np.ndarray) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, update=update, probs=probs)
-        write_whole(self.path / f"live-{run}.npz", buffer.getvalue())
+        write_whole(self._here() / f"live-{run}.npz", buffer.getvalue())
 
     @contextlib.contextmanager
     def lock(self, patience: float = 0.0) -> Iterator[None]:
         """Hold the job's lock; raise JobError if another process still does after `patience` seconds."""
-        if not self.path.is_dir():  # FileLock would make the folder again
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        self._here()  # FileLock would make the folder again
         # preserved, so that it is the kernel's lock alone: a soft one would outlive a killed worker
         lock = FileLock(self.path / "lock", patience, poll_interval=POLL, preserve_lock_file=True)
         try:
@@ -172,8 +196,16 @@ class Folder:
 
     def sweep(self) -> None:
         """Remove what a killed writer left half done. For the holder of the lock."""
-        for path in self.path.glob(".*"):
+        for path in (*self.path.glob(".*"), self.path / "asked.json"):
             path.unlink(missing_ok=True)
+
+    def size(self) -> int:
+        """Bytes of its files."""
+        held = 0
+        for path in self.path.glob("*"):
+            with contextlib.suppress(OSError):
+                held += path.stat().st_size
+        return held
 
 
 class Log:

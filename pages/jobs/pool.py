@@ -8,6 +8,7 @@ that starts anew finds all earlier results and can go on with what was interrupt
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import shutil
 import time
@@ -24,7 +25,8 @@ from fbseg_core.models.registry import build
 from pages.jobs.curves import Curves
 from pages.jobs.estimate import Estimate, estimate
 from pages.jobs.folder import Folder, default_root
-from pages.jobs.scheduler import Scheduler
+from pages.jobs.scheduler import PATIENCE, TICK, Scheduler
+from pages.jobs.shares import Held, Share, expired, surplus
 from pages.jobs.spec import JobError, Limits, NoSuchJob, Spec, sound_factor
 from pages.jobs.states import ACTIVE, States
 
@@ -226,7 +228,7 @@ class Pool:
     def _store(self, path: Path, spec: Spec, owner: str) -> None:
         """Raises FileExistsError where another server was quicker, JobError for a disk that refuses."""
         try:
-            self._tidy()
+            self._tidy(owner)
             Folder.create(path, spec, owner)
         except FileExistsError:
             raise
@@ -235,28 +237,55 @@ class Pool:
 
     def _end(self, job: str, owner: str, do: str, state: str) -> JobView:
         with self._scheduler.claim(job):
-            _, about = self._mine(job, owner)
+            folder, about = self._mine(job, owner)
+            if self._scheduler.phase(job)[0] is None and folder.locked():
+                self._ask(folder, do)
             if do == "stop" and self._states.read(job, self._scheduler.phase)[0] == "paused":
                 self._states.write(job, state, "")
             self._scheduler.end(job, do, state)
         self._scheduler.wait_free(job)
         return self._view(job, about)
 
-    def _tidy(self) -> None:
-        """Delete the oldest ended jobs beyond the number that is kept, and what a crash left half made."""
+    def _ask(self, folder: Folder, do: str) -> None:
+        """End a job that another server on the same folder has under way."""
+        try:
+            folder.ask(do)
+        except OSError as error:
+            raise JobError(f"The run's folder cannot be written: {error.strerror}.") from None
+        deadline = time.monotonic() + PATIENCE
+        while folder.locked():
+            if time.monotonic() > deadline:
+                raise JobError("This run is under way on another server; try again in a moment.")
+            time.sleep(TICK)
+
+    def _tidy(self, owner: str) -> None:
+        """Make room for a job of this owner: what a crash left half made goes, ended jobs that nobody took up
+        for long, and the oldest beyond what is kept of each visitor, and of all."""
         drafts = self.root.glob(".draft-*")
         for draft in [one for one in drafts if time.time() - _touched(one) > DRAFT_AGE]:
             shutil.rmtree(draft, ignore_errors=True)
-        paths = sorted(self._paths(), key=_touched)
-        too_many = len(paths) - self.limits.kept + 1
-        for path in paths if too_many > 0 else ():
-            with self._scheduler.claim(path.name, wait=False) as free, contextlib.suppress(JobError):
-                if free and self._states.read(path.name, self._scheduler.phase)[0] not in ACTIVE:
-                    shutil.rmtree(path, ignore_errors=True)
-                    self._states.forget(path.name)
-                    too_many -= 1
-            if not too_many:
-                break
+        limits, now = self.limits, time.time()
+        ended = [one for path in self._paths() if (one := self._ended(path)) is not None]
+        old = [one.name for one in ended if expired(one.at, now, limits.age)]
+        things = [one for one in ended if one.name not in old] + [Held("", (owner,), 0, math.inf)]
+        each, together = Share(limits.kept_each, limits.disk_each), Share(limits.kept, limits.disk)
+        for job in (*old, *(name for name, _ in surplus(things, each, together) if name)):
+            with self._scheduler.claim(job, wait=False) as free:
+                if free and self._ended(self.root / job) is not None:
+                    shutil.rmtree(self.root / job, ignore_errors=True)
+                    self._states.forget(job)
+
+    def _ended(self, path: Path) -> Held | None:
+        """An ended job as it counts for its owner; None for one that is under way, or cannot be read now."""
+        folder, owner = Folder(path), ""  # nobody's, where its description is lost
+        try:
+            with contextlib.suppress(NoSuchJob):
+                owner = folder.about()["owner"]
+            if self._states.read(path.name, self._scheduler.phase)[0] in ACTIVE:
+                return None
+        except JobError:
+            return None
+        return Held(path.name, (owner,), folder.size(), _touched(path))
 
 
 def _touched(path: Path) -> float:

@@ -17,6 +17,7 @@ from fbseg_core.training.fit import check_fit
 
 VALIDATED, SHOWN = 8, 3  # validation images: scored while a job trains; the first of them are shown
 VALIDATION_SEED = 20_000
+SNAPSHOT = 12  # bytes for each weight: itself and Adam's two moments
 FLOATS = 32  # kept for backward, for each pixel, step, image and channel of width, u and v: 9 to 31 measured
 
 
@@ -51,6 +52,11 @@ class Limits:
     weights: int = 2_500_000  # of a model: a snapshot of three times as many floats stays quick
     memory: int = 2**30  # of one update
     kept: int = 200  # ended jobs on the disk
+    kept_each: int = 40  # and of one visitor
+    disk: int = 2**32  # bytes of all of them
+    disk_each: int = 2**29
+    disk_job: int = 2**28  # of the snapshots of one job
+    age: float = 30 * 86_400.0  # an ended job goes so long after it was last under way
     # how far workers give way to the server and the visitor's browser, 19 the most
     nice: int = field(default_factory=lambda: int(os.environ.get("FBSEG_NICE", "19")))
 
@@ -84,6 +90,12 @@ class Spec:
             raise JobError(f"A job may take up to {limits.seconds:g} seconds.")
         for run in self.runs:
             self._check(run, limits)
+        held = sum(SNAPSHOT * count_weights(run.model) for run in self.runs)
+        if held > limits.disk_job:
+            raise JobError(
+                f"These runs would take {held >> 20} MB of disk, more than {limits.disk_job >> 20}; lower "
+                "the width, or train fewer at once."
+            )
         if not all(
             run in range(len(self.runs)) and first >= 0 and sound_factor(factor)
             for run, first, factor in self.changes

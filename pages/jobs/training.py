@@ -151,7 +151,7 @@ class _Job:
     """The runs of a job on their way through one worker."""
 
     def __init__(self, folder: Folder, log: Log, limits: Limits) -> None:
-        self.log, self.limits, self.spec = log, limits, folder.spec()
+        self.folder, self.log, self.limits, self.spec = folder, log, limits, folder.spec()
         self.spec.check(limits)
         past = Curves(folder.tail()[0])
         self.before, self.start = past.seconds, time.perf_counter()
@@ -185,7 +185,7 @@ class _Job:
         return min(open_, key=lambda one: (one.run.turn, one.share, one.index), default=None)
 
     def _obey(self, command: Command) -> tuple[str, str] | None:
-        while (told := command()) is not None:
+        while (told := command() or self.folder.asked()) is not None:
             if told["do"] != "rate":
                 ends = {"pause": "paused", "stop": "stopped"}
                 return ends.get(told["do"], "interrupted"), told.get("reason", "")

@@ -7,7 +7,7 @@ from pages import menu
 from pages.learn import computed, figures, handout, progress
 from pages.learn.course import COURSE, Lesson
 from pages.learn.state import LearnState
-from pages.ui import plotly_style, screen, server
+from pages.ui import notices, plotly_style, screen, server
 
 SCREEN = screen.Screen("learn", LearnState, {}, lambda view: None)
 
@@ -88,8 +88,7 @@ def answer(lesson: Lesson) -> None:
 @st.fragment
 def show() -> None:
     """One lesson."""
-    if SCREEN.noted:
-        st.warning(SCREEN.noted)
+    notices.noted(SCREEN.noted)
     view, lesson = SCREEN.view, COURSE[SCREEN.view.at - 1]
     done = sum(guess is not None for guess in view.guesses)
     st.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
@@ -105,7 +104,7 @@ def show() -> None:
         part = ask if view.guess() is None else answer  # an expression of its own would be drawn on the page
         part(lesson)
     except (ConfigError, CheckpointError) as error:
-        st.error(str(error))
+        notices.refused(error)
     progress.keep(view, go_on)
     SCREEN.write_link()
 

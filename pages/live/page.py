@@ -6,7 +6,7 @@ from fbseg_core import CheckpointError, ConfigError
 from pages.live import world
 from pages.live.stage import KEY, stage
 from pages.live.state import LiveState
-from pages.ui import screen, web
+from pages.ui import notices, screen, web
 
 SCREEN = screen.Screen("live", LiveState, {}, world.check)
 PAPER = "https://arxiv.org/abs/2507.10143"
@@ -34,16 +34,14 @@ def take_wish() -> None:
 @st.fragment
 def show() -> None:
     """The stage, and what of it stands in the link."""
-    if SCREEN.noted:
-        st.warning(SCREEN.noted)
+    notices.noted(SCREEN.noted)
     try:
         payload, refused = world.pack(SCREEN.told(), SCREEN.epoch)
     except (ConfigError, CheckpointError) as error:
-        st.error(str(error))
-        return
+        return notices.refused(error)
     stage(payload, take_wish)
     for sentence in refused:
-        st.warning(sentence)
+        notices.noted(sentence)
     SCREEN.write_link()
 
 

@@ -6,7 +6,7 @@ from fbseg_core import CheckpointError, ConfigError
 from pages.predictive import world
 from pages.predictive.stage import KEY, stage
 from pages.predictive.state import PredictiveState
-from pages.ui import screen, web
+from pages.ui import notices, screen, web
 
 SCREEN = screen.Screen("predictive", PredictiveState, {}, lambda view: None)
 
@@ -30,13 +30,11 @@ def take_wish() -> None:
 @st.fragment
 def show() -> None:
     """The stage, and what of it stands in the link."""
-    if SCREEN.noted:
-        st.warning(SCREEN.noted)
+    notices.noted(SCREEN.noted)
     try:
         payload = world.pack(SCREEN.told(), SCREEN.epoch)
     except (ConfigError, CheckpointError) as error:
-        st.error(str(error))
-        return
+        return notices.refused(error)
     stage(payload, take_wish)
     SCREEN.write_link()
 

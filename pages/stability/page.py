@@ -7,14 +7,14 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from fbseg_core import CheckpointError, ConfigError, Projection
+from fbseg_core import ConfigError, Projection
 from fbseg_core.analysis.lockstep import Leg, Walk
 from pages.engine import carrier
 from pages.engine.weights import EngineError
 from pages.stability import computed, exports, figures, race, sections, verdicts
 from pages.stability.presets import PRESETS
 from pages.stability.state import MODES, NAMES, TRAINED, StabilityState, Variant, checkpoints, variants_of
-from pages.ui import controls, models, pictures, screen, web
+from pages.ui import controls, models, notices, pictures, screen, web
 from pages.ui.models import model_titles
 from pages.ui.plotly_style import chart
 
@@ -28,6 +28,10 @@ class Lab(screen.Screen[StabilityState]):
     def change(self, **changes: Any) -> None:
         asked = {} if changes.keys() <= KEEPS else {"local": False, "perturb": False}
         super().change(**asked | changes)
+
+    def check_change(self, field: str) -> None:
+        if field in ("T", "clock", "model"):
+            variants_of(self.view, models.cards())
 
 
 SCREEN = Lab(
@@ -60,7 +64,7 @@ def choose_run(view: StabilityState) -> None:
         called = model_titles(names)
         controls.choice(SCREEN, "model", "Checkpoint", chosen, names, names[0], called.get)
         if called[chosen] != chosen:  # longer than the menu is wide
-            st.caption(called[chosen])
+            st.caption(notices.plain(called[chosen]))
     else:
         st.caption("One checkpoint each: " + ", ".join(f"{TRAINED[name]} ({name})" for name in NAMES) + ".")
     controls.seed(SCREEN, "image", "Image seed", "image")
@@ -127,7 +131,7 @@ def show_four_ways(
         (f"Paths of the state, {run}", figures.plane_figure(plane, legs, t)),
     ]
     if why:
-        st.caption(f"{why} So the server draws each step.")
+        st.caption(f"{notices.plain(why)} So the server draws each step.")
         show_from_server(variants, legs, t, [figure for _, figure in drawn])
     task, labels = variants[NAMES[0]].task, computed.batch_of(variants[NAMES[0]]).labels
     if told := pictures.legend(task, labels):
@@ -230,8 +234,7 @@ def show() -> None:
     Not a fragment: what is chosen in a fragment waits for what runs, and here it must interrupt it.
     """
     view = SCREEN.view
-    if SCREEN.noted:
-        st.warning(SCREEN.noted)
+    notices.noted(SCREEN.noted)
     if view.lesson in PRESETS:
         st.info(f"**{PRESETS[view.lesson].title}.** {PRESETS[view.lesson].look}")
     variants = variants_of(view, models.cards())
@@ -294,5 +297,5 @@ def page() -> None:
 screen.begin()
 try:
     page()
-except (ConfigError, CheckpointError) as error:
-    st.error(str(error))
+except notices.REFUSED as error:
+    notices.refused(error)

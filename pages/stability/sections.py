@@ -18,7 +18,7 @@ from fbseg_core.analysis.stretch import Stretch
 from pages.stability import figures, probes
 from pages.stability.probes import Local, Tell
 from pages.stability.state import StabilityState, Variant
-from pages.ui import controls, models
+from pages.ui import controls, models, notices
 from pages.ui.pace import Pace
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
@@ -87,7 +87,7 @@ def with_progress(
             pace = Pace()
             found = ask(lambda share, what: bar.progress(share, what + pace.left(share)))
     except ConfigError as error:
-        place.warning(str(error))
+        notices.noted(str(error), place)
         return None
     bar.empty()
     place.empty()

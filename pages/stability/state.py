@@ -9,12 +9,13 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from fbseg_core import Card, ConfigError
+from fbseg_core.analysis.lockstep import steps_judged
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.config import Switches, TaskConfig
 from fbseg_core.experiments.subject import Subject, of_card
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import setting
-from pages.ui import own_models, ranges
+from pages.ui import budget, own_models, ranges
 from pages.ui.link import LARGEST_SEED, Linked
 
 NAMES: tuple[str, ...] = tuple(ABLATIONS)
@@ -183,6 +184,7 @@ def variants_of(view: StabilityState, cards: Mapping[str, Card]) -> dict[str, Va
     made = {}
     for name, checkpoint in ways.items():
         card = cards[checkpoint]
+        budget.check(card.model, card.task.size, steps_judged(view.T, view.clock) + view.clock)
         mechanisms = {} if view.mode == "trained" else ABLATIONS[name]
         made[name] = Variant(
             checkpoint,

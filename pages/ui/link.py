@@ -17,7 +17,19 @@ from fbseg_core.settings import Config, settings_of
 
 VERSION = "1"
 LONGEST = 8000  # characters of a link's values: what servers and chat programs pass on whole
+DEEPEST = 8  # lists in lists
 LARGEST_SEED = 999
+
+
+def parse(text: str) -> Any:
+    """JSON of a link. Raises ValueError, also for more nesting than any link has."""
+    depth = deepest = 0
+    for sign in text:
+        depth += (sign in "[{") - (sign in "]}")
+        deepest = max(deepest, depth)
+    if deepest > DEEPEST:
+        raise ValueError("nested too deeply")
+    return json.loads(text)
 
 
 class Linked(Config):
@@ -43,8 +55,8 @@ class Linked(Config):
         if isinstance(cls.model_fields[key].default, str):
             return text
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
+            value = parse(text)
+        except ValueError:
             raise ConfigError(f"The link's {key} = {text!r:.40} cannot be read.") from None
         return tuple(value) if isinstance(value, list) else value
 

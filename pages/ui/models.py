@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import streamlit as st
-
 from fbseg_core import Card, load
 from fbseg_core.checkpoint import read_card, shipped
 from fbseg_core.models.base import Model
 from fbseg_core.models.registry import traits_of
 from fbseg_core.tasks import task_of
 from pages.ui import own_models, server, visitor
+from pages.ui.notices import plain
+from pages.ui.once import once, recent
 
 
 def model(name: str) -> tuple[Model, Card]:
@@ -29,13 +29,13 @@ class Cards(dict[str, Card]):
         return _own_card(str(path))
 
 
-@st.cache_data(show_spinner=False)
+@once
 def cards() -> Cards:
     """The cards of all checkpoints that ship, by name."""
     return Cards({name: read_card(name) for name in shipped()})
 
 
-@st.cache_data(max_entries=64, show_spinner=False)
+@recent(64)
 def _own_card(path: str) -> Card:
     return read_card(path)
 
@@ -50,8 +50,9 @@ def describe_card(card: Card, title: str = "") -> str:
     who = f"`{title}`" if title else f"A {traits_of(card.model).title} model for {card.task.name}"
     last = min(card.model.steps, len(card.f1) - 1)
     return (
-        f"{who}: {card.protocol}, {card.updates} updates, one training seed; pooled F1 {card.f1[last]:.3f} "
-        f"at t = {last} on {card.images} fresh images (seed {card.eval_seed}) at σ = {card.task.sigma:g}, "
+        f"{who}: {plain(card.protocol)}, {card.updates} updates, one training seed; "
+        f"pooled F1 {card.f1[last]:.3f} at t = {last} on {card.images} fresh images (seed {card.eval_seed}) "
+        f"at σ = {card.task.sigma:g}, "
         f"chance {card.chance:.3f}{_trivial(card)}{_iou(card, last)}."
     )
 

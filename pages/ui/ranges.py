@@ -15,7 +15,7 @@ K: Range = {"lo": 0.05, "hi": 1.0, "step": 0.05}
 STEPS: Range = {"unit": "steps", "lo": 1, "hi": 60}
 
 
-class _Shown(Config):
+class Checkpoint(Config):
     T: int = setting(1, "", **STEPS)
     tau: float = setting(1.0, "", **TAU)
     eigenvalue: float = setting(0.0, "", **EIGENVALUE)
@@ -26,4 +26,4 @@ class _Shown(Config):
 def check(card: Card) -> None:
     """Raise ConfigError for a checkpoint that the controls could not show as it was made."""
     model = card.model
-    _Shown(T=model.steps, tau=model.tau, eigenvalue=model.spectrum[0], sigma=card.task.sigma, k=model.k)
+    Checkpoint(T=model.steps, tau=model.tau, eigenvalue=model.spectrum[0], sigma=card.task.sigma, k=model.k)

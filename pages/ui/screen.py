@@ -170,10 +170,22 @@ class Screen(Generic[V]):
         return st.session_state[f"{self.name}-{field}"]
 
     def take(self, field: str, built: Any = None) -> None:
-        """Callback of a widget: what it shows becomes the view's; back at what was built, its default."""
+        """Callback of a widget: what it shows becomes the view's; back at what was built, its default.
+
+        What cannot be shown is noted in one sentence, and changes nothing.
+        """
         value = self.chosen(field)
         default = self.kind.model_fields[field].default
-        self.change(**{field: default if built is not None and value == built else value})
+        before = self.view
+        try:
+            self.change(**{field: default if built is not None and value == built else value})
+            self.check_change(field)
+        except ConfigError as error:
+            self.show(before)
+            self.note(f"That could not be done: {error}")
+
+    def check_change(self, field: str) -> None:
+        """Raise ConfigError where a widget of this field asked for what cannot be shown."""
 
     def next_seed(self, field: str) -> None:
         """Callback: move a seed on by one, starting over past its end."""

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import streamlit as st
 import torch
 from threadpoolctl import threadpool_limits
 
 from fbseg_core.memory import give_back_freed_memory, trim
 from pages.ui import visitor
 from pages.ui.memo import Memo
+from pages.ui.once import once
 
 LOG = logging.getLogger(__name__)
 # Bytes that the process keeps for the next who asks. A run of 60 steps takes up to 42 MB and is made again
@@ -26,7 +26,7 @@ FREEZES = 4  # passes
 PAUSE = 5  # seconds between two passes, and between two looks for freed memory
 
 
-@st.cache_resource
+@once
 def memo() -> Memo:
     """What is kept."""
     return Memo(BUDGET, AT_ONCE)
@@ -45,7 +45,7 @@ def known_or(key: tuple, make: Callable[[], Any] | None) -> Any:
     return memo().peek("rest", key) if make is None else kept("rest", key, make)
 
 
-@st.cache_resource
+@once
 def warm_up() -> threading.Event:
     """Once a process: import what the first page does not need, then freeze what is there.
 

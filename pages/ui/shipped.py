@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import streamlit as st
-
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.factorial import BASELINE, Step, steps, updates
 from fbseg_core.experiments.records import RESULTS, Finding, Panel, Row, path_of, read, related
 from fbseg_core.experiments.report import made_by
+from pages.ui.once import once, recent
 
 FOLDER = RESULTS  # where they are read
 
@@ -39,14 +38,14 @@ class Measured(Result):
     made: str
 
 
-@st.cache_resource(show_spinner=False)
+@recent(32)
 def result(name: str) -> Result | None:
     """The full result of an experiment, or None where it does not ship. Raises ConfigError."""
     path = path_of(name, "full", FOLDER)
     return Result(*read(path), path.read_bytes()) if path.exists() else None
 
 
-@st.cache_resource(show_spinner=False)
+@recent(32)
 def measured(name: str) -> Measured | None:
     """`result`, and what it says given the results that it needs. Raises ConfigError."""
     experiment, found = EXPERIMENTS[name], result(name)
@@ -63,7 +62,7 @@ def measured(name: str) -> Measured | None:
     )
 
 
-@st.cache_data(show_spinner=False)
+@once
 def ladder() -> tuple[list[Step], int]:
     """The shipped ladder's steps at two examples, and how many updates each took; nothing where it does not
     ship."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
 from fbseg_core.tasks.folder import allow
 from pages.jobs import Pool
 from pages.ui import own_images
+from pages.ui.once import once
 
 
-@st.cache_resource(show_spinner=False)
+@once
 def pool() -> Pool:
     """The server's training jobs. Its workers may read what visitors send."""
     allow(own_images.root())  # before any worker is forked, as it is told by the environment

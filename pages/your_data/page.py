@@ -6,19 +6,18 @@ from typing import Any
 
 import streamlit as st
 
-from fbseg_core import CheckpointError, ConfigError
+from fbseg_core import ConfigError
 from fbseg_core.config import FolderConfig
 from fbseg_core.tasks import task_of
 from fbseg_core.tasks.archive import MOST_PACKED
 from fbseg_core.tasks.folder import Scan
-from pages.jobs import JobError, NoSuchJob
-from pages.ui import controls, own_images, pictures, screen, visitor
+from pages.jobs import NoSuchJob
+from pages.ui import controls, notices, own_images, pictures, screen, visitor
 from pages.ui.training_pool import pool
 from pages.your_data import result, training
 from pages.your_data.state import UPLOAD, YourDataState, check, folder_of, job_of, task_for
 
 SCREEN = screen.Screen("your_data", YourDataState, {}, check)
-REFUSED = (JobError, ConfigError, CheckpointError)
 SHOWN = 4  # images of the preview
 TOLD = 8  # files left out that are named
 
@@ -28,7 +27,7 @@ def attempt(act: Callable[..., Any], *arguments: Any) -> None:
     SCREEN.note(None)
     try:
         act(*arguments)
-    except REFUSED as error:
+    except notices.REFUSED as error:
         SCREEN.note(str(error))
 
 
@@ -80,7 +79,7 @@ def show_found(view: YourDataState, task: FolderConfig, found: Scan) -> None:
     """What was recognised."""
     train, test = (len(found.rows(split)) for split in ("train", "test"))
     kind = task_of(task)
-    names = ", ".join(found.classes)
+    names = notices.plain(", ".join(found.classes))
     split = "as the layout says" if found.pairs and found.pairs[0].split else "chosen by a seed"
     st.markdown(
         f"**{found.title}**: {train} images to learn from, {test} to test on ({split}); "
@@ -130,8 +129,7 @@ def page() -> None:
     SCREEN.read_link()
     st.title("Your images", anchor=False)
     st.markdown("From images and masks of your own to a trained model, and its masks on new images.")
-    if SCREEN.noted:
-        st.warning(SCREEN.noted)
+    notices.noted(SCREEN.noted)
     view, owner = SCREEN.view, visitor.owner()
     st.subheader("1 · Images and masks", anchor=False)
     choose_source(view)
@@ -163,6 +161,6 @@ def page() -> None:
 screen.begin()
 try:
     page()
-except REFUSED as error:
-    st.error(str(error))
+except notices.REFUSED as error:
+    notices.refused(error)
     SCREEN.write_link()

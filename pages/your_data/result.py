@@ -12,7 +12,7 @@ from fbseg_core.scores.evaluate import Score, evaluate
 from fbseg_core.tasks import task_of
 from fbseg_core.tasks.batches import Batches
 from pages.jobs import Followed
-from pages.ui import own_models, pictures, server
+from pages.ui import notices, own_models, pictures, server
 from pages.ui.screen import Screen
 from pages.ui.training_pool import pool
 from pages.your_data import answers
@@ -50,7 +50,7 @@ def learned(job: Followed, owner: str) -> Learned:
             eval_seed=0, **measured(score, model.steps),
         )  # fmt: skip
         note = own_models.Note(run.name, "trained", job.view.created)
-        name, _ = own_models.keep(model, card, note)
+        name, _ = own_models.keep(model, card, note, owner)
         return Learned(model, score, answers.confusion_of(model, task), name)
 
     return server.kept("rest", ("own", job.job, job.done(0)), make)
@@ -61,7 +61,7 @@ def show(screen: Screen, job: Followed, owner: str) -> None:
     with st.spinner("Scoring on the test images …"):
         found = learned(job, owner)
     task = job.spec.task
-    names = task_of(task).class_names(task)
+    names = [notices.plain(name) for name in task_of(task).class_names(task)]
     last = found.model.steps
     st.markdown(
         f"On {found.score.images} test images: mean F1 **{found.score.f1[last]:.3f}**, mean IoU "
@@ -105,7 +105,7 @@ def show_new(screen: Screen, model: Model, task) -> None:
     for one in found:
         shown += [pictures.input_picture(task, one.x), pictures.truth_picture(task, one.mask)]
         names += [one.name, f"mask of {one.name}"]
-    st.image(shown, caption=names, width=PICTURE, alt=names)
+    st.image(shown, caption=[notices.plain(name) for name in names], width=PICTURE, alt=names)
     st.download_button(
         "All masks (zip)", answers.masks_zip(task, found), "masks.zip", "application/zip", key="masks",
         on_click="ignore",

@@ -8,7 +8,7 @@ import streamlit as st
 
 from pages.jobs import Followed, Follower, JobError, NoSuchJob, Spec, validation_images
 from pages.jobs.spec import SHOWN
-from pages.ui import pictures, server, visitor
+from pages.ui import notices, pictures, server, visitor
 from pages.ui.screen import Screen
 from pages.ui.training_pool import pool
 
@@ -38,7 +38,7 @@ def show_start(
     )  # fmt: skip
     with cost:
         if reason:
-            st.warning(reason)
+            notices.noted(reason)
         elif active:
             st.caption("A run is under way; stop it to start another.")
         else:
@@ -91,6 +91,7 @@ def show(screen: Screen, attempt: Attempt, job: Followed) -> None:
     st.fragment(_show_run, run_every=POLL if view.active else None)(screen, view.state)
 
 
+@notices.told
 def _show_run(screen: Screen, state: str) -> None:
     owner = visitor.owner()
     try:
@@ -99,7 +100,7 @@ def _show_run(screen: Screen, state: str) -> None:
     except NoSuchJob:
         st.rerun()  # deleted meanwhile, which the page tells
     except JobError as error:  # its folder cannot be read just now
-        st.caption(str(error))
+        st.caption(notices.plain(str(error)))
         return
     if job.view.state != state:
         st.rerun()  # the buttons change with the state, and the timer
@@ -110,7 +111,7 @@ def _show_run(screen: Screen, state: str) -> None:
         words += f"; on test images F1 {last['f1'][-1]:.2f}, mean IoU {last['iou'][-1]:.2f}"
     st.progress(min(job.done(0) / run.train.total, 1.0), f"{words}.")
     if job.view.reason:
-        st.caption(job.view.reason)
+        st.caption(notices.plain(job.view.reason))
     if masks is not None:
         _show_masks(job, masks[1])
 

@@ -16,7 +16,7 @@ from pages.explore import computed as explore_computed
 from pages.explore import exports
 from pages.explore.run import scene_of
 from pages.explore.state import ExploreState
-from pages.few_shot import computed
+from pages.few_shot import computed, kept_uploads
 from pages.stability import computed as stability_computed
 from pages.stability.state import StabilityState, variants_of
 from pages.ui import models, server
@@ -75,15 +75,15 @@ def test_a_whole_default_screen_fits_into_what_is_kept():
 
 
 def test_uploads_are_bounded_in_bytes_and_the_oldest_go():
-    computed.uploads().clear()
+    kept_uploads.kept().clear()
     try:
         for number in range(9):
             clean = torch.zeros(1, 3, 512, 512)
             computed.keep_upload(str(number), Content(clean, torch.zeros(1, 512, 512, dtype=torch.int64)))
         assert list(computed.uploads())[-1] == "8" and "0" not in computed.uploads()
-        assert size_of(computed.uploads()) <= computed.UPLOADS
+        assert size_of(dict(computed.uploads())) <= kept_uploads.EACH.size + 2**16
     finally:
-        computed.uploads().clear()
+        kept_uploads.kept().clear()
 
 
 def test_a_place_that_waits_gives_way_to_a_stop():

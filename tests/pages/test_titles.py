@@ -10,6 +10,7 @@ import pytest
 from driven import app, sound
 
 from fbseg_core import load
+from pages.jobs.shares import Share
 from pages.ui import models, own_models
 
 pytestmark = pytest.mark.xdist_group("few-shot")  # whose checkpoints lie in one folder
@@ -54,7 +55,7 @@ def test_those_that_would_read_alike_are_told_apart(jobs):
 
 def test_the_oldest_go_with_their_notes(jobs, monkeypatch):
     name = kept(seed=11)
-    monkeypatch.setattr(own_models, "KEPT", 1)
+    monkeypatch.setattr(own_models, "EACH", Share(1, 2**30))
     kept(seed=12)
     path = own_models.path_of(name)
     assert not path.exists() and not path.with_suffix(".json").exists()

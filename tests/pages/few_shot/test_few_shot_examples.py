@@ -12,7 +12,7 @@ from fbseg_core import ConfigError, ShapesConfig
 from fbseg_core.config import GroupingConfig
 from fbseg_core.rollout.interventions import pack_mask
 from fbseg_core.training.examples import training_examples
-from pages.few_shot import computed, uploads
+from pages.few_shot import kept_uploads, uploads
 from pages.few_shot.drawn_labels import pack_labels, unpack_labels
 from pages.few_shot.state import FewShotState, examples, job_of, runs_of
 
@@ -82,7 +82,7 @@ def test_an_upload_is_brought_to_the_tasks_size_and_its_mask_read():
     "image, mask, words",
     [
         (b"GIF89a", b"", "no PNG or JPEG"),
-        (png(np.zeros((64, 64), np.uint8))[:60], None, "no PNG or JPEG"),
+        (png(np.zeros((64, 64), np.uint8))[:60], None, "damaged"),
         (png(np.zeros((64, 3000), np.uint8)), None, "3000 × 64 px"),
         (png(np.zeros((8, 8), np.uint8)), None, "8 × 8 px"),
         (png(np.zeros((64, 32), np.uint8)), png(np.zeros((64, 64), np.uint8)), "differ in size"),
@@ -124,7 +124,7 @@ def test_an_upload_takes_the_place_of_an_example_and_survives_a_reload():
     assert gallery(sound(at))["own"] == ["", "upload"]
     link = view(at).link({})
     assert gallery(sound(app(**link)))["own"] == ["", "upload"]
-    computed.uploads().clear()
+    kept_uploads.kept().clear()
     at = app(**link)
     assert gallery(at)["own"] == ["", ""] and "uploaded elsewhere" in at.warning[0].value
 
