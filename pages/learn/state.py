@@ -9,10 +9,10 @@ from pydantic import Field
 
 from fbseg_core.settings import setting
 from pages.learn.course import COURSE
-from pages.ui.link import LONGEST, Linked
+from pages.ui.link import LONGEST, Presentable
 
 
-class LearnState(Linked):
+class LearnState(Presentable):
     """at: the lesson shown, from 1. guesses: by lesson, the bar's value or the option's number, or null."""
 
     at: int = setting(1, "The lesson shown.", lo=1, hi=len(COURSE))
@@ -28,7 +28,11 @@ class LearnState(Linked):
 
     def to_keep(self) -> str:
         """What a browser keeps of it."""
-        return json.dumps(self.model_dump(mode="json", exclude={"lesson"}))
+        return json.dumps(self.model_dump(mode="json", include={"at", "guesses"}))
+
+    def begun(self) -> bool:
+        """Whether there is anything to keep."""
+        return bool(self.at > 1 or self.guesses)
 
     def guess(self) -> float | None:
         """What was guessed in the lesson shown."""

@@ -1,5 +1,7 @@
 """Learn by AppTest: nothing is answered before a guess; the link carries lesson and guesses."""
 
+import json
+
 from driven import app, sound
 
 from pages.learn.course import COURSE
@@ -57,3 +59,31 @@ def test_what_a_browser_kept_is_read_back_and_anything_else_is_passed_over():
         '{"guesses": ["a"]}',
     ):
         assert LearnState.kept(text) is None
+
+
+def button(at, label):
+    return next(one for one in at.button if one.label == label)
+
+
+def test_a_presentation_has_nothing_around_the_lesson_and_can_be_left():
+    at = app(PAGE, v="1", at="2", presented="true")
+    assert not at.title and "Present" not in [one.label for one in at.button]
+    assert not at.expander  # the handouts
+    sound(button(at, "Leave (Esc)").click().run())
+    assert len(at.title) == 1 and "presented" not in at.query_params
+    sound(button(at, "Present").click().run())
+    assert not at.title and at.query_params["presented"] == "true"
+    assert at.subheader[0].value.startswith("2. ")
+
+
+def test_a_presentation_s_chart_has_large_text():
+    at = app(PAGE, v="1", guesses="[1]", presented="true")
+    layout = json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]
+    sizes = [layout["legend"], layout["xaxis"]["title"], layout["yaxis"]["title"], layout]
+    assert all(one["font"]["size"] >= 24 for one in sizes)
+    assert layout["xaxis"]["tickfont"]["size"] >= 24 <= layout["yaxis"]["tickfont"]["size"]
+
+
+def test_a_question_comes_with_its_image_and_not_with_what_it_asks_for():
+    at = app(PAGE, v="1", at="2")
+    assert [image.proto.imgs[0].caption for image in at.get("image")] == ["image x"]
