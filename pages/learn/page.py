@@ -6,8 +6,8 @@ from torch import Tensor
 
 from fbseg_core import CheckpointError, ConfigError
 from pages import menu
-from pages.learn import computed, figures, handout, progress
-from pages.learn.course import COURSE, Lesson
+from pages.learn import computed, figures, guess, handout, phone, progress, teacher
+from pages.learn.course import COURSE, Lesson, digits
 from pages.learn.state import LearnState
 from pages.ui import plotly_style, presentation, screen, server
 
@@ -24,6 +24,19 @@ def usual(lesson: Lesson) -> computed.Outcome:
     return outcome(lesson, lesson.trial[4] if lesson.trial else 0.0)
 
 
+def given(lesson: Lesson) -> str:
+    """What is told with a lesson's question."""
+    return "" if lesson.options else usual(lesson).given
+
+
+def worked_out(lesson: Lesson) -> float | None:
+    """What answers a lesson, as a guess would say it, where its answer has been shown."""
+    if SCREEN.view.guess_of(COURSE.index(lesson) + 1) is None:
+        return None
+    truth = usual(lesson).truth
+    return float(lesson.options.index(truth)) if lesson.options else truth
+
+
 def go(by: int) -> None:
     """Callback: a lesson on, or back."""
     SCREEN.change(at=min(max(SCREEN.view.at + by, 1), len(COURSE)))
@@ -36,10 +49,9 @@ def show_lesson(number: int) -> None:
 
 def take_guess() -> None:
     """Callback of the button: the guess stands, and the answer is shown."""
-    chosen, lesson = SCREEN.chosen(f"guess-{SCREEN.view.at}"), COURSE[SCREEN.view.at - 1]
+    chosen = guess.value(COURSE[SCREEN.view.at - 1], SCREEN.chosen(f"guess-{SCREEN.view.at}"))
     if chosen is not None:
-        value = float(lesson.options.index(chosen)) if lesson.options else float(chosen)
-        SCREEN.change(guesses=SCREEN.view.guessed(value))
+        SCREEN.change(guesses=SCREEN.view.guessed(chosen))
 
 
 def guess_anew() -> None:
@@ -59,13 +71,7 @@ def ask(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
     found = usual(lesson)
     with words:
         st.markdown(f"**Guess first.** {lesson.question} {found.given}")
-        key = SCREEN.key(f"guess-{SCREEN.view.at}")
-        if lesson.options:
-            st.radio("Your guess", lesson.options, index=None, key=key, label_visibility="collapsed")
-        else:
-            middle = round((lesson.lo + lesson.hi) / 2 / lesson.step) * lesson.step
-            span = (lesson.lo, lesson.hi, middle, lesson.step)
-            st.slider(f"Your guess {lesson.unit}", *span, f"%{digits(lesson.step)}", key=key)
+        guess.field(lesson, SCREEN.key(f"guess-{SCREEN.view.at}"))
         st.button("Show the answer", on_click=take_guess, type="primary")
     with figure:
         pictures({name: found.pictures[name] for name in found.asked})
@@ -73,14 +79,10 @@ def ask(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
 
 def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
     """The guess beside the answer, the figure, and what to try."""
-    guess, found = SCREEN.view.guess(), usual(lesson)
+    said, found = lesson.said(SCREEN.view.guess()), usual(lesson)
     with words:
-        if lesson.options:
-            said = lesson.options[min(int(guess), len(lesson.options) - 1)]
-            st.markdown(f"You said **{said}**; it is **{found.truth}**.")
-        else:
-            said, right = (f"{n:{digits(lesson.step)}} {lesson.unit}".strip() for n in (guess, found.truth))
-            st.markdown(f"You said **{said}**; it is **{right}**.")
+        right = found.truth if lesson.options else lesson.said(found.truth)
+        st.markdown(f"You said **{said}**; it is **{right}**.")
         if lesson.trial:
             label, low, high, step, start = lesson.trial
             key = SCREEN.key(f"try-{lesson.key}")
@@ -98,11 +100,6 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Guess again", on_click=guess_anew)
             st.markdown(f"[Open it in its lab]({menu.link(lesson.screen, **lesson.values)})")
-
-
-def digits(step: float) -> str:
-    """How a number is written that goes in such steps, as a format."""
-    return ".0f" if step >= 1 else ".1f" if step >= 0.1 and (10 * step).is_integer() else ".2f"
 
 
 def pictures(named: dict[str, tuple[Tensor, bool]]) -> None:
@@ -151,32 +148,45 @@ def show(presented: bool) -> None:
     SCREEN.write_link()
 
 
-def handouts() -> None:
-    """For a teacher: the questions on one sheet, and the same with what the models answer."""
-    with st.expander("Handouts for a class"):
-        one, other = st.columns(2)
-        one.download_button(
-            "Questions", handout.handout(), "questions.html", "text/html", on_click="ignore", width="stretch"
-        )
-        other.download_button(
-            "Answers, worked out now",
-            lambda: handout.handout(usual),
-            "answers.html",
-            "text/html",
-            on_click="ignore",
-            width="stretch",
-        )
+def for_a_class(code: str | None) -> None:
+    """For a teacher: a room, and handouts of the questions and of what the models answer."""
+    with st.expander("For a class: a room for its answers, handouts"):
+        room, handouts = st.columns(2, gap="large")
+        with room:
+            teacher.offer(SCREEN, code)
+            phone.join(SCREEN)
+        with handouts:
+            st.caption("One sheet each, to be printed.")
+            st.download_button(
+                "Questions", handout.handout(), "questions.html", "text/html", on_click="ignore",
+                width="stretch",
+            )  # fmt: skip
+            st.download_button(
+                "Answers, worked out now", lambda: handout.handout(usual), "answers.html", "text/html",
+                on_click="ignore", width="stretch",
+            )  # fmt: skip
 
 
 def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
+    if SCREEN.view.room:
+        phone.show(SCREEN, given)
+        SCREEN.write_link()
+        return
     presented = SCREEN.view.presented
     if not presented:
         st.title("Learn: guess, then see it worked out", anchor=False)
-    show(presented)
+    code = teacher.room_here()
+    place = st.container()
+    if code:
+        place, side = st.columns([3, 1], gap="large")
+        with side:
+            teacher.show(SCREEN, code, worked_out)
+    with place:
+        show(presented)
     if not presented:
-        handouts()
+        for_a_class(code)
 
 
 screen.begin()
