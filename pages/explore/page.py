@@ -16,7 +16,7 @@ from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
 from pages.explore.run import Scene, choices, cue_note, ended_early, scene_of, tasks
 from pages.explore.state import MOST_INTERVENTIONS, ExploreState
-from pages.ui import controls, images, marks, models, notices, screen, server, web
+from pages.ui import controls, images, marks, models, notices, presentation, screen, server, web
 from pages.ui.models import describe_card, model_titles
 
 
@@ -49,7 +49,7 @@ def scene_for(view: ExploreState) -> Scene:
 
 def take_task() -> None:
     """Callback: another task starts from its own defaults."""
-    SCREEN.show_afresh(ExploreState(task=SCREEN.chosen("task"), hide=SCREEN.view.hide))
+    SCREEN.show_afresh(SCREEN.kept(ExploreState(task=SCREEN.chosen("task"))))
 
 
 def take_clock() -> None:
@@ -62,6 +62,11 @@ def next_image(field: str) -> None:
     SCREEN.next_seed(field)
     if field == "image":
         SCREEN.change(drawing="", cue=None)
+
+
+def show_lesson(number: int) -> None:
+    """Callback of a presentation's keys: the lesson of that number in the menu, 0 for none."""
+    SCREEN.show_afresh(SCREEN.kept((ExploreState(), *SCREEN.lessons.values())[number]))
 
 
 def take_wish() -> None:
@@ -194,6 +199,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         },
         "look": {key: getattr(view, key) for key in LOOK},
         "draws": view.draws,
+        "presented": view.presented,
         "hide": list(view.hide),
         "lut": base64.b64encode(images.colour_scale()).decode(),
         "told": f"{title}, σ = {scene.task.sigma:g}, one image: {view.image}, noise {view.noise}.",
@@ -236,9 +242,9 @@ def show() -> None:
     if flipped:
         said = ", ".join(f"{key} = {value}" for key, value in flipped.items())
         st.info(f"Switched at inference, on a model trained with everything on: {said}.")
-    if "numbers" not in view.hide:
+    if "numbers" not in view.hide and not view.presented:
         costs.show(scene)
-    if "export" not in view.hide:
+    if "export" not in view.hide and not view.presented:
         exports.show(
             SCREEN, run, untouched, [traits_of(models.cards()[name].model).title for name in scene.models]
         )
@@ -255,31 +261,56 @@ def reset(width: str = "stretch") -> None:
     st.button("Reset everything", on_click=SCREEN.reset, width=width)
 
 
+def choose(view: ExploreState, bare: bool) -> None:
+    """The sidebar. bare: nothing of it is left but perhaps the seeds."""
+    if "models" not in view.hide:
+        choose_models(view)
+    choose_image(view)
+    if "numbers" not in view.hide:
+        # not in the player: only what is outside a fragment can stop one that is running
+        controls.toggle(SCREEN, "draws", f"{computed.DRAWS} noise draws", view.draws)
+    if "switches" not in view.hide:
+        choose_switches(view, models.cards()[scene_for(view).models[0]])
+    if not bare:
+        reset()
+
+
+def choose_lesson(view: ExploreState) -> None:
+    """The menu of lessons under the title, and the way into a presentation, which has no title, and out."""
+    menu, present = st.columns([11, 2])
+    if not view.presented:
+        title, menu, present = st.columns([6, 5, 2], vertical_alignment="bottom")
+        title.title("Watch a mask evolve", anchor=False)
+    titles = {"": "Free play"} | {key: lesson.title for key, lesson in LESSONS.items()}
+    shown = view.lesson if view.lesson in titles else ""
+    if "lesson" not in view.hide:
+        menu.selectbox(
+            "Lesson", list(titles), format_func=titles.get, key=SCREEN.bind("lesson", shown),
+            on_change=SCREEN.take_lesson, label_visibility="collapsed" if view.presented else "visible",
+        )  # fmt: skip
+    with present:
+        (presentation.leave_button if view.presented else presentation.begin_button)(SCREEN)
+    if view.presented:
+        at = list(titles).index(shown)
+        last = at if "lesson" in view.hide else len(titles) - 1
+        # the arrow keys are the player's: a step on, a step back
+        presentation.present(SCREEN, at, last, show_lesson, arrows=False)
+
+
 def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
     view = SCREEN.view
-    title, menu = st.columns([3, 2], vertical_alignment="bottom")
-    title.title("Watch a mask evolve", anchor=False)
-    if "lesson" not in view.hide:
-        titles = {"": "Free play"} | {key: lesson.title for key, lesson in LESSONS.items()}
-        key = SCREEN.bind("lesson", view.lesson if view.lesson in titles else "")
-        menu.selectbox("Lesson", list(titles), format_func=titles.get, key=key, on_change=SCREEN.take_lesson)
+    choose_lesson(view)
     cards = models.cards()
     bare = set(view.hide) >= SIDEBAR  # then the reset button is on the page: one button makes no sidebar
-    with st.sidebar:
-        if "models" not in view.hide:
-            choose_models(view)
-        choose_image(view)
-        if "numbers" not in view.hide:
-            # not in the player: only what is outside a fragment can stop one that is running
-            controls.toggle(SCREEN, "draws", f"{computed.DRAWS} noise draws", view.draws)
-        if "switches" not in view.hide:
-            choose_switches(view, cards[scene_for(view).models[0]])
-        if not bare:
-            reset()
+    if not view.presented:
+        with st.sidebar:
+            choose(view, bare)
     show()
     in_browser.carry(scene_for(view))
+    if view.presented:
+        return
     if bare:
         reset(width="content")
     st.caption(

@@ -12,7 +12,7 @@ from fbseg_core.rollout.halting import AUTO
 from fbseg_core.rollout.interventions import AnyIntervention, parse_intervention
 from fbseg_core.settings import setting
 from pages.ui import ranges
-from pages.ui.link import LARGEST_SEED, Linked, parse
+from pages.ui.link import LARGEST_SEED, Presentable, parse
 
 MOST_INTERVENTIONS = 12
 
@@ -34,7 +34,7 @@ Part = Literal[
 ]
 
 
-class ExploreState(Linked):
+class ExploreState(Presentable):
     """The whole state of the screen. None and "" stand for 'as the checkpoint was made'."""
 
     renamed: ClassVar[Mapping[str, str]] = {"beside": "comparison"}

@@ -41,7 +41,7 @@ class Outcome:
     """truth: the answer, in the question's unit or as one of its options. told: a sentence with its numbers.
 
     given: what is told before the guess. lines: values by step, by name; x and y are what the axes say.
-    pictures: maps (H, W) by name, each with whether it is signed.
+    pictures: maps (H, W) by name, each with whether it is signed. asked: those that belong to the question.
     """
 
     truth: float | str
@@ -52,6 +52,7 @@ class Outcome:
     y: str = ""
     at: list[float] | None = None
     pictures: dict[str, tuple[Tensor, bool]] = field(default_factory=dict)
+    asked: tuple[str, ...] = ()
 
 
 def one_neuron(precision: float) -> Outcome:
@@ -90,7 +91,7 @@ def prediction(updates: float) -> Outcome:
         "error ε₀": (states[-1].errors.image[0, 0], True),
     }
     lines = {"error, % of the image": left, "‖δ‖, % of its first": [100 * size / sizes[0] for size in sizes]}
-    return Outcome(left[-1], told, lines=lines, y="%", pictures=pictures)
+    return Outcome(left[-1], told, lines=lines, y="%", pictures=pictures, asked=("image x",))
 
 
 @torch.no_grad()
@@ -120,7 +121,7 @@ def precision(side: float) -> Outcome:
     )
     pictures = {"covered image": (x[0].mean(0), True)}
     pictures |= {f"prediction, {name}": (state.prediction[0].mean(0), True) for name, state in states.items()}
-    return Outcome(truth, told, pictures=pictures)
+    return Outcome(truth, told, pictures=pictures, asked=("covered image",))
 
 
 @torch.no_grad()
@@ -145,8 +146,9 @@ def two_levels(trust: float) -> Outcome:
     )
     pictures = {"a bar of 11 px": (x[lengths.index(11), 0], True), f"of {lengths[-1]} px": (x[-1, 0], True)}
     return Outcome(
-        share, told, lines=answers, at=lengths, x="length of the bar, px", y="answer", pictures=pictures
-    )
+        share, told, lines=answers, at=lengths, x="length of the bar, px", y="answer", pictures=pictures,
+        asked=tuple(pictures),
+    )  # fmt: skip
 
 
 def learning(updates: float) -> Outcome:
@@ -163,7 +165,8 @@ def learning(updates: float) -> Outcome:
     left = [100 * one / before for one in energies]
     told = f"{left[-1]:.0f} % is left after {int(updates)} updates."
     pictures = {"filters before": (_tiles(first), True), "filters after": (_tiles(model.U), True)}
-    return Outcome(left[-1], told, lines={"energy, % of before": left}, y="%", pictures=pictures)
+    lines = {"energy, % of before": left}
+    return Outcome(left[-1], told, lines=lines, y="%", pictures=pictures, asked=("filters before",))
 
 
 @torch.no_grad()
@@ -183,8 +186,9 @@ def loop(steps: float) -> Outcome:
         "loop cut": (cut[1][0].float(), False),
     }
     lines = {"whole loop": whole[0], "loop cut": cut[0]}
+    given = f"The whole loop scores {whole[0][-1]:.2f}."
     return Outcome(
-        cut[0][-1], told, f"The whole loop scores {whole[0][-1]:.2f}.", lines, "step t", "F1", None, pictures
+        cut[0][-1], told, given, lines, "step t", "F1", None, pictures, ("image", "truth", "whole loop")
     )
 
 
@@ -250,7 +254,7 @@ def settled(more: float) -> Outcome:
         "under the clock": (clocked[0].float(), False),
         "full updates": (free[0].float(), False),
     }
-    return Outcome(moved[1], told, pictures=pictures)
+    return Outcome(moved[1], told, pictures=pictures, asked=(f"mask at {LOOKED}",))
 
 
 def path(steps: float) -> Outcome:

@@ -5,6 +5,7 @@ Nothing here is a result: every number that a lesson tells comes from `computed.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 WORDS = 90  # a lesson's text has at most so many
@@ -32,6 +33,28 @@ class Lesson:
     screen: str = ""
     values: dict[str, object] = field(default_factory=dict)
     terms: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def format(self) -> str:
+        """How a guess that is a number is written."""
+        return digits(self.step)
+
+    def takes(self, value: object) -> bool:
+        """Whether a value can be a guess: an option's number, or a number between the bar's ends."""
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            return False
+        return value in range(len(self.options)) if self.options else self.lo <= value <= self.hi
+
+    def said(self, value: float) -> str:
+        """A guess in words: its option, or the number in its unit."""
+        if self.options:
+            return self.options[min(int(value), len(self.options) - 1)]
+        return f"{value:{self.format}} {self.unit}".strip()
+
+
+def digits(step: float) -> str:
+    """How a number is written that goes in such steps, as a format."""
+    return ".0f" if step >= 1 else ".1f" if (10 * step).is_integer() else ".2f"
 
 
 COURSE = (

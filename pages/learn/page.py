@@ -1,13 +1,15 @@
 """Learn: a course that asks for a guess before it answers, and works the answer out on the spot."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from torch import Tensor
 
 from fbseg_core import CheckpointError, ConfigError
 from pages import menu
-from pages.learn import computed, figures, handout, progress
-from pages.learn.course import COURSE, Lesson
+from pages.learn import computed, figures, guess, handout, phone, progress, teacher
+from pages.learn.course import COURSE, Lesson, digits
 from pages.learn.state import LearnState
-from pages.ui import notices, plotly_style, screen, server
+from pages.ui import notices, plotly_style, presentation, screen, server
 
 SCREEN = screen.Screen("learn", LearnState, {}, lambda view: None)
 
@@ -22,17 +24,34 @@ def usual(lesson: Lesson) -> computed.Outcome:
     return outcome(lesson, lesson.trial[4] if lesson.trial else 0.0)
 
 
+def given(lesson: Lesson) -> str:
+    """What is told with a lesson's question."""
+    return "" if lesson.options else usual(lesson).given
+
+
+def worked_out(lesson: Lesson) -> float | None:
+    """What answers a lesson, as a guess would say it, where its answer has been shown."""
+    if SCREEN.view.guess_of(COURSE.index(lesson) + 1) is None:
+        return None
+    truth = usual(lesson).truth
+    return float(lesson.options.index(truth)) if lesson.options else truth
+
+
 def go(by: int) -> None:
     """Callback: a lesson on, or back."""
     SCREEN.change(at=min(max(SCREEN.view.at + by, 1), len(COURSE)))
 
 
+def show_lesson(number: int) -> None:
+    """Callback of a presentation's keys: the lesson of that number, from 0."""
+    SCREEN.change(at=number + 1)
+
+
 def take_guess() -> None:
     """Callback of the button: the guess stands, and the answer is shown."""
-    chosen, lesson = SCREEN.chosen(f"guess-{SCREEN.view.at}"), COURSE[SCREEN.view.at - 1]
+    chosen = guess.value(COURSE[SCREEN.view.at - 1], SCREEN.chosen(f"guess-{SCREEN.view.at}"))
     if chosen is not None:
-        value = float(lesson.options.index(chosen)) if lesson.options else float(chosen)
-        SCREEN.change(guesses=SCREEN.view.guessed(value))
+        SCREEN.change(guesses=SCREEN.view.guessed(chosen))
 
 
 def guess_anew() -> None:
@@ -43,95 +62,130 @@ def guess_anew() -> None:
 def go_on() -> None:
     """Callback: where an earlier visit stopped, if this one has not begun."""
     earlier = progress.found()
-    if earlier is not None and SCREEN.view == LearnState():
-        SCREEN.show(earlier)
+    if earlier is not None and not SCREEN.view.begun():
+        SCREEN.show(earlier.replace(presented=SCREEN.view.presented))
 
 
-def ask(lesson: Lesson) -> None:
+def ask(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
     """The question, and a guess to be made before there is an answer."""
-    given = "" if lesson.options else usual(lesson).given
-    st.markdown(f"**Guess first.** {lesson.question} {given}")
-    key = SCREEN.key(f"guess-{SCREEN.view.at}")
-    if lesson.options:
-        st.radio("Your guess", lesson.options, index=None, key=key, label_visibility="collapsed")
-    else:
-        middle = round((lesson.lo + lesson.hi) / 2 / lesson.step) * lesson.step
-        st.slider(f"Your guess {lesson.unit}", lesson.lo, lesson.hi, middle, lesson.step, key=key)
-    st.button("Show the answer", on_click=take_guess, type="primary")
+    found = usual(lesson)
+    with words:
+        st.markdown(f"**Guess first.** {lesson.question} {found.given}")
+        guess.field(lesson, SCREEN.key(f"guess-{SCREEN.view.at}"))
+        st.button("Show the answer", on_click=take_guess, type="primary")
+    with figure:
+        pictures({name: found.pictures[name] for name in found.asked})
 
 
-def answer(lesson: Lesson) -> None:
+def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
     """The guess beside the answer, the figure, and what to try."""
-    guess, found = SCREEN.view.guess(), usual(lesson)
-    if lesson.options:
-        right = lesson.options[min(int(guess), len(lesson.options) - 1)]
-        st.markdown(f"You said **{right}**; it is **{found.truth}**.")
-    else:
-        digits = 0 if lesson.step >= 1 else 1 if lesson.step >= 0.1 else 2
-        unit = f" {lesson.unit}" if lesson.unit else ""
-        st.markdown(f"You said **{guess:.{digits}f}{unit}**; it is **{found.truth:.{digits}f}{unit}**.")
-    if lesson.trial:
-        label, low, high, step, start = lesson.trial
-        chosen = st.slider(f"Try: {label}", low, high, start, step, key=SCREEN.key(f"try-{lesson.key}"))
-        found = outcome(lesson, chosen)
-    st.markdown(found.told)
-    if found.pictures:
-        for place, (name, (values, signed)) in zip(st.columns(len(found.pictures)), found.pictures.items()):
-            place.image(figures.picture(values, signed), caption=name, width="stretch", output_format="PNG")
-    if found.lines:
-        plotly_style.chart(figures.curves(found), f"learn-{lesson.key}")
-    st.caption(f"Simplified: {lesson.simplified}")
-    st.markdown(f"[Open it in its lab]({menu.link(lesson.screen, **lesson.values)})")
-    st.button("Guess again", on_click=guess_anew)
+    said, found = lesson.said(SCREEN.view.guess()), usual(lesson)
+    with words:
+        right = found.truth if lesson.options else lesson.said(found.truth)
+        st.markdown(f"You said **{said}**; it is **{right}**.")
+        if lesson.trial:
+            label, low, high, step, start = lesson.trial
+            key = SCREEN.key(f"try-{lesson.key}")
+            chosen = st.slider(f"Try: {label}", low, high, start, step, f"%{digits(step)}", key=key)
+            found = outcome(lesson, chosen)
+        st.markdown(found.told)
+        st.caption(f"Simplified: {lesson.simplified}")
+    with figure:
+        pictures(found.pictures)
+        if found.lines:
+            drawn = figures.curves(found)
+            if SCREEN.view.presented:
+                plotly_style.enlarge(drawn)
+            plotly_style.chart(drawn, f"learn-{lesson.key}")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.button("Guess again", on_click=guess_anew)
+            st.markdown(f"[Open it in its lab]({menu.link(lesson.screen, **lesson.values)})")
+
+
+def pictures(named: dict[str, tuple[Tensor, bool]]) -> None:
+    """Maps side by side."""
+    if not named:
+        return
+    for place, (name, (values, signed)) in zip(st.columns(max(len(named), 2)), named.items()):
+        place.image(figures.picture(values, signed), caption=name, width="stretch", output_format="PNG")
+
+
+def turn_pages(view: LearnState) -> None:
+    """From lesson to lesson, and how far the course has come."""
+    back, on, told, leave = st.columns([1, 1, 4, 1], vertical_alignment="center")
+    keys = (None, None) if view.presented else ("Left", "Right")  # a presentation has keys of its own
+    first, last = view.at == 1, view.at == len(COURSE)
+    back.button("Back", on_click=go, args=(-1,), disabled=first, shortcut=keys[0], width="stretch")
+    on.button("On", on_click=go, args=(1,), disabled=last, shortcut=keys[1], width="stretch")
+    done = sum(guess is not None for guess in view.guesses)
+    told.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
+    with leave:
+        (presentation.leave_button if view.presented else presentation.begin_button)(SCREEN)
+    if view.presented:
+        presentation.present(SCREEN, view.at - 1, len(COURSE) - 1, show_lesson, arrows=True)
 
 
 @st.fragment
-def show() -> None:
+def show(presented: bool) -> None:
     """One lesson."""
-    notices.noted(SCREEN.noted)
     view, lesson = SCREEN.view, COURSE[SCREEN.view.at - 1]
-    done = sum(guess is not None for guess in view.guesses)
-    st.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
-    back, on, _ = st.columns([1, 1, 4])
-    back.button("Back", on_click=go, args=(-1,), disabled=view.at == 1, shortcut="Left", width="stretch")
-    on.button(
-        "On", on_click=go, args=(1,), disabled=view.at == len(COURSE), shortcut="Right", width="stretch"
-    )
-    st.subheader(f"{view.at}. {lesson.title}", anchor=False)
-    st.markdown(lesson.words)
-    st.caption(" · ".join(f"**{symbol}** {meaning}" for symbol, meaning in lesson.terms.items()))
+    if view.presented != presented:
+        st.rerun()  # what stands around the lesson comes or goes, too
+    notices.noted(SCREEN.noted)
+    turn_pages(view)
+    words, figure = st.columns(2, gap="large")
+    with words:
+        st.subheader(f"{view.at}. {lesson.title}", anchor=False)
+        st.markdown(lesson.words)
+        st.caption(" · ".join(f"**{symbol}** {meaning}" for symbol, meaning in lesson.terms.items()))
     try:
         part = ask if view.guess() is None else answer  # an expression of its own would be drawn on the page
-        part(lesson)
+        part(lesson, words, figure)
     except (ConfigError, CheckpointError) as error:
         notices.refused(error)
     progress.keep(view, go_on)
     SCREEN.write_link()
 
 
-def handouts() -> None:
-    """For a teacher: the questions on one sheet, and the same with what the models answer."""
-    with st.expander("Handouts for a class"):
-        one, other = st.columns(2)
-        one.download_button(
-            "Questions", handout.handout(), "questions.html", "text/html", on_click="ignore", width="stretch"
-        )
-        other.download_button(
-            "Answers, worked out now",
-            lambda: handout.handout(usual),
-            "answers.html",
-            "text/html",
-            on_click="ignore",
-            width="stretch",
-        )
+def for_a_class(code: str | None) -> None:
+    """For a teacher: a room, and handouts of the questions and of what the models answer."""
+    with st.expander("For a class: a room for its answers, handouts"):
+        room, handouts = st.columns(2, gap="large")
+        with room:
+            teacher.offer(SCREEN, code)
+            phone.join(SCREEN)
+        with handouts:
+            st.caption("One sheet each, to be printed.")
+            st.download_button(
+                "Questions", handout.handout(), "questions.html", "text/html", on_click="ignore",
+                width="stretch",
+            )  # fmt: skip
+            st.download_button(
+                "Answers, worked out now", lambda: handout.handout(usual), "answers.html", "text/html",
+                on_click="ignore", width="stretch",
+            )  # fmt: skip
 
 
 def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
-    st.title("Learn: guess, then see it worked out", anchor=False)
-    show()
-    handouts()
+    if SCREEN.view.room:
+        phone.show(SCREEN, given)
+        SCREEN.write_link()
+        return
+    presented = SCREEN.view.presented
+    if not presented:
+        st.title("Learn: guess, then see it worked out", anchor=False)
+    code = teacher.room_here()
+    place = st.container()
+    if code:
+        place, side = st.columns([3, 1], gap="large")
+        with side:
+            teacher.show(SCREEN, code, worked_out)
+    with place:
+        show(presented)
+    if not presented:
+        for_a_class(code)
 
 
 screen.begin()

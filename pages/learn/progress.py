@@ -26,7 +26,7 @@ _mount = st.components.v2.component(
 
 def keep(view: LearnState, on_found: Callable[[], None]) -> None:
     """Have the browser keep where the student stands; on_found runs where it kept something earlier."""
-    _mount(key=KEY, data={"state": view.to_keep(), "fresh": view == LearnState()}, on_found_change=on_found)
+    _mount(key=KEY, data={"state": view.to_keep(), "fresh": not view.begun()}, on_found_change=on_found)
 
 
 def found() -> LearnState | None:

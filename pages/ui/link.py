@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from pydantic import Field
 
 from fbseg_core import ConfigError
-from fbseg_core.settings import Config, settings_of
+from fbseg_core.settings import Config, setting, settings_of
 
 VERSION = "1"
 LONGEST = 8000  # characters of a link's values: what servers and chat programs pass on whole
@@ -87,3 +87,11 @@ class Linked(Config):
         return lessons.get(lesson, cls()).replace(
             **{key: cls.decode(key, text) for key, text in texts.items()}
         )
+
+
+class Presentable(Linked):
+    """Base of the state of a screen that can be presented to a class (`presentation`)."""
+
+    presented: bool = setting(
+        False, "Shown to a class: nothing around it, and text that can be read from the back of the room."
+    )

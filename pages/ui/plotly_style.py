@@ -11,6 +11,8 @@ import streamlit as st
 
 FEEDBACK, FEEDFORWARD, NEUTRAL = "#0072B2", "#D55E00", "#7f8c99"  # Okabe-Ito: safe for colour-blind eyes
 
+PRESENTED = 24  # px, the size of a chart's text in a presentation
+
 # Plotly's own buttons lie over the lines, on a phone for good, as nothing hovers there. Dragging still zooms,
 # and a double click shows the whole chart again.
 CONFIG = {"displayModeBar": False}
@@ -32,6 +34,15 @@ def lay_out(figure: go.Figure, height: int, top: int = 8, **layout: Any) -> go.F
     )
     figure.update_xaxes(automargin=True)
     figure.update_yaxes(automargin=True)
+    return figure
+
+
+def enlarge(figure: go.Figure) -> go.Figure:
+    """Make a figure's text as large as a presentation's, and the figure higher; returns it."""
+    size = {"size": PRESENTED}
+    figure.update_layout(height=1.4 * figure.layout.height, font=size, legend={"font": size})
+    figure.update_xaxes(tickfont=size, title_font=size)
+    figure.update_yaxes(tickfont=size, title_font=size)
     return figure
 
 

@@ -193,12 +193,13 @@ class Screen(Generic[V]):
 
     def take_lesson(self) -> None:
         """Callback of the menu of lessons: show the one chosen, or the defaults."""
-        self.show_afresh(self._kept(self.lessons.get(self.chosen("lesson"), self.kind())))
+        self.show_afresh(self.kept(self.lessons.get(self.chosen("lesson"), self.kind())))
 
     def reset(self) -> None:
         """Callback: everything to its default."""
-        self.show_afresh(self._kept(self.kind()))
+        self.show_afresh(self.kept(self.kind()))
 
-    def _kept(self, new: V) -> V:
-        """With what a teacher's link hides, which no button brings back."""
-        return new.replace(hide=self.view.hide) if "hide" in self.kind.model_fields else new
+    def kept(self, new: V) -> V:
+        """With what a teacher's link hides, which no button brings back, and presented as before."""
+        kept = {"hide", "presented"} & self.kind.model_fields.keys()
+        return new.replace(**{field: getattr(self.view, field) for field in kept})

@@ -16,7 +16,10 @@ PATIENCE = 600.0  # seconds for an answer, on the busiest machine
 
 
 class Visitor:
-    """One session. seconds: takes what each answer took, by page; faults: the red boxes that came."""
+    """One session. seconds: takes what each answer took, by page; faults: the red boxes that came.
+
+    shown: the HTML that pages put on show, newest last.
+    """
 
     def __init__(self, url: str, seconds: dict[str, list[float]], faults: list[str]) -> None:
         self._socket = connect(
@@ -25,6 +28,8 @@ class Visitor:
         )  # fmt: skip
         self._url, self._page, self._query, self._hash = url, "", "", ""
         self._buttons: dict[str, str] = {}
+        self._sliders: dict[str, str] = {}
+        self.shown: list[str] = []
         self._components: dict[str, tuple[str, str]] = {}  # key -> id and fragment
         self.timers: list[tuple[str, float]] = []
         self.seconds, self.faults = seconds, faults
@@ -37,11 +42,20 @@ class Visitor:
         arrived, self._page, self._query = page != self._page, page, urlencode(link)
         self._ask({"page_name": page} if arrived or not self._hash else {"page_script_hash": self._hash})
 
-    def press(self, key: str) -> bool:
-        """Press the button of that key; False where the page has none that can be pressed."""
+    def press(self, key: str, slid: dict[str, float] | None = None) -> bool:
+        """Press the button of that key or label; False where the page has none that can be pressed.
+
+        slid: where sliders stand by then, by what their keys begin with.
+        """
         if key not in self._buttons:
             return False
-        self._ask({"page_script_hash": self._hash}, press=self._buttons[key])
+        stand = {
+            found: value
+            for start, value in (slid or {}).items()
+            for name, found in self._sliders.items()
+            if name.startswith(start)
+        }
+        self._ask({"page_script_hash": self._hash}, press=self._buttons[key], slid=stand)
         return True
 
     def ask(self, key: str, value: dict[str, Any]) -> None:
@@ -55,7 +69,7 @@ class Visitor:
         for fragment, _ in self.timers[:]:
             self._ask({"page_script_hash": self._hash, "fragment_id": fragment, "is_auto_rerun": True})
 
-    def _ask(self, state: dict, press: str = "", asked: tuple[str, Any] | None = None) -> None:
+    def _ask(self, state: dict, press: str = "", asked: tuple[str, Any] | None = None, slid=None) -> None:
         message, start = BackMsg(), time.perf_counter()
         told = message.rerun_script
         told.query_string = self._query
@@ -63,6 +77,8 @@ class Visitor:
         told.context_info.url = f"{self._url}/{self._page}"
         for name, value in state.items():
             setattr(told, name, value)
+        for name, value in (slid or {}).items():
+            told.widget_states.widgets.add(id=name).double_array_value.data.append(value)
         if press:
             told.widget_states.widgets.add(id=press, trigger_value=True)
         if asked:
@@ -82,6 +98,8 @@ class Visitor:
         kind = message.WhichOneof("type")
         if kind == "new_session":
             self._hash = message.new_session.page_script_hash
+        elif kind == "navigation":  # a new session hears here which page its name meant
+            self._hash = message.navigation.page_script_hash
         elif kind == "page_info_changed":
             self._query = message.page_info_changed.query_string
         elif kind == "auto_rerun":
@@ -90,7 +108,12 @@ class Visitor:
             element = message.delta.new_element
             what = element.WhichOneof("type")
             if what == "button" and not element.button.disabled:
-                self._buttons[element.button.id.split("-", 2)[-1]] = element.button.id
+                key = element.button.id.split("-", 2)[-1]
+                self._buttons[element.button.label if key == "None" else key] = element.button.id
+            if what == "slider":
+                self._sliders[element.slider.id.split("-", 2)[-1]] = element.slider.id
+            if what == "html":
+                self.shown.append(element.html.body)
             if what == "bidi_component":
                 found = element.bidi_component.id
                 self._components[found.split("-")[-1]] = found, message.delta.fragment_id

@@ -4,6 +4,7 @@ function build(S) {
   const { header, $ } = S;
   for (const element of S.root.querySelectorAll("[data-part]"))
     element.classList.toggle("gone", S.hidden.has(element.dataset.part));
+  $(".player").classList.toggle("presented", header.presented);
   buildPanels(S);
   buildChoices(S);
   Object.assign($(".time"), { max: header.steps, disabled: header.steps === 0 });

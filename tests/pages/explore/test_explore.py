@@ -320,3 +320,16 @@ def test_a_disturbed_timing_is_told_by_its_spread_and_taken_again_when_asked(mon
         assert cells(sound(at.run()))["shortest to longest"] == ["10.0 to 11.0, 3 timings"] * 2
     finally:
         computed.timings.clear()
+
+
+def test_a_presentation_has_no_sidebar_and_keeps_to_itself_through_a_lesson():
+    at = app(presented="true", hide='["export"]')
+    assert not at.sidebar.children and not at.title and not at.expander
+    at.selectbox(key="explore-lesson").set_value("loop-nothing").run()
+    assert link(sound(at)) == {
+        "v": "1", "lesson": "loop-nothing", "presented": "true", "hide": '["export"]',
+    }  # fmt: skip
+    next(button for button in at.button if button.label == "Leave (Esc)").click().run()
+    assert sound(at).sidebar.children and link(at) == {
+        "v": "1", "lesson": "loop-nothing", "hide": '["export"]',
+    }  # fmt: skip

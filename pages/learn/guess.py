@@ -1,0 +1,23 @@
+"""The widget that takes a guess, in the course and on a phone alike."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.learn.course import Lesson
+
+
+def field(lesson: Lesson, key: str) -> None:
+    """A choice, or a bar from the least to the largest guess."""
+    if lesson.options:
+        st.radio("Your guess", lesson.options, index=None, key=key, label_visibility="collapsed")
+        return
+    middle = round((lesson.lo + lesson.hi) / 2 / lesson.step) * lesson.step
+    span = (lesson.lo, lesson.hi, middle, lesson.step)
+    st.slider(f"Your guess {lesson.unit}", *span, f"%{lesson.format}", key=key)
+
+
+def value(lesson: Lesson, chosen: object) -> float | None:
+    """What the widget's value stands for as a guess; None where nothing that can be one was chosen."""
+    number = lesson.options.index(chosen) if chosen in lesson.options else chosen
+    return float(number) if lesson.takes(number) else None
