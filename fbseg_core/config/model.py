@@ -88,7 +88,8 @@ class ModelConfig(Config):
 
     kind: str = setting(
         "feedback",
-        "The loop closed; the same network with v̂ := 0; T steps, each with weights of its own; or one pass.",
+        "The loop closed; the same network with v̂ := 0; a loop that, where its state leaks, provably "
+        "contracts for every image; T steps, each with weights of its own; or one pass.",
     )
     in_channels: int = setting(
         3, "Channels C that an image must have; in training, those of the task.", lo=1, hi=16
@@ -128,6 +129,14 @@ class ModelConfig(Config):
         lo=0.01,
         hi=1.0,
         step=0.05,
+    )
+    rho: float = setting(
+        0.95,
+        "Contracting models alone: by what share of a change of v the δ of v may move at most. Near 1 a "
+        "signal reaches far before it is lost; small, states come together fast.",
+        lo=0.0,
+        hi=0.999,
+        step=0.01,
     )
     spectrum: tuple[Annotated[float, Field(ge=-10, le=10)], ...] = setting(
         (-1.0,),

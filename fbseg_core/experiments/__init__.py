@@ -4,12 +4,14 @@ from fbseg_core.experiments import (
     ablation,
     convergence,
     fewshot,
+    gradients,
     grouping,
     halting,
     help,
     ladder,
     limit,
     noise,
+    resting,
     scale,
     settling,
     transfer,
@@ -19,8 +21,8 @@ from fbseg_core.experiments.records import Experiment
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
-        fewshot, noise, convergence, ablation, ladder, grouping, settling, transfer, help, halting, limit,
-        scale,
+        fewshot, noise, convergence, ablation, ladder, grouping, settling, gradients, transfer, help, halting,
+        resting, limit, scale,
     )
 }  # fmt: skip
 

@@ -21,7 +21,7 @@ BUDGET = {"examples", "batch", "updates", "epochs", "steps_min", "steps_max"}
 SILENT = {"seed", "eval_every"}  # of a training: rows are means over seeds, and looking changes nothing
 LOOPED = {  # what only a model that takes steps has
     "tau", "spectrum", "kernel", "alpha", "v", "steps_min", "steps_max", "loss", "loss_from", "integrator",
-    "k", "gradient", "window", "free", "start_other", "start_noise", "lipschitz",
+    "k", "rho", "gradient", "window", "free", "start_other", "start_noise", "lipschitz",
     "front_slow", "front_fast", "front_rest", "front_speedup",
 }  # fmt: skip
 TOLD: dict[str, Callable[[Any], str]] = {  # how a value is told where "name value" would not do

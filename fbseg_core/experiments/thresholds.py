@@ -29,10 +29,11 @@ CLIPPED = 1.0  # gradient norm called large: the matched protocol clips there, t
 # and how far F1 may move then; the share of its states at rest by step 100; F1 that a swapped image may cost;
 # F1 on images of twice the side of training.
 HELD_F1, HELD_RANGE, REST_SHARE, SWAP_LOSS, LARGE_F1 = 0.97, 0.01, 0.9, 0.01, 0.95
+FLAT = 1.1  # times the memory at few steps up to which that at many counts as not growing with the steps
 FLOOR = 1e-8  # ‖Δh‖/‖h‖ that counts as 0 on a logarithmic axis: below the rounding of the state's numbers
 
 __all__ = [
-    "CLIPPED", "FEWEST", "FLOOR", "FOLLOWED", "HELD_F1", "HELD_RANGE", "HIGH_F1", "KEPT", "LARGER",
+    "CLIPPED", "FEWEST", "FLAT", "FLOOR", "FOLLOWED", "HELD_F1", "HELD_RANGE", "HIGH_F1", "KEPT", "LARGER",
     "LARGE_F1", "LEVEL", "LINEAR", "MARGIN", "MOST", "NEAR_CHANCE", "REST_SHARE", "STRONG_NOISE",
     "SWAP_LOSS", "TRACKED",
 ]  # fmt: skip

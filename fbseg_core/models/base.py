@@ -55,6 +55,23 @@ class StepBound:
     last: int | None = None
 
 
+@dataclass(frozen=True)
+class Contraction:
+    """‖g(h) − g(h′)‖ ≤ factor·‖h − h′‖ for a step g, whatever the image, its size and the two states; or no
+    such bound. ‖h‖ = max(max|v|, weight·max|u|), over channels and pixels.
+
+    reason: why it holds, in one sentence; or why nothing is proved, factor and weight then being NaN.
+    """
+
+    reason: str
+    factor: float = math.nan
+    weight: float = math.nan
+
+    @property
+    def holds(self) -> bool:
+        return self.factor < 1
+
+
 class Model(nn.Module, ABC):
     """A network and its dynamics. Modules hold weights only; time and switches travel as arguments.
 
@@ -164,6 +181,10 @@ class Model(nn.Module, ABC):
     def step_bound(self, switches: Switches = AS_BUILT) -> StepBound:
         """How large a step can be; unknown unless a model can prove it."""
         return StepBound(f"Of a {self.traits.title} model no bound on the size of a step is known.")
+
+    def contraction(self, switches: Switches = AS_BUILT) -> Contraction:
+        """By how much a step brings any two states together; unknown unless a model can prove it."""
+        return Contraction(f"Of a {self.traits.title} model no bound on the stretch of a step is known.")
 
     @property
     def state_channels(self) -> int:

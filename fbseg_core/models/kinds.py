@@ -6,6 +6,7 @@ from __future__ import annotations
 KINDS: dict[str, str | type] = {
     "feedback": "fbseg_core.models.feedback:FeedbackUNet",
     "loop_cut": "fbseg_core.models.feedback:FeedbackUNet",
+    "contracting": "fbseg_core.models.contracting:ContractingUNet",
     "unrolled": "fbseg_core.models.unrolled:UnrolledUNet",
     "feedforward": "fbseg_core.models.feedforward:FeedforwardUNet",
 }

@@ -10,6 +10,7 @@ al. 2020, arXiv 2005.11362; Bai et al. 2019, arXiv 1909.01377).
 from __future__ import annotations
 
 import math
+from collections import deque
 from itertools import islice
 from typing import NamedTuple
 
@@ -116,7 +117,7 @@ def start_of(model: Model, batch: Batch, train: TrainConfig, update: int) -> tup
 @torch.no_grad()
 def _onward(model: Model, x: Tensor, state: State | None, steps: int) -> State:
     """The state so many steps on, without gradients, or the last finite one."""
-    *_, last = islice(iterate(model, x, state), steps + 1)
+    (last,) = deque(islice(iterate(model, x, state), steps + 1), 1)  # holds one state, whatever the steps
     return State(last.t, last.h)
 
 

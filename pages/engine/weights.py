@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core.models.base import Model
+from fbseg_core.models.contracting import ContractingUNet
 from fbseg_core.models.feedback import FeedbackUNet
 from fbseg_core.models.feedforward import FeedforwardUNet
 from fbseg_core.models.unet import ConvNorm, StepBatchNorm
@@ -122,6 +123,8 @@ def check(model: Model, size: tuple[int, int]) -> None:
             "An unrolled model has a network of its own for every step, and the browser's engine holds one "
             "network."
         )
+    if type(model) is ContractingUNet:
+        raise EngineError("The browser's engine does not compute the bounded weights of a contracting model.")
     if type(model) not in (FeedbackUNet, FeedforwardUNet):
         raise EngineError(f"The browser's engine does not know models of the kind {config.kind!r:.60}.")
     for what, value, known in (

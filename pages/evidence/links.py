@@ -100,6 +100,15 @@ WAYS: dict[str, tuple[Way, ...]] = {
         ),
         _stability("What settles, with and without a clock", model="grouping-leaky-feedback", T=60),
     ),
+    "gradients": (
+        _explore(
+            "A loop trained through whole trajectories",
+            task="grouping",
+            model="grouping-leaky-feedback",
+            curve="update",
+            T=80,
+        ),
+    ),
     "transfer": (
         _explore(
             "The two that are level on their own images",
@@ -112,6 +121,15 @@ WAYS: dict[str, tuple[Way, ...]] = {
     "halting": (
         _explore("Update over time, grouping", task="grouping", curve="update", T=30),
         _explore("Update over time, shapes", curve="update", T=30),
+    ),
+    "resting": (
+        _explore(
+            "Moves of a loop that settles, over time",
+            task="grouping",
+            model="grouping-leaky-feedback",
+            curve="update",
+            T=100,
+        ),
     ),
     "limit": (
         _explore("Both models at paper sigma 8", sigma=PAPER_8),

@@ -15,6 +15,7 @@ from fbseg_core.analysis.jacobian import Spectrum
 from fbseg_core.analysis.lockstep import Walk
 from fbseg_core.analysis.probes import Response
 from fbseg_core.analysis.stretch import Stretch
+from fbseg_core.models.base import Contraction
 from pages.stability import figures, probes
 from pages.stability.probes import Local, Tell
 from pages.stability.state import StabilityState, Variant
@@ -32,7 +33,8 @@ def certificate(view: StabilityState, variant: Variant, walk: Walk) -> tuple[Fig
     st.subheader("Certificate: what is proved", anchor=False)
     leg = walk.leg(view.frozen)
     switches = variant.switches.replace(clock=walk.clock) if view.frozen else variant.switches
-    proof = certify(models.model(variant.checkpoint)[0], variant.task.size, switches)
+    net = models.model(variant.checkpoint)[0]
+    proof = certify(net, variant.task.size, switches)
     distance, bounds = leg.curves["to_end"], {}
     if proof.holds:
         end = len(leg)
@@ -53,9 +55,22 @@ def certificate(view: StabilityState, variant: Variant, walk: Walk) -> tuple[Fig
             "drawn."
         )
     st.caption("Conditions: the decay is on and its clock runs, δ is normalised (E3), and q = e^(λ/τ) < 1.")
+    st.markdown(told_of_contraction(net.contraction(switches)))
     figure = figures.certificate_figure(view.focus, distance, envelope, forever)
     chart(figure, key="chart-certificate")
     return [(f"Certificate: {view.focus}, {leg.name}", figure)], bounds
+
+
+def told_of_contraction(found: Contraction) -> str:
+    """Whether any two states of one image are proved to come together, and how fast."""
+    if not found.holds:
+        return f"**Contraction: nothing is proved.** {found.reason}"
+    return (
+        f"**Contracts for every image: by at least a factor {found.factor:.4g} a step**, whatever the image, "
+        f"its size and the state. {found.reason} So there is one state of rest, every start is led to it, "
+        f"and a perturbation is forgotten. Distances are max(max|v|, {found.weight:.3g}·max|u|) over pixels "
+        "and channels. Not proved: that the mask there is right."
+    )
 
 
 def told_of_drifting(walk: Walk, left: float) -> str:
@@ -149,12 +164,13 @@ def local_stability(screen: Screen[StabilityState], variant: Variant) -> tuple[F
         chart(rates, key="chart-growth")
         st.caption("With the clock running it tends to 0 in the end, by the clock's doing and not by F's.")
     if found.stretch is not None:
-        st.markdown(told_of_stretch(spectrum, found.stretch))
+        proved = models.model(variant.checkpoint)[0].contraction(variant.switches.replace(clock=view.at))
+        st.markdown(told_of_stretch(spectrum, found.stretch, proved))
     return [("Leading eigenvalues", circle), ("Growth of small changes", rates)], found
 
 
-def told_of_stretch(spectrum: Spectrum, found: Stretch) -> str:
-    """Whether the map of a state that leaks contracts there: what is measured, and that it is no proof."""
+def told_of_stretch(spectrum: Spectrum, found: Stretch, proved: Contraction) -> str:
+    """Whether the map of a state that leaks contracts there: what is measured, and what is proved of it."""
     factors = "; ".join(
         f"{span} step{'s' * (span > 1)} {float(factor):.3g}"
         for span, factor in zip(found.spans, found.factors.amax(1))
@@ -164,10 +180,15 @@ def told_of_stretch(spectrum: Spectrum, found: Stretch) -> str:
         f"{found.distance:.0%} apart: {factors}. "
     )
     span = found.contracts_after
-    if span is not None:
+    if proved.holds:
+        text += (
+            "That is measured, by the root of summed squares. Proved is a bound on the largest change at any "
+            f"pixel: with the clock held it shrinks by at least a factor {proved.factor:.4g} in every step."
+        )
+    elif span is not None:
         text += (
             f"Over {span} step{'s' * (span > 1)} every change shrinks at each of them. That is measured, not "
-            "proved: pixel norms have no largest slope, so no bound holds for every state."
+            "proved: the norms have no largest slope, so no bound is known that holds for every state."
         )
     elif spectrum.converged and spectrum.radius < 1:
         text += (

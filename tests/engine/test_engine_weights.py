@@ -89,6 +89,7 @@ def test_what_the_core_was_given_later_is_refused(monkeypatch):
     for change, words in (
         ({"kind": "other"}, "kind 'other'"),
         ({"kind": "unrolled"}, "network of its own for every step"),
+        ({"kind": "contracting"}, "bounded weights of a contracting model"),
         ({"projection": "sparse"}, "projection 'sparse'"),
         ({"decay": "harmonic"}, "decay 'harmonic'"),
         ({"integrator": "midpoint"}, "integrator 'midpoint'"),
@@ -101,11 +102,13 @@ def test_the_engine_knows_all_that_the_core_has():
     """Where this fails the core has something new: the engine computes it, or `check` refuses it."""
     assert set(PROJECTIONS) == set(weights.PROJECTIONS) and set(DECAYS) == set(weights.DECAYS)
     assert set(INTEGRATORS) == set(weights.INTEGRATORS)
-    assert set(KINDS) == {"feedback", "loop_cut", "feedforward", "unrolled"}  # the last is refused
+    refused = {"unrolled", "contracting"}
+    assert set(KINDS) == {"feedback", "loop_cut", "feedforward"} | refused
     assert ModelConfig.model_fields["norm"].annotation == Literal["group", "batch", "pixel", "none"]
     assert set(ModelConfig.model_fields) == {
         "kind", "in_channels", "classes", "width", "depth", "norm", "delta_norm", "u", "v", "projection",
         "decay", "tau", "spectrum", "kernel", "alpha", "steps", "integrator", "k",
+        "rho",  # of contracting models alone
     }  # fmt: skip
     assert set(Switches.model_fields) == {
         "softmax", "decay", "loop", "tau", "clock", "spectrum", "kernel", "batch_statistics",

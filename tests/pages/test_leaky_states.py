@@ -13,9 +13,12 @@ from fbseg_core import Switches, load
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.analysis.stability import judge
 from fbseg_core.analysis.stretch import Stretch
+from fbseg_core.config import ModelConfig
+from fbseg_core.models.base import Contraction
+from fbseg_core.models.registry import build
 from fbseg_core.tasks import draw
 from pages.stability import probes
-from pages.stability.sections import told_of_stretch
+from pages.stability.sections import told_of_contraction, told_of_stretch
 
 
 def header(at):
@@ -62,8 +65,19 @@ def test_the_stability_lab_judges_leaky_states_as_the_core_does():
 )
 def test_what_is_said_of_a_stretch_is_no_more_than_was_measured(factors, radius, told):
     spectrum = SimpleNamespace(converged=True, radius=radius)
-    text = told_of_stretch(spectrum, Stretch((1, 2), torch.tensor(factors), 0.05))
+    text = told_of_stretch(spectrum, Stretch((1, 2), torch.tensor(factors), 0.05), Contraction("unknown"))
     assert told in text and "1 step 1.5; 2 steps" in text and "2 states up to 5% apart" in text
+
+
+def test_a_proved_contraction_is_told_with_its_factor_and_no_other_model_is_called_one():
+    leaky = ModelConfig(width=4, depth=1, u=2, v=2, integrator="leaky", norm="pixel", decay="none", k=0.5)
+    proved = build(leaky.replace(kind="contracting", rho=0.8, projection="none")).contraction()
+    text = told_of_contraction(proved)
+    assert "Contracts for every image: by at least a factor 0.9 a step" in text and "every start" in text
+    measured = Stretch((1, 2), torch.tensor([[1.1], [0.9]]), 0.05)
+    text = told_of_stretch(SimpleNamespace(converged=True, radius=0.7), measured, proved)
+    assert "shrinks by at least a factor 0.9 in every step" in text
+    assert told_of_contraction(build(leaky).contraction()).startswith("**Contraction: nothing is proved.**")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ CHANGES = {  # of each config: field -> another value
         "in_channels": 1, "classes": 3, "width": 4, "depth": 2, "norm": "none", "delta_norm": False, "u": 4,
         "v": 2, "tau": 0.2, "spectrum": (0.5,), "kernel": "fractional", "alpha": 1.2, "projection": "none",
         "decay": "none", "kind": "loop_cut", "integrator": "leaky", "k": 0.2,
+        "rho": 0.5,
     },
     TrainConfig: {
         "examples": 2, "batch": 2, "updates": 20, "optimiser": "adamw", "lr": 0.1, "schedule": "constant",
