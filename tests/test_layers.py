@@ -96,6 +96,8 @@ def test_core_loads_neither_streamlit_nor_plotly_and_reading_a_model_no_compiler
     code = (
         "import sys, fbseg_core, fbseg_core.__main__; from fbseg_core import *; load('shapes-feedback')\n"
         "fbseg_core.models.registry.count_weights(ModelConfig(u=1, v=1, spectrum=(-1, -2)))\n"
+        "import torch; from fbseg_core.analysis.cost import cost\n"
+        "cost(build(ModelConfig(width=4)), torch.zeros(1, 3, 16, 16))\n"
         "print({'streamlit', 'plotly', 'torch._dynamo', 'sympy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -10,14 +10,17 @@ from pages.ui.models import model_titles
 
 
 def show(scene: Scene) -> None:
-    """Multiply-adds and milliseconds of both models, and a button that times them anew."""
+    """Multiply-adds and milliseconds of both models, and a button that times them anew, once it is opened."""
+    box = st.expander("What it costs", key="explore-costs", on_change="rerun")
+    if not box.open:
+        return
     # only the loop's switch changes what there is to do, and the comparison is run as it was built
     asked = [
         (name, scene.task.size, Switches(loop=loop))
         for name, loop in zip(scene.models, (scene.switches.loop, None))
     ]
     called = model_titles(scene.models)
-    with st.expander("What it costs"):
+    with box:
         columns = {
             f"{'model' if not i else 'comparison'}: {called[one[0]]}": column(
                 computed.costs(*one), computed.timings(*one), scene.steps

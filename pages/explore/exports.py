@@ -202,17 +202,20 @@ def _arguments(values: dict) -> str:
 
 
 def show(screen: Screen, run: Run, untouched: Run, names: Sequence[str]) -> None:
-    """The box at the end of the screen. Files are made when they are asked for.
+    """The box at the end of the screen, filled once it is opened. Files are made when they are asked for.
 
     Until then a session must not hold on to its runs, so they are fetched, or made again, by their scene.
     """
+    box = st.expander("Take it along: files, code, links", key="explore-files", on_change="rerun")
+    if not box.open:
+        return
     auto = screen.view.auto
     stop = stop_of(run) if auto else None
     scene = run.scene
     name = scene.models[0]
     title = own_title(name)
     stem = f"{Path(own_models.loadable(name)).stem}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
-    with st.expander("Take it along: files, code, links"):
+    with box:
         files = st.container(horizontal=True)
         for label, make, ending, kind in (
             ("Curves (CSV)", lambda: table(*computed.runs(scene)), "csv", "text/csv"),

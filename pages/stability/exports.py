@@ -164,9 +164,13 @@ def show(
     variants: Mapping[str, Variant],
     files: Sequence[tuple[str, str, Callable[[], str]]],
 ) -> None:
-    """The box at the end of the screen. `files`: label, ending, and what makes it when it is asked for."""
+    """The box at the end of the screen, filled once it is opened. `files`: label, ending, and what makes it
+    when it is asked for."""
     view = screen.view
-    with st.expander("Take it along: curves, figures, code, link"):
+    box = st.expander("Take it along: curves, figures, code, link", key="stability-files", on_change="rerun")
+    if not box.open:
+        return
+    with box:
         with st.container(horizontal=True):
             for label, ending, make in files:
                 name = f"stability-{view.mode}-image{view.image}-{ending}"

@@ -23,8 +23,8 @@ def app(file="app.py", state=None, **query):
 
 
 def explore(**query):
-    """Explore, opened by a link with these parameters."""
-    return app("pages/explore/page.py", **query)
+    """Explore, opened by a link with these parameters, and its boxes opened, too."""
+    return app("pages/explore/page.py", {"explore-costs": True, "explore-files": True}, **query)
 
 
 def sound(at):

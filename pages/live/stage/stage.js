@@ -49,7 +49,9 @@ function close(S) {
 function receive(S, bytes) {
   const { header, start } = decodeHeader(bytes);
   if (header.id === S.id && header.epoch === S.epoch) return;
-  load(S, bytes, header, start).catch((error) => fail(S, error));
+  const loading = load(S, bytes, header, start);
+  const { token } = S;
+  loading.catch((error) => token === S.token && fail(S, error)); // one that was interrupted has no engine left
 }
 
 async function load(S, bytes, header, start) {

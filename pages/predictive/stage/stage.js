@@ -29,7 +29,10 @@ function openStage(root) {
 function receive(S, bytes) {
   const { header, start } = decodeHeader(bytes);
   if (header.id === S.id && header.epoch === S.epoch && S.coder) return;
-  load(S, bytes, header, start).catch((error) => {
+  const loading = load(S, bytes, header, start);
+  const { token } = S;
+  loading.catch((error) => {
+    if (token !== S.token) return; // it was interrupted, and has no engine left
     S.$(".refused").textContent = error.message;
     S.$(".refused").hidden = false;
   });

@@ -14,12 +14,13 @@ export default function (component) {
   S.alive = true;
   const { data } = component;
   receive(S, data instanceof Uint8Array ? data : new Uint8Array(data));
+  // Where Streamlit only draws it anew, the race goes on; left for good, it ends.
   return () => {
     S.alive = false;
     clearTimeout(S.telling);
     S.closing = setTimeout(() => {
       close(S);
-      S.id = "";
+      Object.assign(S, { id: "", token: null });
     }, 1000);
   };
 }
@@ -42,16 +43,20 @@ function open(root) {
   return S;
 }
 
+// With no run left nothing plays on, and nothing is drawn until the next have begun.
 function close(S) {
   S.runs.forEach(({ engine }) => engine.end());
   S.runs = [];
+  S.playing = false;
 }
 
 function receive(S, bytes) {
   const { header, start } = decodeHeader(bytes);
   if (refusalOf(header)) return refuse(S, refusalOf(header));
   if (header.id === S.id) return;
-  begun(S, bytes, header, start).catch((error) => refuse(S, error.message));
+  const race = begun(S, bytes, header, start);
+  const { token } = S;
+  race.catch((error) => token === S.token && refuse(S, error.message)); // one that was interrupted has no engine left
 }
 
 // Where the browser cannot run it, Python draws the runs itself.
@@ -69,7 +74,7 @@ async function begun(S, bytes, header, start) {
   close(S);
   const blocks = decodeBlocks(bytes, header, start);
   const runs = await openRuns({ header });
-  if (token !== S.token || !S.alive) return runs.forEach(({ engine }) => engine.end());
+  if (token !== S.token) return runs.forEach(({ engine }) => engine.end());
   Object.assign(S, { header, blocks, runs, steps: Math.max(1, ...header.runs.map(({ steps }) => steps)), computed: 0 });
   S.palette = header.palette.map(rgbOf);
   S.lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
@@ -91,7 +96,7 @@ async function computeAll(S, token) {
   let built = 0;
   while (S.computed < S.steps) {
     await Promise.all(S.runs.map((run) => stepOn(S, run)));
-    if (token !== S.token || !S.alive) return;
+    if (token !== S.token) return;
     S.computed++;
     const reached = S.goal !== null && S.t < S.goal;
     if (reached) S.t = Math.min(S.computed, S.goal);
@@ -120,7 +125,7 @@ function play(S, on) {
   if (S.t >= S.steps) S.t = 0;
   let due = performance.now() + PACE;
   const tick = (now) => {
-    if (!S.playing || !S.alive) return;
+    if (!S.playing) return;
     if (now >= due && S.t < S.computed) {
       due = now + PACE;
       S.t++;

@@ -20,6 +20,7 @@ CHARTS = {"loss": "Loss", "f1": "F1", "gradient": "Gradient"}
 def app(file=PAGE, owner=ME, **query):
     at = AppTest.from_file(str(ROOT / file), default_timeout=PATIENCE)
     at.session_state["owner"] = owner
+    at.session_state["stability-files"] = True  # on that page, the box of what can be taken along is open
     for key, value in query.items():
         at.query_params[key] = value
     at.run()

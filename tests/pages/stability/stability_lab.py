@@ -17,8 +17,11 @@ EACH_PRESET = [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow
 
 
 def app(file="pages/stability/page.py", **query):
-    """The lab as a browser without WebAssembly has it: masks and charts of one step, made on the server."""
-    return driven.app(file, driven.WITHOUT_ENGINE, **query)
+    """The lab as a browser without WebAssembly has it: masks and charts of one step, made on the server.
+
+    The box of what can be taken along is open.
+    """
+    return driven.app(file, driven.WITHOUT_ENGINE | {"stability-files": True}, **query)
 
 
 @functools.cache
