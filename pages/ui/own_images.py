@@ -38,6 +38,8 @@ def keep(owner: str, file: BinaryIO) -> Path:
     home = _home(owner)
     new = home / secrets.token_hex(16)
     try:
+        root().mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chmod(root(), 0o700)  # its folders are called by the tokens of their owners
         new.mkdir(parents=True, mode=0o700)
         unpack(file, new)
         find(new)

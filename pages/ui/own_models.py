@@ -29,7 +29,7 @@ from fbseg_core.models.registry import count_weights, traits_of
 from fbseg_core.tensor_files import LARGEST, write_whole
 from pages.jobs import Limits
 from pages.jobs.folder import default_root
-from pages.jobs.shares import Held, Share, expired, surplus
+from pages.jobs.shares import Held, Share, expired, last_used, surplus
 from pages.ui import budget, ranges
 
 EACH, TOGETHER = Share(40, 2**28), Share(400, 2**31)  # files and bytes of one visitor, and of all
@@ -186,7 +186,8 @@ def _make_room() -> None:
             _delete(path)
         else:
             owners = note.owners if note else ()
-            things.append(Held(stem, owners or ("",), found.st_size, found.st_mtime))
+            used = last_used(found.st_mtime, now)
+            things.append(Held(stem, owners or ("",), found.st_size, used))
     for stem, owner in surplus(things, EACH, TOGETHER):
         note = _note(f"mine:{stem}")
         left = tuple(one for one in note.owners if one != owner) if note else ()

@@ -6,13 +6,15 @@ import json
 import math
 import os
 import struct
+from datetime import UTC
 
 import pytest
 import torch
 from checkpoint_files import CARD, SMALL, TASK, header_of, rewrite
+from failing_disk import failing
 from refusals import sentence_of
 
-from fbseg_core.checkpoint import FORMAT, CheckpointError, save
+from fbseg_core.checkpoint import FORMAT, CheckpointError, load, save
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig
 from fbseg_core.models.registry import build
 from pages.explore import computed as explore
@@ -257,3 +259,15 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(home, monkeypatch, where
     monkeypatch.undo()
     with pytest.raises(CheckpointError):
         own_models.content("mine:feedback-0000000000000000")
+
+
+@pytest.mark.parametrize("is_full", [False, True], ids=["killed", "disk full"])
+def test_a_checkpoint_cut_off_at_any_write_is_there_whole_or_not_at_all(home, monkeypatch, is_full):
+    content = file_of(home).read_bytes()
+    for at in range(1, 16):
+        with failing(monkeypatch, at, is_full):
+            sentence_of(lambda: own_models.bring(content, "me"))
+        for path in (home / "jobs").rglob("[!.]*.safetensors"):
+            assert load(path)[1].updates == CARD.updates
+    name, _ = own_models.bring(content, "me")
+    assert own_models.kept(name) and "brought" in own_models.titles([name], models.cards(), UTC)[name]

@@ -102,6 +102,7 @@ def test_whatever_an_entry_is_called(home, name):
 def test_what_visitors_send_is_for_the_servers_user_alone(home):
     folder = own_images.of(OWNER)
     assert folder.stat().st_mode & 0o077 == 0 and len(everything(folder)) == 4
+    assert own_images.root().stat().st_mode & 0o077 == 0  # which would tell the owners' tokens
 
 
 @pytest.mark.parametrize("owner", ["", "..", "../" + "a" * 29, "A" * 32, "a" * 31, "a" * 33, "a" * 31 + "\n"])
