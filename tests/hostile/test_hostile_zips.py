@@ -112,3 +112,37 @@ def test_no_other_owner_is_made_up(home, owner):
     assert own_images.of("b" * 32) is None
     own_images.forget("b" * 32)
     assert own_images.of(OWNER)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_a_zip_whose_unpacking_was_cut_off_leaves_what_was_there(home, monkeypatch):
+    before = own_images.of(OWNER)
+
+    def cut(file, into):
+        (into / "images").mkdir()
+        (into / "images" / "a.png").write_bytes(b"half")
+        raise Killed
+
+    monkeypatch.setattr(own_images, "unpack", cut)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            own_images.keep(OWNER, io.BytesIO(of(SOUND)))
+        assert own_images.of(OWNER) == before
+    monkeypatch.undo()
+    monkeypatch.setattr(own_images, "default_root", lambda: home / "jobs")
+    new = own_images.keep(OWNER, io.BytesIO(of(SOUND)))
+    assert own_images.of(OWNER) == new and list(new.parent.iterdir()) == [new]
+
+
+def test_all_visitors_images_together_are_bounded_in_bytes_and_the_latest_stay(home, monkeypatch):
+    monkeypatch.setattr(own_images, "MOST_BYTES", 3 * own_images._size(own_images.of(OWNER)))
+    for number, owner in enumerate(["b" * 32, "c" * 32, "d" * 32]):
+        own_images.keep(owner, io.BytesIO(of(SOUND)))
+        past = own_images.of(owner).parent.stat().st_mtime - 100 + number
+        os.utime(own_images.of(owner).parent, (past, past))
+    own_images.keep("e" * 32, io.BytesIO(of(SOUND)))
+    assert own_images.of("e" * 32) and own_images.of(OWNER)
+    assert [own_images.of(owner * 32) is not None for owner in "bcd"] == [False, False, True]
