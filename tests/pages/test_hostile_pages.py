@@ -1,16 +1,21 @@
 """What a page tells of a link is plain text: nothing to click, nothing that a browser would fetch."""
 
+import dataclasses
 import re
 
 import pytest
 import torch
+from checkpoint_files import CARD
 from driven import PATIENCE, ROOT
 from streamlit.testing.v1 import AppTest
 
-from fbseg_core import ConfigError
+from fbseg_core import ConfigError, save
+from fbseg_core.config import ModelConfig, ShapesConfig
+from fbseg_core.models.registry import build
 from fbseg_core.tasks import Content
 from pages.explore import computed
 from pages.few_shot import kept_uploads
+from pages.ui import own_models
 
 pytestmark = pytest.mark.xdist_group("few-shot")  # whose jobs lie in one folder
 MARKUP = "![x](http://e.org/x.png)"
@@ -26,8 +31,9 @@ def opened(page, **query):
 
 @pytest.mark.parametrize(
     "page, field",
-    [("explore", "task"), ("stability", "model"), ("evidence", "claim"), ("live", "world"),
-     ("predictive", MARKUP), ("learn", MARKUP), ("few_shot", "task"), ("your_data", "source")],
+    [("explore", "task"), ("live", "world"), ("predictive", MARKUP), ("learn", MARKUP), ("few_shot", "task"),
+     ("your_data", "source"), pytest.param("stability", "model", marks=pytest.mark.slow),
+     pytest.param("evidence", "claim", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_a_notice_quotes_a_link_as_plain_text(jobs, page, field):
     at = opened(page, **{field: MARKUP})
@@ -66,3 +72,15 @@ def test_an_upload_is_its_visitors_alone_and_is_pushed_out_by_none_but_them():
         kept.keep("b", str(number), small)
     assert list(kept.of("a")) == ["one"] and "one" not in kept.of("b") and not kept.of("")
     assert len(kept.of("b")) == kept_uploads.EACH.count
+
+
+def test_a_slider_pulled_past_what_fits_says_so_and_stays_where_it_was(jobs, tmp_path):
+    config = ModelConfig(width=1, depth=1, u=64, v=64, steps=2)
+    card = dataclasses.replace(CARD, model=config, task=ShapesConfig(side=128))
+    save(build(config), card, tmp_path / "large.safetensors")
+    name, _ = own_models.bring((tmp_path / "large.safetensors").read_bytes(), "me")
+    at = opened("explore", model=name)
+    assert not at.exception and not at.error and not at.warning
+    at.slider(key="explore-T").set_value(60).run()
+    assert not at.exception and not at.error and "up to 6 steps fit" in at.warning[0].value
+    assert at.session_state["explore/view"].T is None and at.slider(key="explore-T").value == 2
