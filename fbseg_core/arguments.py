@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from types import FrameType
 
 from fbseg_core.settings import ConfigError
 
+HOUR = 3600.0  # seconds after which a half-written file is taken for abandoned
 MOST = 2**31 - 1  # of any whole number: a larger seed or count is a slip of the pen
 
 
@@ -34,6 +37,9 @@ def check_out(path: Path) -> None:
         raise ConfigError(f"out: {path.name!r:.80} is a folder.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        for half in path.parent.glob(f".{glob.escape(path.stem)}.*.????????"):  # left by one that was killed
+            if half.stat().st_mtime < time.time() - HOUR:
+                half.unlink(missing_ok=True)
         handle, trial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         os.close(handle)
         os.unlink(trial)

@@ -225,7 +225,7 @@ def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
             plain.setdefault(key, None if key == "trivial" else ())
         card = {f.name: plain.pop(f.name) for f in fields(Card)}
         if plain:
-            raise ConfigError(f"unknown entry {next(iter(plain))!r:.60}")
+            raise ConfigError(f"unknown entry {next(iter(plain))!r:.60}.")
         card["model"] = ModelConfig.parse(card["model"])
         card["task"] = parse_task(card["task"])
         card["train"] = TrainConfig.parse(card["train"])
@@ -240,7 +240,7 @@ def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
             type(v) is str for v in card["versions"].values()
         )
         if not (in_range and whole and words and versions):
-            raise ConfigError("an entry is of the wrong type or out of range")
+            raise ConfigError("an entry is of the wrong type or out of range.")
         check_fit(card["model"], card["task"])
     except ConfigError as error:
         raise CheckpointError(f"its card is refused: {error}", path) from None

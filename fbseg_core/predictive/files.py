@@ -114,17 +114,17 @@ def _parse(path: Path, metadata: dict[str, str]) -> PredictiveCard:
         plain: dict[str, Any] = json.loads(metadata.get("card", ""))
         card = {f.name: plain.pop(f.name) for f in fields(PredictiveCard)}
         if plain:
-            raise ConfigError(f"unknown entry {next(iter(plain))!r:.60}")
+            raise ConfigError(f"unknown entry {next(iter(plain))!r:.60}.")
         card["model"] = PredictiveConfig.parse(card["model"])
         card["source"] = parse_source(card["source"])
         card["train"] = PredictiveTrain.parse(card["train"])
         check_fit(card["model"], card["source"])
         card["scores"] = _scores(card["scores"])
         if type(card["eval_seed"]) is not int or type(card["digest"]) is not str:
-            raise ConfigError("an entry is of the wrong type")
+            raise ConfigError("an entry is of the wrong type.")
         words = isinstance(card["versions"], dict)
         if not words or not all(type(value) is str for value in card["versions"].values()):
-            raise ConfigError("versions is of the wrong type")
+            raise ConfigError("versions is of the wrong type.")
     except ConfigError as error:
         raise CheckpointError(f"its card is refused: {error}", path) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -136,7 +136,7 @@ def _scores(values: dict[str, Any]) -> Predicted:
     scores = Predicted(**values)
     shares = [value for key, value in values.items() if key != "images" and value is not None]
     if type(scores.images) is not int or scores.images < 1:
-        raise ConfigError("images is out of range")
+        raise ConfigError("images is out of range.")
     if not all(type(value) in (int, float) and -1e3 <= value <= 1 for value in shares):
-        raise ConfigError("a score is out of range")
+        raise ConfigError("a score is out of range.")
     return scores

@@ -26,7 +26,7 @@ from pages.jobs.curves import Curves
 from pages.jobs.estimate import Estimate, estimate
 from pages.jobs.folder import Folder, default_root
 from pages.jobs.scheduler import PATIENCE, TICK, Scheduler
-from pages.jobs.shares import Held, Share, expired, surplus
+from pages.jobs.shares import Held, Share, expired, last_used, surplus
 from pages.jobs.spec import JobError, Limits, NoSuchJob, Spec, sound_factor
 from pages.jobs.states import ACTIVE, States
 
@@ -285,7 +285,7 @@ class Pool:
                 return None
         except JobError:
             return None
-        return Held(path.name, (owner,), folder.size(), _touched(path))
+        return Held(path.name, (owner,), folder.size(), last_used(_touched(path), time.time()))
 
 
 def _touched(path: Path) -> float:

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SLACK = 60.0  # seconds by which clocks may differ
 SINCE = 1_735_689_600.0  # 2025 in seconds since 1970: what is older was written under a clock that was wrong
+
+
+def last_used(at: float, now: float) -> float:
+    """When something was last of use, by the time that its file bears. One of the future is of a clock that
+    was set back since: nothing that is stored from now on may seem older."""
+    return at if at <= now + SLACK else 0.0
 
 
 def expired(at: float, now: float, age: float) -> bool:

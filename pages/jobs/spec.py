@@ -17,6 +17,7 @@ from fbseg_core.training.fit import check_fit
 
 VALIDATED, SHOWN = 8, 3  # validation images: scored while a job trains; the first of them are shown
 VALIDATION_SEED = 20_000
+LONGEST_NAME = 80
 SNAPSHOT = 12  # bytes for each weight: itself and Adam's two moments
 FLOATS = 32  # kept for backward, for each pixel, step, image and channel of width, u and v: 9 to 31 measured
 
@@ -86,6 +87,8 @@ class Spec:
             raise JobError(f"A job has 1 to {limits.runs} runs, not {len(self.runs)}.")
         if len({run.name for run in self.runs}) < len(self.runs):
             raise JobError("Each run of a job needs a name of its own.")
+        if not all(0 < len(run.name) <= LONGEST_NAME for run in self.runs):
+            raise JobError(f"The name of a run has 1 to {LONGEST_NAME} characters.")
         if not 0 <= self.seconds <= limits.seconds:
             raise JobError(f"A job may take up to {limits.seconds:g} seconds.")
         for run in self.runs:

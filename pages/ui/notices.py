@@ -21,7 +21,7 @@ REFUSED = (ConfigError, CheckpointError, JobError)  # each is one sentence, fit 
 JOINER = "\u2060"  # no width, no break: parts what is made a link, an icon or an emoji after escapes are read
 _SIGNS = re.compile(r"([\\`*\[\]<>$~|{}]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;))")
 _LINKS = re.compile(r"(?i)(https?:|mailto:|xmpp:|www(?=\.)|(?<=\S)@(?=\S))")
-_NAMED = re.compile(r":(?=[\w+-])")
+_NAMED = re.compile(r":(?=[^\W\d]|[+-]|\d+:)")
 _BEGINS = re.compile(r"^(\s*)([#>+=-]|\d+(?=[.)]))")
 
 

@@ -6,6 +6,7 @@ seconds are deleted, and the oldest of too many.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
@@ -21,7 +22,7 @@ from fbseg_core.tasks.layouts import find
 from pages.jobs.folder import default_root
 
 KEPT = 2 * 3600.0  # seconds after a visitor's last look
-MOST = 40  # visitors whose images are kept at once
+MOST, MOST_BYTES = 40, 2**32  # visitors whose images are kept at once, and bytes of them all
 _OWNER = re.compile(r"[0-9a-f]{32}")
 
 
@@ -37,15 +38,19 @@ def keep(owner: str, file: BinaryIO) -> Path:
     """
     home = _home(owner)
     new = home / secrets.token_hex(16)
+    draft = home / f".{new.name}"  # whoever is killed meanwhile leaves no half of a folder to be read
     try:
-        new.mkdir(parents=True, mode=0o700)
-        unpack(file, new)
-        find(new)
+        root().mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chmod(root(), 0o700)  # its folders are called by the tokens of their owners
+        draft.mkdir(parents=True, mode=0o700)
+        unpack(file, draft)
+        find(draft)
+        draft.rename(new)
     except ConfigError:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
         raise
     except OSError as error:
-        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
         raise ConfigError(f"The images cannot be stored: {error.strerror}.") from None
     for other in home.iterdir():
         if other != new:
@@ -59,7 +64,7 @@ def of(owner: str) -> Path | None:
     """A visitor's folder, None where there is none. To ask keeps it for longer."""
     home = _home(owner)
     try:
-        found = next(iter(sorted(home.iterdir())), None)
+        found = next((one for one in sorted(home.iterdir()) if one.name[0] != "."), None)
         os.utime(home)
     except OSError:
         return None
@@ -73,14 +78,25 @@ def forget(owner: str) -> None:
 
 
 def sweep() -> None:
-    """Delete the folders that nobody asked after, and the oldest of too many."""
+    """Delete the folders that nobody asked after, and the oldest of too many, or of too much."""
     try:
         ages = {one: time.time() - one.stat().st_mtime for one in root().iterdir()}
     except OSError:  # there are none, or another process deletes them, too
         return
+    held = 0
     for rank, one in enumerate(sorted(ages, key=ages.get)):
-        if ages[one] > KEPT or rank >= MOST:
+        held += _size(one)
+        if ages[one] > KEPT or rank >= MOST or (rank and held > MOST_BYTES):
             shutil.rmtree(one, ignore_errors=True)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    held = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):  # another process deletes it
+            held += path.stat().st_size if path.is_file() else 0
+    return held
 
 
 def listed() -> dict[str, Path]:

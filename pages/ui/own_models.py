@@ -29,7 +29,7 @@ from fbseg_core.models.registry import count_weights, traits_of
 from fbseg_core.tensor_files import LARGEST, write_whole
 from pages.jobs import Limits
 from pages.jobs.folder import default_root
-from pages.jobs.shares import Held, Share, expired, surplus
+from pages.jobs.shares import Held, Share, expired, last_used, surplus
 from pages.ui import budget, ranges
 
 EACH, TOGETHER = Share(40, 2**28), Share(400, 2**31)  # files and bytes of one visitor, and of all
@@ -186,7 +186,8 @@ def _make_room() -> None:
             _delete(path)
         else:
             owners = note.owners if note else ()
-            things.append(Held(stem, owners or ("",), found.st_size, found.st_mtime))
+            used = last_used(found.st_mtime, now)
+            things.append(Held(stem, owners or ("",), found.st_size, used))
     for stem, owner in surplus(things, EACH, TOGETHER):
         note = _note(f"mine:{stem}")
         left = tuple(one for one in note.owners if one != owner) if note else ()
@@ -206,20 +207,29 @@ def bring(uploaded: bytes, owner: str = "") -> tuple[str, Card]:
     ConfigError."""
     if len(uploaded) > LARGEST:
         raise CheckpointError(f"{len(uploaded) >> 20} MB is more than a checkpoint may have.")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "upload.safetensors"
-        path.write_bytes(uploaded)
-        card = read_card(path)
-        most = Limits().weights
-        if count_weights(card.model) > most or max(card.task.size) > LARGEST_SIDE:
-            raise CheckpointError(
-                f"This app takes models of up to {most:,} weights for images of up to {LARGEST_SIDE} px."
-            )
-        if not card.f1:
-            raise CheckpointError("This checkpoint holds no measured score, which every screen states.")
-        ranges.check(card)
-        budget.check(card.model, card.task.size, card.model.steps)
-        return keep(*load(path), Note(traits_of(card.model).title, "brought", time.time()), owner)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "upload.safetensors"
+            path.write_bytes(uploaded)
+            model, card = _checked(path)
+    except OSError as error:
+        raise CheckpointError(f"The checkpoint cannot be stored ({error.strerror or error}).") from None
+    return keep(model, card, Note(traits_of(card.model).title, "brought", time.time()), owner)
+
+
+def _checked(path: Path) -> tuple[Model, Card]:
+    """A checkpoint that every screen can show. Raises CheckpointError, ConfigError, before it is loaded."""
+    card = read_card(path)
+    most = Limits().weights
+    if count_weights(card.model) > most or max(card.task.size) > LARGEST_SIDE:
+        raise CheckpointError(
+            f"This app takes models of up to {most:,} weights for images of up to {LARGEST_SIDE} px."
+        )
+    if not card.f1:
+        raise CheckpointError("This checkpoint holds no measured score, which every screen states.")
+    ranges.check(card)
+    budget.check(card.model, card.task.size, card.model.steps)
+    return load(path)
 
 
 def _note(name: str) -> Note | None:

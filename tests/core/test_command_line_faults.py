@@ -10,7 +10,7 @@ from test_command_line import TINY
 from fbseg_core import __main__ as command_line
 from fbseg_core import load
 from fbseg_core.__main__ import main
-from fbseg_core.arguments import stopped_as_by_hand
+from fbseg_core.arguments import check_out, stopped_as_by_hand
 from fbseg_core.checkpoint import load_training, save_training
 from fbseg_core.training.fit import fit
 
@@ -130,3 +130,16 @@ def test_signals_are_as_before_once_it_is_over():
     with stopped_as_by_hand(), pytest.raises(KeyboardInterrupt):
         os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_half_written_files_of_a_killed_run_are_swept(tmp_path):
+    names = {
+        ".a.safetensors.abcd1234": True, ".a.training.abcd1234": True, ".b.safetensors.abcd1234": False,
+        ".a.safetensors.young123": False, "a.training": False, ".a.keep": False,
+    }  # fmt: skip
+    for name in names:
+        (tmp_path / name).write_bytes(b"half")
+        if "young" not in name:
+            os.utime(tmp_path / name, (1e9, 1e9))
+    check_out(tmp_path / "a.safetensors")
+    assert {name: not (tmp_path / name).exists() for name in names} == names

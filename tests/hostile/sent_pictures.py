@@ -70,7 +70,7 @@ IMAGES = {
     "EPS": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n%%EndComments\n(x) run\n",
     "script behind": SOUND + b"<script>alert(1)</script>",
     "BMP": saved(GREY, "BMP"),
-    "text bomb": SOUND[:-12] + chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(10**8), 9)) + SOUND[-12:],
+    "text bomb": SOUND[:-12] + chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(10**7), 9)) + SOUND[-12:],
 }
 TIFFS = {
     "float with NaN": saved(np.where(DISC, np.nan, 1).astype(np.float32), "TIFF"),

@@ -49,29 +49,30 @@ def many():
 
 SOUND = [("images/a.png", IMAGE), ("masks/a.png", MASK), ("images/b.png", IMAGE), ("masks/b.png", MASK)]
 ZIPS = {
-    "empty": (b"", "no zip"),
-    "no zip": (b"PK\3\4" + bytes(99), "no zip"),
-    "HTML": (b"<script>alert(1)</script>", "no zip"),
-    "nothing in it": (of([]), "no PNG"),
-    "outside": (of([("../../x.png", IMAGE)]), "outside"),
-    "absolute": (of([("/tmp/x.png", IMAGE)]), "outside"),
-    "drive": (of([("C:\\x.png", IMAGE)]), "outside"),
-    "link": (link(), "links"),
-    "twice": (of([*SOUND, SOUND[0]]), "twice"),
-    "file and folder": (of([("images/a.png", IMAGE), ("images/a.png/b.png", IMAGE)]), "cannot be unpacked"),
-    "bomb": (of([("images/a.png", bytes(archive.MOST_UNPACKED + 1))]), "once unpacked"),
-    "pixels": (of([(f"images/{n}.png", huge(4096)) for n in range(20)]), "pixels"),
-    "one picture": (of([("images/a.png", huge(12_000))]), "too many"),
-    "entries": (many(), "entries"),
-    "HTML in a picture": (of([("images/a.png", b"<html>"), ("masks/a.png", MASK)]), "no PNG"),
-    "no masks": (of([("images/a.png", IMAGE)]), ""),
-    "markup": (of([("images/<img src=x>.png", b"x")]), "no PNG"),
+    "empty": (lambda: b"", "no zip"),
+    "no zip": (lambda: b"PK\3\4" + bytes(99), "no zip"),
+    "HTML": (lambda: b"<script>alert(1)</script>", "no zip"),
+    "nothing in it": (lambda: of([]), "no PNG"),
+    "outside": (lambda: of([("../../x.png", IMAGE)]), "outside"),
+    "absolute": (lambda: of([("/tmp/x.png", IMAGE)]), "outside"),
+    "drive": (lambda: of([("C:\\x.png", IMAGE)]), "outside"),
+    "link": (lambda: link(), "links"),
+    "twice": (lambda: of([*SOUND, SOUND[0]]), "twice"),
+    "file and folder": (lambda: of([SOUND[0], ("images/a.png/b.png", IMAGE)]), "cannot be unpacked"),
+    "bomb": (lambda: of([("images/a.png", bytes(2**22 + 1))]), "once unpacked"),
+    "pixels": (lambda: of([(f"images/{n}.png", huge(4096)) for n in range(20)]), "pixels"),
+    "one picture": (lambda: of([("images/a.png", huge(12_000))]), "too many"),
+    "entries": (lambda: many(), "entries"),
+    "HTML in a picture": (lambda: of([("images/a.png", b"<html>"), ("masks/a.png", MASK)]), "no PNG"),
+    "no masks": (lambda: of([("images/a.png", IMAGE)]), ""),
+    "markup": (lambda: of([("images/<img src=x>.png", b"x")]), "no PNG"),
 }  # fmt: skip
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """Where visitors' images are kept; what a visitor had before stands there."""
+    monkeypatch.setattr(archive, "MOST_UNPACKED", 2**22)
     monkeypatch.setattr(own_images, "default_root", lambda: tmp_path / "jobs")
     own_images.keep(OWNER, io.BytesIO(of(SOUND)))
     return tmp_path
@@ -85,7 +86,8 @@ def everything(folder):
 def test_a_zip_is_refused_in_one_sentence_and_what_was_there_stays(home, name):
     before = everything(home)
     content, word = ZIPS[name]
-    said = sentence_of(lambda: own_images.keep(OWNER, io.BytesIO(content)))
+    file = io.BytesIO(content())
+    said = sentence_of(lambda: own_images.keep(OWNER, file))
     assert said is not None and word in said
     assert everything(home) == before
 
@@ -100,6 +102,7 @@ def test_whatever_an_entry_is_called(home, name):
 def test_what_visitors_send_is_for_the_servers_user_alone(home):
     folder = own_images.of(OWNER)
     assert folder.stat().st_mode & 0o077 == 0 and len(everything(folder)) == 4
+    assert own_images.root().stat().st_mode & 0o077 == 0  # which would tell the owners' tokens
 
 
 @pytest.mark.parametrize("owner", ["", "..", "../" + "a" * 29, "A" * 32, "a" * 31, "a" * 33, "a" * 31 + "\n"])
@@ -109,3 +112,37 @@ def test_no_other_owner_is_made_up(home, owner):
     assert own_images.of("b" * 32) is None
     own_images.forget("b" * 32)
     assert own_images.of(OWNER)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_a_zip_whose_unpacking_was_cut_off_leaves_what_was_there(home, monkeypatch):
+    before = own_images.of(OWNER)
+
+    def cut(file, into):
+        (into / "images").mkdir()
+        (into / "images" / "a.png").write_bytes(b"half")
+        raise Killed
+
+    monkeypatch.setattr(own_images, "unpack", cut)
+    for _ in range(3):
+        with pytest.raises(Killed):
+            own_images.keep(OWNER, io.BytesIO(of(SOUND)))
+        assert own_images.of(OWNER) == before
+    monkeypatch.undo()
+    monkeypatch.setattr(own_images, "default_root", lambda: home / "jobs")
+    new = own_images.keep(OWNER, io.BytesIO(of(SOUND)))
+    assert own_images.of(OWNER) == new and list(new.parent.iterdir()) == [new]
+
+
+def test_all_visitors_images_together_are_bounded_in_bytes_and_the_latest_stay(home, monkeypatch):
+    monkeypatch.setattr(own_images, "MOST_BYTES", 3 * own_images._size(own_images.of(OWNER)))
+    for number, owner in enumerate(["b" * 32, "c" * 32, "d" * 32]):
+        own_images.keep(owner, io.BytesIO(of(SOUND)))
+        past = own_images.of(owner).parent.stat().st_mtime - 100 + number
+        os.utime(own_images.of(owner).parent, (past, past))
+    own_images.keep("e" * 32, io.BytesIO(of(SOUND)))
+    assert own_images.of("e" * 32) and own_images.of(OWNER)
+    assert [own_images.of(owner * 32) is not None for owner in "bcd"] == [False, False, True]

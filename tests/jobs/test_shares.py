@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from pages.jobs.shares import SINCE, Held, Share, expired, surplus
+from pages.jobs.shares import SINCE, Held, Share, expired, last_used, surplus
 
 FEW, PLENTY = Share(3, 100), Share(10**6, 10**12)
 
@@ -49,3 +49,11 @@ def test_what_nobody_used_for_long_goes_but_not_by_a_clock_that_was_wrong():
     assert expired(now - 101, now, 100) and not expired(now - 99, now, 100)
     assert not expired(now + 1e6, now, 100)  # the clock was set back since
     assert not expired(0.0, now, 100)  # written before the clock was set
+
+
+def test_after_the_clock_was_set_back_what_is_new_is_not_the_oldest():
+    now = SINCE + 1e6
+    times = {"before": now + 1e5, "after": now - 5}
+    things = [held(name, "a", last_used(at, now)) for name, at in times.items()]
+    assert surplus(things, Share(1, 100), PLENTY) == [("before", "a")]
+    assert not expired(last_used(now + 1e9, now), now, 100)

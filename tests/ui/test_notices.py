@@ -24,6 +24,8 @@ PAGES = Path(__file__).resolve().parents[2] / "pages"
         ("www.e.org", f"www{JOINER}.e.org"),
         ("a@e.org", f"a@{JOINER}e.org"),
         (":red[x] :smile: :material/home:", None),
+        ("trained 12:05, T: 3", "trained 12:05, T: 3"),
+        (":100: x", f":{JOINER}100: x"),
         ("# head", f"{JOINER}# head"),
         ("1. one", f"{JOINER}1. one"),
         ("two\n\nlines\r\n# x", "two lines # x"),
