@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fbseg_core import CheckpointError, ConfigError
 from pages import menu
-from pages.learn import computed, figures, guess, handout, phone, progress, teacher
+from pages.learn import computed, figures, glossary, guess, handout, phone, progress, teacher
 from pages.learn.course import COURSE, Lesson, digits
 from pages.learn.state import LearnState
 from pages.ui import plotly_style, presentation, screen, server
@@ -138,7 +138,8 @@ def show(presented: bool) -> None:
     with words:
         st.subheader(f"{view.at}. {lesson.title}", anchor=False)
         st.markdown(lesson.words)
-        st.caption(" · ".join(f"**{symbol}** {meaning}" for symbol, meaning in lesson.terms.items()))
+        name = "**{}**".format if presented else glossary.linked  # a presentation has no glossary below it
+        st.caption(" · ".join(f"{name(symbol)} {meaning}" for symbol, meaning in lesson.terms.items()))
     try:
         part = ask if view.guess() is None else answer  # an expression of its own would be drawn on the page
         part(lesson, words, figure)
@@ -187,6 +188,7 @@ def page() -> None:
         show(presented)
     if not presented:
         for_a_class(code)
+        st.html(glossary.table())
 
 
 screen.begin()

@@ -11,7 +11,7 @@ from fbseg_core.predictive.images import draw
 from fbseg_core.tasks import draw as draw_one
 from pages import menu
 from pages.explore.run import scene_of
-from pages.learn import computed
+from pages.learn import computed, glossary
 from pages.learn.course import COURSE, WORDS
 from pages.learn.figures import curves, picture
 from pages.learn.handout import handout
@@ -137,6 +137,18 @@ def test_a_handout_asks_all_questions_and_the_other_answers_them():
     answers = handout(lambda lesson: computed.Outcome(0.0, f"<{lesson.key}> is told"))
     assert "My guess" not in answers
     assert all(f"&lt;{lesson.key}&gt; is told" in answers for lesson in COURSE)
+
+
+def test_every_term_of_a_lesson_has_its_row_in_the_glossary():
+    rows = glossary.rows()
+    assert len(rows) > 40 and all(words and meaning for words, meaning in rows)
+    for lesson in COURSE:
+        for term in lesson.terms:
+            assert glossary.row_of(term) is not None, term
+    for term, words in {"π₁": "precision π", "U∗r": "r, s, U, W, V", "δ": "δ, δ̃", "F1": "pooled F1"}.items():
+        assert rows[glossary.row_of(term)][0] == words
+    assert glossary.row_of("harpsichord") is None
+    assert glossary.table().count("<dt ") == len(rows)
 
 
 def shown_in_lab(lesson):
