@@ -112,14 +112,14 @@ def pictures(named: dict[str, tuple[Tensor, bool]]) -> None:
 
 def turn_pages(view: LearnState) -> None:
     """From lesson to lesson, and how far the course has come."""
-    back, on, told, leave = st.columns([1, 1, 4, 1], vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center")
     keys = (None, None) if view.presented else ("Left", "Right")  # a presentation has keys of its own
     first, last = view.at == 1, view.at == len(COURSE)
-    back.button("Back", on_click=go, args=(-1,), disabled=first, shortcut=keys[0], width="stretch")
-    on.button("On", on_click=go, args=(1,), disabled=last, shortcut=keys[1], width="stretch")
+    row.button("Back", on_click=go, args=(-1,), disabled=first, shortcut=keys[0])
+    row.button("On", on_click=go, args=(1,), disabled=last, shortcut=keys[1])
     done = sum(guess is not None for guess in view.guesses)
-    told.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
-    with leave:
+    row.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
+    with row:
         (presentation.leave_button if view.presented else presentation.begin_button)(SCREEN)
     if view.presented:
         presentation.present(SCREEN, view.at - 1, len(COURSE) - 1, show_lesson, arrows=True)
