@@ -160,14 +160,17 @@ def _ended(job: Followed, index: int) -> bool:
     return index in job.curves.faults or job.done(index) >= job.spec.runs[index].train.total
 
 
-def say_what_was_found() -> None:
-    """Our own measurement of the paper's claim: the shipped result of the ladder, two examples."""
+def say_what_was_found(ended: bool) -> None:
+    """Our own measurement of the paper's claim: the shipped result of the ladder, two examples.
+
+    ended: a run of the visitor's own has, and it is no longer a puzzle.
+    """
     steps, updates = shipped.ladder()
     found = shipped.measured("ladder")
     if not steps or found is None:
         return
     first, cut, last = steps[0], steps[-2], steps[-1]
-    with st.expander("What we found: is it the loop?", expanded=True):
+    with st.expander("What we found: is it the loop?", expanded=ended):
         st.table([_row(step) for step in steps])
         st.markdown(
             f"The paper's gap: feedback {last.f1.mean:.2f}, feedforward {first.f1.mean:.2f}, each after "

@@ -114,6 +114,17 @@ def choose(view: FewShotState) -> None:
     st.button("Reset everything", on_click=SCREEN.reset, width="stretch")
 
 
+def ask_the_puzzle(view: FewShotState) -> None:
+    """What there is to find out, before anything is trained."""
+    if view.protocol == "paper":
+        st.markdown(
+            "**A puzzle.** The paper reports that its feedback model learns from two examples where a "
+            "feedforward network fails. Train both as the paper does. If you see the gap: the two differ in "
+            "more than the loop, so take the differences away one at a time, and find the one that closes it."
+        )
+    st.caption("What we found stands at the end of this page, and opens once a run of yours has ended.")
+
+
 def show_examples(view: FewShotState, busy: bool) -> None:
     """The training examples, to be redrawn, drawn or uploaded."""
     task, run, _ = runs_of(view)
@@ -267,6 +278,9 @@ def page() -> None:
     with st.sidebar:
         choose(view)
         choose_run(taken[0] if taken else None)
+    ended = taken is not None and not busy and any(taken[0].done(i) for i in range(len(taken[0].spec.runs)))
+    if not taken:
+        ask_the_puzzle(view)
     top = st.empty()  # always there: an open box that moved down would close
     notices.noted(SCREEN.noted, top)
     show_examples(view, busy)
@@ -275,7 +289,7 @@ def page() -> None:
         job, ablations, repeats = taken
         training.show(SCREEN, attempt, job, ablations)
         comparisons.show(SCREEN, attempt, job, ablations, repeats)
-    comparisons.say_what_was_found()
+    comparisons.say_what_was_found(ended)
     results.bring_one(SCREEN, attempt)
     visitor.remember_owner()
     SCREEN.write_link()

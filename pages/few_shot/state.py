@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, NamedTuple, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from pydantic import Field, model_validator
@@ -55,11 +55,13 @@ class FewShotState(Linked, FewShotConfig):
 
     own: "row.r.k", "row.d.drawing" or "row.u.digest", and "row.m.labels" beside any. job, ablations,
     repeats: ids of the jobs on show; of ablation steps, and of the same over several seeds.
+    protocol: named by every link; one without it is from when the screen opened on "matched".
     """
 
     renamed: ClassVar[Mapping[str, str]] = {"rungs": "ablations", "luck": "repeats"}
 
     task: str = Field("shapes", max_length=40)
+    protocol: Literal["paper", "matched"] = setting("paper", HELP["protocol"])
     sigma: float | None = setting(
         None,
         "How noisy the training and test images are. Raise it until both models fail, and see which fails "
@@ -106,6 +108,15 @@ class FewShotState(Linked, FewShotConfig):
         if sum(map(len, self.own)) > LONGEST_OWN:
             raise ValueError("own: these drawings are too many for one link; take one back")
         return self
+
+    def link(self, lessons: Mapping[str, Self]) -> dict[str, str]:
+        found = super().link(lessons)
+        return found | {"protocol": self.protocol} if found else {}
+
+    @classmethod
+    def from_link(cls, parameters: Mapping[str, str], lessons: Mapping[str, Self]) -> Self:
+        old = parameters.keys() - {"v"} and "protocol" not in parameters
+        return super().from_link({**parameters, "protocol": "matched"} if old else parameters, lessons)
 
     def setup(self) -> FewShotConfig:
         """What the core is asked for."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fbseg_core import Switches, iterate, load, make_batch
 from fbseg_core.checkpoint import shipped
-from fbseg_core.config import PhotographsConfig, PredictiveConfig, PredictiveTrain
+from fbseg_core.config import EVAL_SEED, PhotographsConfig, PredictiveConfig, PredictiveTrain
 from fbseg_core.experiments.factorial import BASELINE, FEEDBACK, score
 from fbseg_core.experiments.records import path_of, read
 from fbseg_core.predictive import files
@@ -28,7 +28,8 @@ from fbseg_core.tasks import Batch
 
 LOOP, DEEP, SHALLOW = "grouping-feedback", "grouping-feedforward-deep", "grouping-feedforward"
 LEAKY = "grouping-leaky-feedback"  # compared where it ships
-IMAGE = 7  # the seed of the image that a lesson shows
+IMAGE = 7  # the seed of the image, and of its noise, that a lesson shows
+PICTURE = 3  # which of the predictive-coding screen's images a lesson shows, from 0
 FULL = 0  # the clock's step whose gain is 1
 LOOKED = 30  # steps after which the mask of lesson "settled" stands still
 ONE = PredictiveConfig(
@@ -72,7 +73,7 @@ def one_neuron(precision: float) -> Outcome:
 def prediction(updates: float) -> Outcome:
     """Error and energy on a photograph's patch; beside it ‖δ‖ of the paper's loop on one of its images."""
     model, card = files.load("photographs")
-    x = draw(card.source, 4, 0, "test")[3:]
+    x = draw(card.source, PICTURE + 1, EVAL_SEED, "test")[PICTURE:]
     states = list(islice(infer(model, Senses.of(card.model, x)), int(updates) + 1))
     left = [100 * float((state.errors.image**2).sum() / (x**2).sum()) for state in states]
     net, loop = load(LOOP)
@@ -98,11 +99,13 @@ def prediction(updates: float) -> Outcome:
 def precision(side: float) -> Outcome:
     """A covered square, trusted or not: which prediction is nearer to the clean image behind it?"""
     model, card = files.load("shapes")
-    batch = make_batch(card.source, 1, IMAGE, "test")
-    hole = _square_on_shape(batch.labels[0], int(side))
-    x = torch.where(hole, 0.0, batch.x)
-    clean = make_batch(card.source.replace(sigma=0.0), 1, IMAGE, "test").x
-    clean = clean * (batch.x * clean).sum() / (clean**2).sum()  # as large as it is within the noisy image
+    noisy = make_batch(card.source, PICTURE + 1, EVAL_SEED, "test")
+    hole = _square_on_shape(noisy.labels[PICTURE], int(side))
+    x = torch.where(hole, 0.0, noisy.x[PICTURE:])
+    clean = make_batch(card.source.replace(sigma=0.0), PICTURE + 1, EVAL_SEED, "test").x[PICTURE:]
+    clean = (
+        clean * (noisy.x[PICTURE:] * clean).sum() / (clean**2).sum()
+    )  # as large as it is within the noisy image
     states = {
         "trusted": settle(model, Senses(x, None, 1.0, card.model.pi_top, 0.0), 120),
         "not trusted": settle(model, Senses(x, None, (~hole).float(), card.model.pi_top, 0.0), 120),

@@ -8,6 +8,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from fbseg_core.rollout.interventions import Flip
+
+IMAGE = {"task": "grouping", "image": 7, "noise": 7}  # of Explore: the one that `computed` draws
 WORDS = 90  # a lesson's text has at most so many
 
 
@@ -81,7 +84,7 @@ COURSE = (
         hi=100.0, step=1.0, unit="%",
         trial=("Updates", 1.0, 80.0, 1.0, 40.0),
         simplified="Photographs are grey and whitened: slow changes of brightness are taken out.",
-        screen="predictive",
+        screen="predictive", values={"picture": 3},
         terms={
             "U∗r": "the image that r predicts", "ε₀": "x − U∗r, the error",
             "δ": "the correction that the paper's network F puts out",
@@ -98,7 +101,7 @@ COURSE = (
         options=("the one that trusts the grey", "the one that does not trust it", "both alike"),
         trial=("Side of the cover, px", 4.0, 24.0, 2.0, 6.0),
         simplified="The model knows where the cover is; working that out is a harder problem.",
-        screen="predictive", values={"source": "shapes"},
+        screen="predictive", values={"source": "shapes", "picture": 3},
         terms={"π = 0": "an error here does not count"},
     ),
     Lesson(
@@ -138,7 +141,7 @@ COURSE = (
         "The whole loop scores its F1 below. What does the cut one score on the same images?",
         trial=("Steps", 2.0, 30.0, 1.0, 20.0),
         simplified="One model, one training seed, eight images; it was trained with its loop.",
-        screen="live", values={},
+        screen="explore", values={"T": 20, "do": (Flip(),), **IMAGE},
         terms={
             "h": "the state of every pixel, h = [u, v]", "u": "the part that the mask is read from",
             "v": "the part that is fed back", "v̂": "v as it is fed back: each pixel's channels add up to 1",
@@ -155,7 +158,7 @@ COURSE = (
         options=("the state comes to rest", "it grows about evenly", "it grows ever faster"),
         trial=("Eigenvalue a", -2.0, 1.0, 0.1, -1.0),
         simplified="All eigenvalues are the same; the model was trained with a = −1 alone.",
-        screen="stability", values={},
+        screen="explore", values={"T": 40, "eigenvalue": 1.0, "curve": "norms", **IMAGE},
         terms={"τ": "after so many steps an update counts 1/e as much", "A": "the matrix of the decay"},
     ),
     Lesson(
@@ -167,7 +170,7 @@ COURSE = (
         "On grouping, the loop's F1 stands below. What does the deep network without a loop score?",
         trial=("Images", 4.0, 24.0, 4.0, 8.0),
         simplified="One training seed of each model.",
-        screen="evidence",
+        screen="evidence", values={"claim": "grouping"},
         terms={"receptive field": "the pixels that one pixel of the answer depends on"},
     ),
     Lesson(
@@ -180,7 +183,7 @@ COURSE = (
         hi=100.0, step=1.0, unit="% of the marked pixels",
         trial=("Steps more", 1.0, 40.0, 1.0, 20.0),
         simplified="One image. In training the clock's first gain was met only in the first step.",
-        screen="stability", values={},
+        screen="stability", values={"model": "grouping-feedback", "image": 7, "noise": 7, "T": 50},
         terms={"δ̃": "what of δ is added after the decay", "clock": "the t that the decay reads"},
     ),
     Lesson(
@@ -193,7 +196,7 @@ COURSE = (
         hi=200.0, step=1.0, unit="%",
         trial=("Steps T", 1.0, 60.0, 1.0, 5.0),
         simplified="One number, one weight, w = 0.8 and k = 0.5; with networks both are estimates.",
-        screen="evidence",
+        screen="evidence", values={"claim": "help"},
         terms={"T": "steps of a training trajectory", "fixed point": "where a step changes nothing"},
     ),
     Lesson(

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fbseg_core import CheckpointError, ConfigError
 from pages import menu
-from pages.learn import computed, figures, guess, handout, phone, progress, teacher
+from pages.learn import computed, figures, glossary, guess, handout, phone, progress, teacher
 from pages.learn.course import COURSE, Lesson, digits
 from pages.learn.state import LearnState
 from pages.ui import notices, plotly_style, presentation, screen, server
@@ -112,14 +112,14 @@ def pictures(named: dict[str, tuple[Tensor, bool]]) -> None:
 
 def turn_pages(view: LearnState) -> None:
     """From lesson to lesson, and how far the course has come."""
-    back, on, told, leave = st.columns([1, 1, 4, 1], vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center")
     keys = (None, None) if view.presented else ("Left", "Right")  # a presentation has keys of its own
     first, last = view.at == 1, view.at == len(COURSE)
-    back.button("Back", on_click=go, args=(-1,), disabled=first, shortcut=keys[0], width="stretch")
-    on.button("On", on_click=go, args=(1,), disabled=last, shortcut=keys[1], width="stretch")
+    row.button("Back", on_click=go, args=(-1,), disabled=first, shortcut=keys[0])
+    row.button("On", on_click=go, args=(1,), disabled=last, shortcut=keys[1])
     done = sum(guess is not None for guess in view.guesses)
-    told.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
-    with leave:
+    row.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
+    with row:
         (presentation.leave_button if view.presented else presentation.begin_button)(SCREEN)
     if view.presented:
         presentation.present(SCREEN, view.at - 1, len(COURSE) - 1, show_lesson, arrows=True)
@@ -137,7 +137,8 @@ def show(presented: bool) -> None:
     with words:
         st.subheader(f"{view.at}. {lesson.title}", anchor=False)
         st.markdown(lesson.words)
-        st.caption(" · ".join(f"**{symbol}** {meaning}" for symbol, meaning in lesson.terms.items()))
+        name = "**{}**".format if presented else glossary.linked  # a presentation has no glossary below it
+        st.caption(" · ".join(f"{name(symbol)} {meaning}" for symbol, meaning in lesson.terms.items()))
     try:
         part = ask if view.guess() is None else answer  # an expression of its own would be drawn on the page
         part(lesson, words, figure)
@@ -186,6 +187,7 @@ def page() -> None:
         show(presented)
     if not presented:
         for_a_class(code)
+        st.html(glossary.table())
 
 
 screen.begin()

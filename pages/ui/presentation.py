@@ -20,7 +20,7 @@ _mount = st.components.v2.component(
 def begin_button(screen: Screen) -> None:
     """The button that begins it."""
     st.button(
-        "Present", on_click=screen.change, kwargs={"presented": True}, width="stretch",
+        "Present", on_click=screen.change, kwargs={"presented": True},
         help="To a class: full width, large text, no menu. A remote's keys go from lesson to lesson, Escape "
         "ends it.",
     )  # fmt: skip
@@ -28,7 +28,7 @@ def begin_button(screen: Screen) -> None:
 
 def leave_button(screen: Screen) -> None:
     """The button that ends it."""
-    st.button("Leave (Esc)", on_click=screen.change, kwargs={"presented": False}, width="stretch")
+    st.button("Leave (Esc)", on_click=screen.change, kwargs={"presented": False})
 
 
 def present(screen: Screen, at: int, last: int, show: Callable[[int], None], arrows: bool) -> None:

@@ -21,6 +21,10 @@ def test_a_guess_by_keyboard_is_answered_and_another_visit_goes_on_from_it(new_c
     eventually(lambda: page.evaluate("location.href"), lambda found: "at=2" in found)
     at_rest(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert not page.locator("dt").first.is_visible()
+    page.get_by_role("link", name="δ", exact=True).click()
+    row = page.locator("dt", has_text="δ, δ̃")
+    eventually(lambda: row.is_visible() and 0 < row.bounding_box()["y"] < 1100)
     again = watched(context)
     again.goto(f"{url}/learn")
     eventually(lambda: again.get_by_text("Lesson 2 of").count())

@@ -11,6 +11,7 @@ from pages.stability.state import StabilityState
 VIEWS = {key: lesson.view for key, lesson in LESSONS.items()}
 PRESET_VIEWS = {key: preset.view for key, preset in PRESETS.items()}
 JOB, OTHER = "a" * 32, "b" * 32
+MATCHED = {"protocol": "matched"}  # what the Few-shot lab opened on once
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,9 @@ JOB, OTHER = "a" * 32, "b" * 32
         (ExploreState, VIEWS, {"do": "kick,t:3~flip,t:5"}, {"do": "perturb,t:3~flip,t:5"}),
         (StabilityState, PRESET_VIEWS, {"kick": "true"}, {"perturb": "true"}),
         (StabilityState, PRESET_VIEWS, {"lesson": "late-kick"}, {"lesson": "late-perturbation"}),
-        (FewShotState, {}, {"rungs": f'["{JOB}"]'}, {"ablations": f'["{JOB}"]'}),
-        (FewShotState, {}, {"job": OTHER, "luck": JOB}, {"job": OTHER, "repeats": JOB}),
+        (FewShotState, {}, {"rungs": f'["{JOB}"]'}, {"ablations": f'["{JOB}"]', **MATCHED}),
+        (FewShotState, {}, {"job": OTHER, "luck": JOB}, {"job": OTHER, "repeats": JOB, **MATCHED}),
+        (FewShotState, {}, {"examples": "4"}, {"examples": "4", **MATCHED}),
     ],
 )
 def test_an_old_link_opens_what_the_new_one_does(kind, lessons, old, new):

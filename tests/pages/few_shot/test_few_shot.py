@@ -19,8 +19,11 @@ pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("noth
 def test_opened_alone_it_asks_nothing_and_measures_what_it_would_cost():
     at = sound(app())
     assert gallery(at)["own"] == ["", ""] and not at.button(key="start").disabled
-    until(at, lambda: any("measured: 120 updates" in caption.value for caption in at.caption))
+    until(at, lambda: any("measured: 20 updates" in caption.value for caption in at.caption))
     assert not at.get("plotly_chart")
+    assert view(at).protocol == "paper" and any("**A puzzle.**" in text.value for text in at.markdown)
+    found = next(box for box in at.expander if box.label.startswith("What we found"))
+    assert not found.proto.expanded
 
 
 @pytest.mark.parametrize(
@@ -47,9 +50,9 @@ def test_every_control_reaches_the_run(field, value, read):
 
 def test_protocol_and_task_are_chosen_and_reset():
     at = app()
-    at.selectbox(key="few_shot-protocol").set_value("paper").run()
+    at.selectbox(key="few_shot-protocol").set_value("matched").run()
     at.selectbox(key="few_shot-task").set_value("grouping").run()
-    assert (view(at).protocol, view(at).task) == ("paper", "grouping") and all(gallery(sound(at))["cues"])
+    assert (view(at).protocol, view(at).task) == ("matched", "grouping") and all(gallery(sound(at))["cues"])
     next(button for button in at.button if button.label == "Reset everything").click().run()
     assert view(sound(at)) == FewShotState()
 

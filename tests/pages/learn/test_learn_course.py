@@ -1,14 +1,22 @@
 """The course: every lesson is short, asks first, and tells numbers that are worked out and hold."""
 
 import pytest
+import torch
 
 from fbseg_core import load, make_batch
 from fbseg_core.config import EVAL_SEED
+from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.predictive import files
+from fbseg_core.predictive.images import draw
+from fbseg_core.tasks import draw as draw_one
 from pages import menu
-from pages.learn import computed
+from pages.explore.run import scene_of
+from pages.learn import computed, glossary
 from pages.learn.course import COURSE, WORDS
 from pages.learn.figures import curves, picture
 from pages.learn.handout import handout
+from pages.predictive.state import PICTURES
+from pages.ui.models import cards
 
 LESSONS = {lesson.key: lesson for lesson in COURSE}
 
@@ -104,8 +112,6 @@ def test_the_gradient_of_the_whole_path_nears_that_of_the_fixed_point():
 
 def test_the_fixed_point_s_gradient_is_that_of_a_long_run_s_last_step():
     """Of a loss at the end alone the gradient through 400 steps is that of implicit differentiation."""
-    import torch
-
     w, h = torch.tensor(0.8, requires_grad=True), torch.tensor(0.0)
     for _ in range(400):
         h = h + 0.5 * (w * h + 1 - h)
@@ -131,3 +137,43 @@ def test_a_handout_asks_all_questions_and_the_other_answers_them():
     answers = handout(lambda lesson: computed.Outcome(0.0, f"<{lesson.key}> is told"))
     assert "My guess" not in answers
     assert all(f"&lt;{lesson.key}&gt; is told" in answers for lesson in COURSE)
+
+
+def test_every_term_of_a_lesson_has_its_row_in_the_glossary():
+    rows = glossary.rows()
+    assert len(rows) > 40 and all(words and meaning for words, meaning in rows)
+    for lesson in COURSE:
+        for term in lesson.terms:
+            assert glossary.row_of(term) is not None, term
+    for term, words in {"π₁": "precision π", "U∗r": "r, s, U, W, V", "δ": "δ, δ̃", "F1": "pooled F1"}.items():
+        assert rows[glossary.row_of(term)][0] == words
+    assert glossary.row_of("harpsichord") is None
+    assert glossary.table().count("<dt ") == len(rows)
+
+
+def shown_in_lab(lesson):
+    """The image on show where a lesson's figure opens, (1, C, H, W)."""
+    view = menu.state(lesson.screen, **lesson.values)
+    if lesson.screen == "predictive":
+        source = files.load(view.source)[1].source
+        drawn = draw(source, PICTURES, EVAL_SEED, "test")  # as the screen packs them
+        return (drawn if view.source == "photographs" else drawn.x)[view.picture][None]
+    if lesson.screen == "explore":
+        return draw_one(scene_of(view, cards()).task, view.image, view.noise).x
+    return draw_one(load(view.model)[1].task, view.image, view.noise).x
+
+
+def test_a_figure_opens_in_its_lab_on_the_same_image():
+    shown = {key: shown_in_lab(LESSONS[key]) for key in ("prediction", "loop", "clock", "settled")}
+    assert torch.equal(outcome("prediction", 1.0).pictures["image x"][0], shown["prediction"][0, 0])
+    assert torch.equal(outcome("loop", 2.0).pictures["image"][0], shown["loop"][0, 0])
+    assert torch.equal(shown["loop"], shown["clock"]) and torch.equal(shown["loop"], shown["settled"])
+    covered, plain = outcome("precision").pictures["covered image"][0], shown_in_lab(LESSONS["precision"])
+    outside = covered != 0
+    assert 0.9 < outside.float().mean() < 1
+    assert torch.equal(covered[outside], plain[0].mean(0)[outside])
+
+
+def test_a_lesson_on_what_was_measured_opens_the_card_of_it():
+    claims = {lesson.values["claim"] for lesson in COURSE if lesson.screen == "evidence"}
+    assert claims == {"grouping", "help"} <= EXPERIMENTS.keys()
