@@ -101,6 +101,14 @@ WAYS: dict[str, tuple[Way, ...]] = {
         ),
         _stability("What settles, with and without a clock", model="grouping-leaky-feedback", T=60),
     ),
+    "contraction": (
+        _stability(
+            "What is proved of a loop that settles",
+            model="grouping-leaky-feedback",
+            focus="softmax only",
+            T=60,
+        ),
+    ),
     "gradients": (
         _explore(
             "A loop trained through whole trajectories",
