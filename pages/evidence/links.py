@@ -115,7 +115,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
             task="grouping",
             model="grouping-leaky-feedback",
             curve="update",
-            T=80,
+            T=60,
         ),
     ),
     "transfer": (
@@ -137,7 +137,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
             task="grouping",
             model="grouping-leaky-feedback",
             curve="update",
-            T=100,
+            T=60,
         ),
     ),
     "limit": (
