@@ -2,6 +2,7 @@
 
 from fbseg_core.experiments import (
     ablation,
+    contraction,
     convergence,
     fewshot,
     gradients,
@@ -21,8 +22,8 @@ from fbseg_core.experiments.records import Experiment
 EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
-        fewshot, noise, convergence, ablation, ladder, grouping, settling, gradients, transfer, help, halting,
-        resting, limit, scale,
+        fewshot, noise, convergence, ablation, ladder, grouping, settling, contraction, gradients, transfer,
+        help, halting, resting, limit, scale,
     )
 }  # fmt: skip
 

@@ -5,9 +5,10 @@ through the other, whose every part is 1-Lipschitz in l∞, the largest absolute
 
 - a convolution each of whose rows Σ|w| over input channels and taps is at most 1. That is its norm exactly,
   zero padding only takes taps away, and no size of image enters;
-- pairs of channels sorted, in place of ReLU (MaxMin, Anil et al. 2019, arXiv 1811.05381); max-pooling,
-  nearest upsampling, and channels put side by side;
-- what the first network makes of x, which is added to each layer and moves with no v.
+- pairs of channels sorted (MaxMin, Anil et al. 2019, arXiv 1811.05381); ReLU, max-pooling, nearest
+  upsampling, and channels put side by side;
+- gates between 0 and 1 and marks that are added, both made of what the first network sees in x, which moves
+  with no v: x says where a mark may pass, and where one is set.
 
 There is no norm of δ or of v, as those have no largest slope. v's rows of the last layer are multiplied by
 ρ < 1, so a step of E5' takes two v to at most |1 − g| + gρ < 1 times their distance, g being k times the
@@ -25,17 +26,20 @@ from torch import Tensor, nn
 from fbseg_core.config import ModelConfig, Switches
 from fbseg_core.models.base import AS_BUILT, Contraction, StepBound, Traits
 from fbseg_core.models.feedback import FeedbackUNet
+from fbseg_core.models.mechanisms import state_norm
 from fbseg_core.models.unet import UNet
 
 SLOPES = {"softmax": 0.5, "none": 1.0}  # largest Σ over a row of a projection's |Jacobian|: 2p(1 − p) ≤ ½
-NOISE = 0.05  # of the weights at first, beside the one tap of each row that lets a channel through
+NOISE = 0.01  # of what is learned at first, beside the one tap of each row
+OPEN, QUIET = 3.0, -2.0  # biases at first: of gates, that let nearly all through; of marks, which are small
+CENTRE, NEIGHBOURS = (1, 1), ((0, 1), (1, 0), (1, 2), (2, 1))  # taps
 
 
 class BoundedConv(nn.Module):
     """Convolution without bias each of whose output channels has Σ|w| ≤ 1: (B, N, H, W) → (B, M, H, W).
 
     Weights are w = r|r| / max(1, Σr²) of what is learned, r: their squares are what is bounded, so that many
-    small ones cost little of the bound. Each row begins with one tap near 1, so that much comes through.
+    small ones cost little of the bound. At first each row lets one tap through.
     """
 
     def __init__(self, inputs: int, outputs: int, side: int = 3) -> None:
@@ -43,9 +47,12 @@ class BoundedConv(nn.Module):
         self.root = nn.Parameter(torch.empty(outputs, inputs, side, side))
         if not self.root.is_meta:  # else it has no values and is only counted
             nn.init.normal_(self.root, std=NOISE)
-            with torch.no_grad():
-                flat = self.root.flatten(1)
-                flat[torch.arange(outputs), torch.randint(flat.shape[1], (outputs,))] += 1.0
+
+    @torch.no_grad()
+    def let_through(self, output: int, channel: int, tap: tuple[int, int]) -> None:
+        """Begin with that tap near 1."""
+        if not self.root.is_meta:
+            self.root[output, channel, tap[0], tap[1]] += 1.0
 
     def weight(self) -> Tensor:
         """w (M, N, side, side)."""
@@ -64,17 +71,37 @@ def sort_pairs(z: Tensor) -> Tensor:
     return torch.cat([torch.maximum(one, other), torch.minimum(one, other), rest], 1)
 
 
-class BoundedLayer(nn.Module):
-    """A bounded convolution of z, to which a free one of what was seen in x is added; then pairs sorted."""
+class Gate(nn.Module):
+    """A share between 0 and 1 for each channel and pixel, by what was seen in x; near 1 at first."""
 
-    def __init__(self, inputs: int, outputs: int, seen: int) -> None:
+    def __init__(self, seen: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(seen, outputs, 1)
+        if not self.conv.bias.is_meta:
+            nn.init.constant_(self.conv.bias, OPEN)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        return self.conv(seen).sigmoid()
+
+
+class BoundedLayer(nn.Module):
+    """A bounded convolution of z; its channels sorted in pairs; ReLU; and a gate.
+
+    At first a pair is a channel of z and the same moved by a pixel, so that the larger of the two spreads
+    what is marked. sources: the channels of z to begin with; turn: which way, of four.
+    """
+
+    def __init__(self, inputs: int, outputs: int, seen: int, sources: range, turn: int) -> None:
         super().__init__()
         self.conv = BoundedConv(inputs, outputs)
-        self.see = nn.Conv2d(seen, outputs, 1)
+        self.gate = Gate(seen, outputs)
+        half = max(outputs // 2, 1)
+        for i in range(outputs):
+            tap = CENTRE if i < half else NEIGHBOURS[(i + turn) % len(NEIGHBOURS)]
+            self.conv.let_through(i, sources[i % half % len(sources)], tap)
 
-    def forward(self, z: Tensor | None, seen: Tensor) -> Tensor:
-        added = self.see(seen)
-        return sort_pairs(added if z is None else self.conv(z) + added)
+    def forward(self, z: Tensor, seen: Tensor) -> Tensor:
+        return F.relu(sort_pairs(self.conv(z))) * self.gate(seen)
 
     def gains(self, gains: Tensor) -> Tensor:
         """By how much each channel moves at most where those of z move by `gains`: (N,) → (M,)."""
@@ -96,27 +123,42 @@ class BoundedUNet(nn.Module):
         self.seen = UNet(
             config.in_channels, 0, width, width=width, depth=config.depth, norm=config.norm, steps=1
         )
+        self.norm = nn.Identity() if config.norm == "none" else state_norm(config.norm, width)
 
-        def layer(inputs: int, outputs: int) -> BoundedLayer:
-            return BoundedLayer(inputs, outputs, width)
+        turns = itertools.count()
+
+        def layer(inputs: int, outputs: int, sources: range) -> BoundedLayer:
+            return BoundedLayer(inputs, outputs, width, sources, next(turns))
+
+        def onward(inputs: int, outputs: int) -> BoundedLayer:
+            return layer(inputs, outputs, _larger(0, inputs))
 
         pairs = list(itertools.pairwise(width * 2**level for level in range(config.depth + 1)))
-        self.stem = layer(config.v, width)
-        self.enter = layer(width, width)
-        self.down = nn.ModuleList(nn.ModuleList([layer(a, b), layer(b, b)]) for a, b in pairs)
-        self.up = nn.ModuleList(nn.ModuleList([layer(a + b, a), layer(a, a)]) for a, b in reversed(pairs))
+        self.stem = layer(config.v, width, range(config.v))
+        self.enter = onward(width, width)
+        self.down = nn.ModuleList(nn.ModuleList([onward(a, b), onward(b, b)]) for a, b in pairs)
+        self.up = nn.ModuleList(
+            nn.ModuleList([layer(a + b, a, _larger(a, b)), onward(a, a)]) for a, b in reversed(pairs)
+        )
         self.out_u = nn.Conv2d(width, config.u, 1, bias=False)
         self.out_v = BoundedConv(width, config.v, 1)
-        self.see = nn.Conv2d(width, config.u + config.v, 1)
+        for i in range(config.v):
+            self.out_v.let_through(i, i % len(_larger(0, width)), (0, 0))
+        self.see, self.mark = nn.Conv2d(width, config.u, 1), nn.Conv2d(width, config.v, 1)
+        if not self.mark.bias.is_meta:
+            nn.init.constant_(self.mark.bias, QUIET)
+        self.gate = Gate(width, config.v)
 
     def drive(self, x: Tensor) -> Tensor:
-        """What is seen in x alone: (B, C, H, W) → (B, width, H, W)."""
-        return self.seen(self.seen.drive(x))
+        """What is seen in x alone, normalised: (B, C, H, W) → (B, width, H, W)."""
+        return self.norm(self.seen(self.seen.drive(x)))
 
     def forward(
         self, drive: Tensor, v_hat: Tensor | None = None, t: int = 0, batch_statistics: bool = False
     ) -> Tensor:
-        """δ(t) of drive (B, width, H, W) and v_hat (B, V, H, W), left out where None. (E3)"""
+        """δ(t) of drive (B, width, H, W) and v_hat (B, V, H, W), 0 where None. (E3)"""
+        if v_hat is None:
+            v_hat = drive.new_zeros(len(drive), self.v, *drive.shape[-2:])
         z, seen = self.enter(self.stem(v_hat, drive), drive), [drive]
         skips = []
         for first, second in self.down:
@@ -128,7 +170,8 @@ class BoundedUNet(nn.Module):
             skip = skips.pop()
             z = torch.cat([skip, F.interpolate(z, size=skip.shape[-2:], mode="nearest")], 1)
             z = second(first(z, seen[-1]), seen[-1])
-        return torch.cat([self.out_u(z), self.rho * self.out_v(z)], 1) + self.see(drive)
+        v = self.gate(drive) * self.rho * self.out_v(z) + F.softplus(self.mark(drive))
+        return torch.cat([self.out_u(z) + self.see(drive), v], 1)
 
     @torch.no_grad()
     def gains(self) -> tuple[float, float]:
@@ -188,7 +231,7 @@ class ContractingUNet(FeedbackUNet):
         u, v = self.F.gains() if self.has_loop(switches) else (0.0, 0.0)
         slope, g = SLOPES[projection], float(gain[0])
         factor = abs(1 - g) + g * slope * v
-        if factor >= 1:
+        if not factor < 1:  # nor is it where the kernel has no value
             return Contraction(f"A step takes {g:.3g} of the error, too much for the proof.")
         weight = 1.0 if u <= v else v / u
         return Contraction(
@@ -201,6 +244,11 @@ class ContractingUNet(FeedbackUNet):
     def clocked(self, switches: Switches) -> bool:
         """Whether the gain of a step depends on t."""
         return self.decay(switches) != "none" or (switches.kernel or self.config.kernel) != "none"
+
+
+def _larger(first: int, channels: int) -> range:
+    """Of so many channels, the first at `first`: those that hold the larger of each pair."""
+    return range(first, first + max(channels // 2, 1))
 
 
 def _rows(weight: Tensor) -> Tensor:

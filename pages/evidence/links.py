@@ -100,13 +100,21 @@ WAYS: dict[str, tuple[Way, ...]] = {
         ),
         _stability("What settles, with and without a clock", model="grouping-leaky-feedback", T=60),
     ),
+    "contraction": (
+        _stability(
+            "What is proved of a loop that settles",
+            model="grouping-leaky-feedback",
+            focus="softmax only",
+            T=60,
+        ),
+    ),
     "gradients": (
         _explore(
             "A loop trained through whole trajectories",
             task="grouping",
             model="grouping-leaky-feedback",
             curve="update",
-            T=80,
+            T=60,
         ),
     ),
     "transfer": (
@@ -128,7 +136,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
             task="grouping",
             model="grouping-leaky-feedback",
             curve="update",
-            T=100,
+            T=60,
         ),
     ),
     "limit": (

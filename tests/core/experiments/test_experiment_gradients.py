@@ -1,5 +1,7 @@
 """Memory of three ways to learn a loop, by known proportions; and what rows of known numbers come to."""
 
+from dataclasses import replace
+
 import pytest
 
 from fbseg_core.experiments.gradients import EXPERIMENT, GRIDS, memory_of, run_of
@@ -58,6 +60,16 @@ def test_the_word_is_of_the_whole_trajectory_against_the_fixed_point(word, score
     found = EXPERIMENT.conclude(rows(seeds, **{AT_REST: scores}))
     assert found.word == word
     assert "T = 80: whole trajectory F1" in found.brief
+
+
+def test_where_none_has_learned_the_task_their_being_alike_says_nothing():
+    found = [
+        replace(row, result=row.result | {"trivial": row.result["f1"] + 0.05 + 0.001 * row.settings["seed"]})
+        for row in rows()
+    ]
+    told = EXPERIMENT.conclude(found)
+    assert told.word == "undecided" and "none is known to do better than marking" in told.because
+    assert "none is known" not in EXPERIMENT.conclude(rows()).because
 
 
 def test_whose_memory_grows_is_told_from_the_rows():
