@@ -84,7 +84,7 @@ def prediction(updates: float) -> Outcome:
     told = (
         f"{left[-1]:.1f} % is left, and the energy rose in {rose} of {len(states) - 1} updates. The paper's "
         f"‖δ‖, run for as many steps on one of its own images, is at {ratio:.0f} % of its first value: the "
-        "loop ends no matter how large δ is, because a clock damps what is added."
+        "loop ends however large δ is, because a clock lets each step add less of it."
     )
     pictures = {
         "image x": (x[0, 0], True),
@@ -215,9 +215,9 @@ def clock(eigenvalue: float) -> Outcome:
         truth = "the state comes to rest"
     told = (
         f"In its last step ‖h‖ grew by {steps['a = -1'][0]:.2g} with a = −1, by {steps['a = 0'][0]:.2g} "
-        f"with a = 0 and by {late:.2g} with a = +1. Since δ is bounded, e^(−t/τ) alone makes the sum of all "
-        "corrections finite: the state converges whatever F does. That proves rest, not that the mask is "
-        "right."
+        f"with a = 0 and by {late:.2g} with a = +1. δ is normalised, so it cannot exceed a bound; with "
+        "a = −1 what is added shrinks so fast that its sum comes to an end, whatever F does. With a = 0 or "
+        "more nothing ensures that. It proves rest, not that the mask is right."
     )
     return Outcome(truth, told, lines=lines, x="step t", y="‖h‖")
 
@@ -275,8 +275,8 @@ def path(steps: float) -> Outcome:
         shares.append(100 * float(weight.grad) / at_rest)
     told = (
         f"It is {shares[int(steps) - 1]:.0f} % of the fixed point's; after {len(shares)} steps, "
-        f"{shares[-1]:.0f} %. One asks every step to be near the target, the other only where the loop "
-        "comes to rest."
+        f"{shares[-1]:.0f} %. The whole path counts early steps, too, in which w has done little yet; the "
+        "fixed point counts only the end."
     )
     return Outcome(
         shares[int(steps) - 1], told, lines={"whole path, % of the fixed point's": shares}, x="T − 1", y="%"
@@ -293,7 +293,7 @@ def claim(_: float) -> Outcome:
     told = (
         f"It reaches {plain.mean:.2f} [{plain.low:.2f}, {plain.high:.2f}]: "
         f"{(plain.mean - low) / (high - low):.0%} of the gap between {low:.2f} and {high:.2f} is closed "
-        f"without any loop. The feedback network itself, its loop cut, scores {cut.mean:.2f}."
+        f"without any loop. Trained with its loop cut, the feedback network scores {cut.mean:.2f}."
     )
     given = f"The paper's feedforward network scores {low:.2f}, its loop {high:.2f}."
     return Outcome(plain.mean, told, given)
@@ -324,7 +324,10 @@ def _leaky(batch: Batch, more: int) -> str:
     states = list(islice(iterate(net, batch.x), LOOKED + more + 1))
     mask, later = (mask_of(net.readout(states[at].h)) for at in (LOOKED, -1))
     moved = 100 * float((later != mask).sum() / mask.sum().clamp_min(1))
-    return f"A loop that leaks has no clock to end it: in as many steps {moved:.0f} % of its mask changes."
+    return (
+        "Another model, the leaky one, replaces a share of its state in every step and has no clock: in as "
+        f"many steps {moved:.0f} % of its mask changes."
+    )
 
 
 def _square_on_shape(labels: Tensor, side: int) -> Tensor:

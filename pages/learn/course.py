@@ -107,7 +107,7 @@ COURSE = (
     Lesson(
         "two_levels",
         "Two levels, and a bar that grows too long",
-        "The level above, s, predicts r. What it explains, the error ε₁ = r − W∗s no longer says. In 1999 "
+        "The level above, s, predicts r. The error ε₁ = r − W∗s keeps only what s cannot explain. In 1999 "
         "Rao and Ballard saw such an error neuron answer a short bar and fall almost silent to a long one, "
         "as cells in visual cortex do: end-stopping. Re-implementations find less of it. Here it is "
         "measured, whatever comes out.",
@@ -151,9 +151,10 @@ COURSE = (
     Lesson(
         "clock",
         "A clock, and why its eigenvalues are negative",
-        "Every correction is multiplied by e^((t/τ)a), where a is an eigenvalue of the matrix A and τ "
-        "counts steps. The paper takes a = −1. Here the same model runs on the same image with a = −1, 0 "
-        "and +1, and we watch the size of its state.",
+        "At step t every correction is multiplied by e^((t/τ)a). a is an eigenvalue of the matrix A: along "
+        "one of A's directions it says whether what is added shrinks from step to step (a < 0), keeps its "
+        "size (0) or grows (a > 0). The paper takes a = −1. Here the same model runs on the same image with "
+        "a = −1, 0 and +1, and we watch the size of its state.",
         "What happens with a = +1?",
         options=("the state comes to rest", "it grows about evenly", "it grows ever faster"),
         trial=("Eigenvalue a", -2.0, 1.0, 0.1, -1.0),
@@ -182,16 +183,17 @@ COURSE = (
         "How much of the mask changes then?",
         hi=100.0, step=1.0, unit="% of the marked pixels",
         trial=("Steps more", 1.0, 40.0, 1.0, 20.0),
-        simplified="One image. In training the clock's first gain was met only in the first step.",
+        simplified="One image. In training only the first step was ever added at full size.",
         screen="stability", values={"model": "grouping-feedback", "image": 7, "noise": 7, "T": 50},
         terms={"δ̃": "what of δ is added after the decay", "clock": "the t that the decay reads"},
     ),
     Lesson(
         "path",
         "Learning from the whole path, or from its end",
-        "A loop can be taught in two ways. Whole-trajectory learning asks every step to be right and sends "
-        "the gradient back through all of them. Fixed-point learning looks only at where the loop comes to "
-        "rest. For a loop of one number, h ← h + k(wh + x − h), both gradients can be worked out exactly.",
+        "A loop can be taught in two ways. Whole-trajectory learning, the paper's, asks every step to be "
+        "right and sends the gradient back through all of them. Recurrent back-propagation asks only the "
+        "fixed point to be right, where the loop comes to rest: it needs a loop that rests by itself. For a "
+        "loop of one number, h ← h + k(wh + x − h), both gradients can be worked out exactly.",
         "After 5 steps, how large is the whole path's gradient, as a share of the fixed point's?",
         hi=200.0, step=1.0, unit="%",
         trial=("Steps T", 1.0, 60.0, 1.0, 5.0),
