@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-LONGEST = 60  # characters of what a sentence quotes
+LONGEST, WHOLE = 60, 200  # characters of what a sentence quotes, and of a sentence
 KINDS = {"boolean": "bool", "integer": "int", "number": "float", "array": "tuple"}  # by JSON's types
 
 
@@ -127,8 +127,10 @@ def _sentence(config: type[Config], error: ValidationError) -> str:
             f"{config.__name__}: unknown key {path[0]!r:.60}; {'the' if few else 'the nearest'} keys are "
             f"{', '.join(told)}."
         )
-    allowed = _allowed(settings_of(config)[path[0]]) if path[0] in config.model_fields else fault["msg"]
-    return f"{config.__name__}: {path[0]} = {_shown(fault['input'])} is refused; allowed: {allowed}."
+    refused = f"{config.__name__}: {path[0]} = {_shown(fault['input'])} is refused; allowed: "
+    if path[0] not in config.model_fields:
+        return f"{refused}{fault['msg']}."
+    return f"{refused}{_allowed(settings_of(config)[path[0]], WHOLE - len(refused) - 1)}."
 
 
 def _shown(value: object) -> str:
@@ -138,11 +140,12 @@ def _shown(value: object) -> str:
         return "a huge number"
 
 
-def _allowed(item: Setting) -> str:
+def _allowed(item: Setting, most: int) -> str:
+    """What a setting may be; its help where it has no range, if that has at most so many characters."""
     if item.choices:
         return ", ".join(map(str, item.choices))
     kind = {"bool": "true or false", "int": "a whole number", "float": "a finite number"}.get(item.kind)
-    told = item.help.rstrip(".") if len(item.help) <= LONGEST else ""  # a longer one is advice
+    told = item.help.rstrip(".") if len(item.help) <= most else ""
     kind = kind or told or {"text": "another text", "tuple": "a list of values"}[item.kind]
     span = f" from {item.lo:g} to {item.hi:g}" if item.lo is not None and item.hi is not None else ""
     return kind + span + (f" {item.unit}" if span and item.unit else "")

@@ -78,11 +78,12 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     found = against_fixed(rows, rule)
     as_many = fixed_near(rows, rule)
     brief = (
-        f"Stopped at ‖Δh‖/‖h‖ < {rule} it takes {words(steps(rows, rule))} steps of {longest}, for F1 "
-        f"{words(mean(rows, ('test', rule, 'f1')))}."
+        f"Stopped at ‖Δh‖/‖h‖ < {rule} it takes {steps(rows, rule).mean:.1f} steps of {longest}, for F1 "
+        f"{mean(rows, ('test', rule, 'f1')).mean:.2f}."
     )
     because = (
-        f"ε = {rule}, chosen on validation images; on test images F1 less that of {longest} steps: "
+        f"ε = {rule}, chosen on validation images, takes {words(steps(rows, rule))} steps, for F1 "
+        f"{words(mean(rows, ('test', rule, 'f1')))}. On test images F1 less that of {longest} steps: "
         f"{answered(found[ALL])}, less that of {as_many}: {answered(found[as_many])}. "
         f"{tracks(rows, rule)}"
     )

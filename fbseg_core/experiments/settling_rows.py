@@ -224,20 +224,21 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     rest = mean(rows, ("rest", AS_TRAINED), model=SETTLING)
     clocked = mean(rows, ("rest", AS_TRAINED), model=FEEDBACK)
     brief = (
-        f"Of {len(found)} bars set beforehand the settling loop meets {len(met)} (median of {seeds} seeds)"
-        + (f"; missed: {missed}." if missed else ".")
+        f"The settling loop meets {len(met)} of {len(found)} bars set beforehand (median of {seeds} seeds)."
     )
     because = (
-        f"By step 100 {words(rest)} of its states move by less than 0.1 % a step with nothing held, of the "
-        f"paper's loop {words(clocked)}, whose clock has then run out. "
-        f"The image replaced at step 30, the settling loop ends "
+        (f"Missed: {missed}. " if missed else "") + f"The image replaced at step 30, the settling loop ends "
         f"{words(_gap(rows, SETTLING), sign=True)} F1 from a fresh run, the paper's loop "
         f"{words(_gap(rows, FEEDBACK), sign=True)}."
     )
     pace = paces(rows)
     if pace:
         because += f" For 100 px more of way a mask is done {words(mean_over_seeds(pace))} steps later."
-    return Finding("measured", because, brief, details=_details(rows))
+    resting = (
+        f"By step 100 {words(rest)} of its states move by less than 0.1 % a step with nothing held, of the "
+        f"paper's loop {words(clocked)}, whose clock has then run out. "
+    )
+    return Finding("measured", because, brief, details=resting + _details(rows))
 
 
 def _gap(rows: Sequence[Row], model: str) -> Difference:

@@ -9,7 +9,7 @@ import streamlit as st
 from pages.learn import answers, guess
 from pages.learn.course import COURSE, Lesson
 from pages.learn.room import ROOMS, RoomError, Seen
-from pages.ui import visitor
+from pages.ui import notices, visitor
 from pages.ui.screen import Screen
 
 EVERY = 2.0  # seconds between two looks at the room
@@ -40,7 +40,7 @@ def follow(screen: Screen, code: str, given: Callable[[Lesson], str]) -> None:
     try:
         seen = ROOMS.look(code, visitor.owner())
     except RoomError as error:
-        st.warning(str(error))
+        notices.noted(str(error))
         return
     lesson = next(one for one in COURSE if one.key == seen.question)
     st.subheader(lesson.title, anchor=False)
@@ -70,5 +70,4 @@ def ask(screen: Screen, lesson: Lesson, seen: Seen) -> None:
     st.button("Send", on_click=send, type="primary", width="stretch")
     if seen.mine is not None:
         st.success(f"Sent: {lesson.said(seen.mine)}. It may be changed until all answers are shown.")
-    if refused := screen.noted_in(BOX):
-        st.warning(refused)
+    notices.noted(screen.noted_in(BOX))

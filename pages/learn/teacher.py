@@ -13,7 +13,7 @@ import streamlit as st
 from pages.learn import answers
 from pages.learn.course import COURSE, Lesson
 from pages.learn.room import LIFE, MOST_ANSWERS, ROOMS, RoomError
-from pages.ui import visitor
+from pages.ui import notices, visitor
 from pages.ui.screen import Screen
 
 EVERY = 1.5  # seconds between two counts
@@ -40,8 +40,7 @@ def offer(screen: Screen, code: str | None) -> None:
         f"Students answer on their phones, without a name. A room takes {MOST_ANSWERS} answers and is gone "
         f"after {LIFE // 3600} hours; only this browser steers it."
     )
-    if refused := screen.noted_in(BOX):
-        st.warning(refused)
+    notices.noted(screen.noted_in(BOX))
 
 
 def show(screen: Screen, code: str, worked_out: Callable[[Lesson], float | None]) -> None:

@@ -71,12 +71,15 @@ def test_what_is_said_of_a_stretch_is_no_more_than_was_measured(factors, radius,
 
 def test_a_proved_contraction_is_told_with_its_factor_and_no_other_model_is_called_one():
     leaky = ModelConfig(width=4, depth=1, u=2, v=2, integrator="leaky", norm="pixel", decay="none", k=0.5)
-    proved = build(leaky.replace(kind="contracting", rho=0.8, projection="none")).contraction()
-    text = told_of_contraction(proved)
-    assert "Contracts for every image: by at least a factor 0.9 a step" in text and "every start" in text
+    proved = build(leaky.replace(kind="contracting", rho=0.8, projection="none"), 0).contraction()
+    text, factor = told_of_contraction(proved), f"{proved.factor:.4g}"
+    assert 0.5 < proved.factor <= 1 - 0.5 + 0.5 * 0.8
+    assert (
+        f"Contracts for every image: by at least a factor {factor} a step" in text and "every start" in text
+    )
     measured = Stretch((1, 2), torch.tensor([[1.1], [0.9]]), 0.05)
     text = told_of_stretch(SimpleNamespace(converged=True, radius=0.7), measured, proved)
-    assert "shrinks by at least a factor 0.9 in every step" in text
+    assert f"shrinks by at least a factor {factor} in every step" in text
     assert told_of_contraction(build(leaky).contraction()).startswith("**Contraction: nothing is proved.**")
 
 

@@ -39,7 +39,7 @@ def handed_over(monkeypatch):
 
 def test_a_visitor_on_explore_holds_on_to_no_run_and_can_still_take_it_along(monkeypatch):
     given = handed_over(monkeypatch)
-    at = app(T="7", do="swap,t:2,seed:3")
+    at = explore(T="7", do="swap,t:2,seed:3")
     scene = scene_of(ExploreState(T=7, do=at.session_state["explore/view"].do), models.cards())
     before = exports.table(*explore_computed.runs(scene))
     held = weakref.ref(explore_computed.run(scene).trajectory.h)

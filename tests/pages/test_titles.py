@@ -65,7 +65,8 @@ def test_the_oldest_go_with_their_notes(jobs, monkeypatch):
 def test_no_screen_shows_a_digest_in_place_of_a_model(jobs, page, query):
     model, comparison = kept(), kept("feedforward", called="feedforward")
     query |= {"model": model} | ({"comparison": comparison} if page == "explore" else {})
-    at = sound(app(f"pages/{page}/page.py", **query))
+    opened = {"explore-files": True, "stability-files": True}
+    at = sound(app(f"pages/{page}/page.py", opened, **query))
     assert not at.warning
     address = next(code.value for code in at.code if "model=" in code.value)
     read = [*(box.options for box in at.selectbox), *(text.value for text in (*at.caption, *at.markdown))]
