@@ -26,7 +26,8 @@ def overview(found: dict[str, Measured | None]) -> None:
     rows = []
     for name, measured in found.items():
         experiment = EXPERIMENTS[name]
-        seeds = f"{measured.seeds} {experiment.over}" if measured else "not run yet"
+        over, *_ = experiment.over.split(",")  # the card says the rest
+        seeds = f"{measured.seeds} {over}" if measured else "not run yet"
         brief = html.escape(measured.finding.brief if measured else "")
         cells = (
             f'<a href="#{name}">{html.escape(experiment.title)}</a>',

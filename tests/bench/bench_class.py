@@ -11,7 +11,6 @@ load is in both.
 import argparse
 import os
 import random
-import shutil
 import statistics
 import sys
 import threading
@@ -23,7 +22,7 @@ from playwright.sync_api import sync_playwright
 sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
 from bench_explore import drag_sigma, open_page, release  # noqa: E402
 from bench_live import opened, slide, step  # noqa: E402
-from served import FLAGS, start_app  # noqa: E402
+from served import FLAGS, chromium_path, start_app  # noqa: E402
 from visitor import Visitor  # noqa: E402
 
 from pages.live.state import LiveState  # noqa: E402
@@ -60,7 +59,7 @@ def hand(url: str, number: int, end: float, taken: Taken, faults: list[str]) -> 
     """A visitor with a real browser."""
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
             if number % 2:
                 live, _ = opened(browser, url)
                 while time.monotonic() < end:

@@ -6,7 +6,6 @@ that whatever else the machine does meets all of them alike. Bar: with SIMD at m
 """
 
 import base64
-import shutil
 import statistics
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from playwright.sync_api import sync_playwright
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
 from engine_page import scripts, text  # noqa: E402
-from served import FLAGS  # noqa: E402
+from served import FLAGS, chromium_path  # noqa: E402
 
 from fbseg_core import load, make_batch  # noqa: E402
 from fbseg_core.analysis.cost import cost, timings  # noqa: E402
@@ -49,7 +48,7 @@ def main() -> None:
     heads = f"{'MMAC':>6}{'torch':>16}{'SIMD':>16}{'ratio':>7}{'plain':>18}{'ratio':>7}"
     print(f"{'p50 (least), ms a step':28}{heads}")
     with sync_playwright() as playwright:
-        page = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS).new_page()
+        page = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS).new_page()
         page.add_script_tag(content=scripts())
         for name in shipped():
             model, card = load(name)

@@ -5,7 +5,6 @@ new masks, which the browser computes; bytes of a default run; resident memory o
 with its bar.
 """
 
-import shutil
 import statistics
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-from served import FLAGS, start_app
+from served import FLAGS, chromium_path, start_app
 
 READY = ".player[data-run]"
 # From the event until the frame after it has been drawn, in the page's own clock. The second callback runs
@@ -108,7 +107,7 @@ def main() -> None:
     url += "/explore"
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
             page, _ = open_page(browser, url)
             line("start of the server to first picture", [time.perf_counter() - started], "s", 6)
             page.context.close()

@@ -6,7 +6,6 @@ takes to answer a control of another visitor while a training runs, as a ratio t
 
 import os
 import re
-import shutil
 import statistics
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-from served import FLAGS, start_app
+from served import FLAGS, chromium_path, start_app
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 MASKS = re.compile(r"after \d+ / \d+ updates")
@@ -73,7 +72,7 @@ def main() -> None:
     server, url = start_app()
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
             lab(browser, url).context.close()  # the pool is warm
             for protocol, bar in (("matched", 30), ("paper", 5)):
                 firsts, wholes = [], []

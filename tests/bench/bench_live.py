@@ -9,7 +9,6 @@ first moved mask, no request, 1.5 times 10 engine steps and a frame, and 80 ms.
 
 import base64
 import json
-import shutil
 import statistics
 import sys
 import time
@@ -22,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).p
 from bench_engine import OPEN, TIME  # noqa: E402
 from bench_explore import drag_sigma, open_page  # noqa: E402
 from engine_page import scripts, text  # noqa: E402
-from served import FLAGS, start_app  # noqa: E402
+from served import FLAGS, chromium_path, start_app  # noqa: E402
 from stage import WOKEN, drag, slide, step, until_step  # noqa: E402
 
 from fbseg_core import load, make_batch  # noqa: E402
@@ -99,7 +98,7 @@ def main() -> None:
     server, url = start_app()
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
             opened(browser, url)[0].context.close()  # a warm server
             ms = engine_ms(browser)
             print(f"a step of the engine alone, {SHOWN[0]}: {ms:.1f} ms, {1000 / ms:.0f} a second")

@@ -13,7 +13,6 @@ import contextlib
 import os
 import random
 import re
-import shutil
 import statistics
 import sys
 import tempfile
@@ -22,7 +21,7 @@ import time
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
-from served import FLAGS, start_app  # noqa: E402
+from served import FLAGS, chromium_path, start_app  # noqa: E402
 from visitor import Visitor  # noqa: E402
 
 from fbseg_core.experiments import EXPERIMENTS  # noqa: E402
@@ -113,7 +112,7 @@ def browse(url: str, end: float, faults: list[str]) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         page, _ = open_page(browser, url)
         page.set_default_timeout(120_000)
         while time.monotonic() < end:

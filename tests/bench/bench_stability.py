@@ -4,7 +4,6 @@ Click on a new image until the four-way view of 60 steps at 64 px is complete (c
 bar: 3 s), and until the whole page is; a move of the step on show; and the server's own processor time.
 """
 
-import shutil
 import statistics
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-from served import FLAGS, start_app
+from served import FLAGS, chromium_path, start_app
 
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 READY = "document.querySelectorAll('.js-plotly-plot .main-svg .xtick').length > 0"
@@ -52,7 +51,7 @@ def main() -> None:
     server, url = start_app()
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
             page = browser.new_context(viewport={"width": 1440, "height": 1100}).new_page()
             start = time.perf_counter()
             page.goto(f"{url}/stability")

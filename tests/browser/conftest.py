@@ -1,11 +1,10 @@
 """The app, and a headless Chromium to drive it. Missing tools fail the tests in CI."""
 
 import os
-import shutil
 
 import pytest
 from explorer import settle
-from served import FLAGS, PATIENCE, start_app, watched
+from served import FLAGS, PATIENCE, chromium_path, start_app, watched
 
 
 @pytest.fixture(scope="session")
@@ -21,9 +20,9 @@ def url(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def chromium():
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    path = chromium_path()
     if path is None:
-        message = "no Chromium on the PATH: install it (Debian: apt-get install chromium)"
+        message = "no Chromium on the PATH: install it (Debian: apt-get install chromium-headless-shell)"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     from playwright.sync_api import sync_playwright
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0  # seconds: a busy machine is no fault of the page
+# Debian's headless shell draws no window of a browser: a page costs a third less of the processor's time
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser")
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 T = TypeVar("T")
 
@@ -24,6 +27,11 @@ def eventually(read: Callable[[], T], wanted: Callable[[T], bool] = bool, second
         assert time.monotonic() < deadline, f"waited in vain; the last was {found!r:.500}"
         time.sleep(0.05)
     return found
+
+
+def chromium_path() -> str | None:
+    """The browser to drive: that of the environment, or the first that is installed."""
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
 def at_rest(page) -> None:

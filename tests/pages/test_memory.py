@@ -52,7 +52,7 @@ def test_a_visitor_on_explore_holds_on_to_no_run_and_can_still_take_it_along(mon
 @pytest.mark.slow
 def test_a_visitor_in_the_stability_lab_holds_on_to_no_run(monkeypatch):
     given = handed_over(monkeypatch)
-    app("pages/stability/page.py", T="12")
+    app("pages/stability/page.py", {"stability-files": True}, T="12")
     variant = variants_of(StabilityState(T=12), models.cards())["neither"]
     held = weakref.ref(stability_computed.walk_of(variant).clocked.sample)
     server.memo().clear()

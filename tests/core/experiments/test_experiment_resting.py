@@ -50,7 +50,7 @@ def test_epsilon_is_the_largest_that_keeps_f1_on_validation_images():
 def test_what_it_loses_on_test_images_alone_is_told():
     assert "F1 less that of 100 steps: −0.10" in EXPERIMENT.conclude(rows(test_loss=(0.1, 0.1))).because
     fine = EXPERIMENT.conclude(rows())
-    assert "equal within margin, less that of T = 20" in fine.because and "20.00 steps of 100" in fine.brief
+    assert "equal within margin, less that of T = 20" in fine.because and "20.0 steps of 100" in fine.brief
 
 
 def test_that_it_stops_later_where_the_way_is_longer_is_said_as_the_rows_have_it():

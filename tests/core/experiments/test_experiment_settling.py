@@ -1,14 +1,18 @@
 """Runs followed for long, on models of known dynamics; and what rows of known numbers come to."""
 
 import json
+from pathlib import Path
+from statistics import median
 
 import pytest
 import torch
 
+from fbseg_core.analysis.paired import mean_over_seeds
 from fbseg_core.config import GroupingConfig, ModelConfig
-from fbseg_core.experiments.records import Row
+from fbseg_core.experiments.records import Row, path_of, read
+from fbseg_core.experiments.report import mean
 from fbseg_core.experiments.settling import EXPERIMENT, LEAKY, run_of
-from fbseg_core.experiments.settling_rows import SETTLING, STEPS, bars, paces
+from fbseg_core.experiments.settling_rows import AS_TRAINED, FEEDBACK, SETTLING, STEPS, _lost, bars, paces
 from fbseg_core.experiments.settling_runs import (
     AT_REST,
     Course,
@@ -121,3 +125,26 @@ def test_the_settling_loop_is_trained_at_less_than_the_sides_it_is_tested_at():
             assert run.train.total == cell["updates"] and run.train.loss == "front"
     assert json.loads(json.dumps(EXPERIMENT.cells("full"))) == EXPERIMENT.cells("full")
     assert max(STEPS) == 500
+
+
+def test_the_readme_says_of_the_settling_loop_what_its_rows_say():
+    rows = read(path_of("settling", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+    told = text[text.index("A **loop that settles**") :]
+    told = told[: told.index("From other starts")]
+    loops = [row.result for row in rows if row.settings["model"] == SETTLING]
+    found = {bar.name: median(bar.reached) for bar in bars(rows)}
+    lost = {
+        model: mean_over_seeds([_lost(row) for row in rows if row.settings["model"] == model]).mean
+        for model in (SETTLING, FEEDBACK)
+    }
+    for number in (
+        f"is {found['lowest F1 from step 20 on']:.3f}",
+        f"{mean(rows, ('rest', AS_TRAINED), model=SETTLING).mean:.0%}".replace("%", " %"),
+        f"ends at {min(loop['curves'][AS_TRAINED][-1] for loop in loops):.2f}",
+        f"96 px ({found['F1 at 96 px, step 150']:.3f}",
+        f"ends {lost[SETTLING]:.2f} below",
+        f"{lost[FEEDBACK]:.2f} below",
+    ):
+        assert number in told, number
+    assert "Three of six" in told and sum(not bar.met for bar in bars(rows)) == 3 and len(loops) == 8
