@@ -72,6 +72,8 @@ async function begun(S, bytes, header, start) {
   const first = !S.id;
   S.id = header.id;
   close(S);
+  clearTimeout(S.telling); // of a step of the race before
+  S.$(".race").dataset.computed = 0;
   const blocks = decodeBlocks(bytes, header, start);
   const runs = await openRuns({ header });
   if (token !== S.token) return runs.forEach(({ engine }) => engine.end());
