@@ -133,8 +133,8 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     factor = max(over_seeds(rows, "factor", model=PROVED))
     seen = {name: max(over_seeds(rows, "together", model=name)) for name in MODELS}
     brief = (
-        f"With the proof F1 {words(scores[PROVED])}, without it {words(scores[FREE])}; marking every region "
-        f"scores {words(trivial)}."
+        f"With the proof F1 {scores[PROVED].mean:.2f}, without it {scores[FREE].mean:.2f}; marking every "
+        f"region scores {trivial.mean:.2f}."
     )
     because = (
         f"F1 of the contracting loop less that of the free one: {answered(one)}. Proved: each step brings "

@@ -79,7 +79,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     memory += f" by: {', '.join(grows)}" if grows else " by none of the three"
     memory += f"; it stays within {FLAT - 1:.0%} for: {', '.join(flat)}." if grows and flat else "."
     last = {way: mean(rows, "f1", gradient=way, steps=steps[-1]) for way in WAYS}
-    brief = "; ".join(f"{WAYS[way]} F1 {words(last[way])}" for way in WAYS)
+    brief = "; ".join(f"{WAYS[way]} F1 {last[way].mean:.2f}" for way in WAYS)
     known = learned(rows)
     told += "" if known else "; none is known to do better than marking every region"
     return Finding(
