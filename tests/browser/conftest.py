@@ -6,6 +6,8 @@ import pytest
 from explorer import settle
 from served import FLAGS, PATIENCE, chromium_path, start_app, watched
 
+EMPTIED = "cookies,local_storage,indexeddb,service_workers,file_systems"  # all but what was fetched
+
 
 @pytest.fixture(scope="session")
 def url(tmp_path_factory):
@@ -32,21 +34,36 @@ def chromium():
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def emptied(chromium):
+    """Contexts that an earlier test has left, by what they were opened with: they keep the app's scripts."""
+    return {}
+
+
 @pytest.fixture
-def new_context(chromium):
-    """Open browsers with nothing in them, which are closed again."""
+def new_context(chromium, emptied):
+    """Open browsers with nothing in them but what they have fetched, which are emptied or closed again."""
     made = []
 
     def new_context(width=1440, height=1100, theme="light", **options):
-        viewport = {"width": width, "height": height}
-        context = chromium.new_context(viewport=viewport, color_scheme=theme, **options)
+        options = {"viewport": {"width": width, "height": height}, "color_scheme": theme} | options
+        left = emptied.setdefault(str(sorted(options.items(), key=str)), [])
+        context = left.pop() if left else chromium.new_context(**options)
         context.set_default_timeout(1000 * PATIENCE)
-        made.append(context)
+        made.append((context, left))
         return context
 
     yield new_context
-    for context in made:
-        context.close()
+    for context, left in made:
+        origins = {address for page in context.pages if (address := page.evaluate("location.origin")) != "null"}
+        session = context.new_cdp_session(context.new_page())
+        for origin in origins:
+            session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": EMPTIED})
+        context.clear_cookies()
+        context.clear_permissions()
+        for page in context.pages:
+            page.close()
+        left.append(context)
 
 
 @pytest.fixture
