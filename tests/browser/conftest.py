@@ -55,7 +55,7 @@ def new_context(chromium, emptied):
 
     yield new_context
     for context, left in made:
-        origins = {address for page in context.pages if (address := page.evaluate("location.origin")) != "null"}
+        origins = {page.evaluate("location.origin") for page in context.pages} - {"null"}
         session = context.new_cdp_session(context.new_page())
         for origin in origins:
             session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": EMPTIED})
