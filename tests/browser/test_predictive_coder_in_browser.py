@@ -40,7 +40,8 @@ RUN = """({ config, size, U, V, W, gains, x, y, pi, step, steps, rate }) => {
 @pytest.fixture(scope="module")
 def ask(chromium):
     page = chromium.new_page()
-    page.add_script_tag(content=script((ROOT / "pages/predictive/stage/coder.js",), {}))
+    files = ("coder.js", "learning.js")
+    page.add_script_tag(content=script([ROOT / "pages/predictive/stage" / file for file in files], {}))
     yield page.evaluate
     page.close()
 
@@ -78,3 +79,29 @@ def test_states_energies_and_one_update_are_the_cores(ask, clamped):
     learn(model, senses, settle(model, senses, 0, last), lr=0.1)
     for name in ("U", "V", "W"):
         assert np.abs(np.array(found[name]) - getattr(model, name).numpy().ravel()).max() < 1e-4, name
+
+
+PASSES = """({ config, size, weights, images, passes }) => {
+    globalThis.moreStill = () => {}; // there is no page to draw
+    const sent = Object.fromEntries(weights.map(([name, n]) => [name, new Float32Array(n)]));
+    const copies = weights.map(([name]) => sent[name].slice());
+    const coder = coderOf(config, size, ...copies, { U: 1, V: 1, W: 1 });
+    const full = new Float32Array(size[0] * size[1]).fill(1);
+    const lessons = images.map((x) => ({ x: Float32Array.from(x), y: null }));
+    const S = { coder, full, lessons, sent, probe: null, header: { config, rate: 0.5, gains: {} } };
+    setWeights(S, true);
+    for (let n = 0; n < passes * images.length; n++) teachOnce(S);
+    return S.learned;
+}"""
+
+
+def test_random_weights_learn_what_images_are_made_of(ask):
+    draw = torch.Generator().manual_seed(3)
+    parts = torch.randn(3, 2 * 16 * 24, generator=draw)  # images of three parts, which few filters can tell
+    images = (torch.rand(4, 3, generator=draw) @ parts).tolist()
+    model = PredictiveCoding(CONFIG, 1)
+    weights = [(name, getattr(model, name).numel()) for name in ("U", "V", "W")]
+    given = {"config": CONFIG.model_dump(), "size": SIZE, "weights": weights}
+    learned = ask(PASSES, given | {"images": images, "passes": 8})
+    first, last = np.mean(learned[:4]), np.mean(learned[-4:])
+    assert len(learned) == 32 and last < 0.8 * first, (first, last)
