@@ -60,7 +60,7 @@ def test_new_filters_learn_in_view_until_the_button_is_pressed_again(opened):
     told = lambda: page.locator(".learned").inner_text()  # noqa: E731
     eventually(told, lambda text: text and int(text.split()[0]) > 1)
     page.locator(".teach").click()
-    assert page.locator(".learning svg").is_visible()
+    eventually(page.locator(".learning").is_visible)
     assert page.locator(".teach").get_attribute("aria-pressed") == "false"
     last = told()
     page.wait_for_timeout(300)

@@ -60,7 +60,7 @@ function drawLearning(S) {
   const { learned } = S;
   const n = S.lessons.length; // one image has more energy than another, so whole passes are compared
   const mean = (some) => short(some.reduce((sum, value) => sum + value, 0) / some.length);
-  S.$(".learning").hidden = learned.length < 2;
+  S.$(".learning").toggleAttribute("hidden", learned.length < 2); // an SVG has no property of that name
   S.$(".learned").textContent = learned.length
     ? `${S.updates} updates. Settled energy a pixel before an update, mean of the last ${Math.min(n, learned.length)} images: ${mean(learned.slice(-n))}` +
       (learned.length >= 2 * n ? `; of the first ${n}: ${mean(learned.slice(0, n))}` : "")
