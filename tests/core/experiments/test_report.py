@@ -95,14 +95,16 @@ def test_numbers_in_words():
     assert math.isinf(few.low) and words(few) == "0.85 [too few seeds for an interval]"
 
 
-QUICK = ("limit",)  # measured in seconds; the others' grids are run by -m slow
+SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
+QUICK = "limit"  # measured in seconds; the others' grids are run by -m slow
+# what ships is concluded from below, and its cells are measured again by -m slow
+RUN = [QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS if name not in SHIPPED)]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS]
-)
+@pytest.mark.parametrize("name", RUN)
 def test_every_experiment_can_say_what_it_found(name, tmp_path, monkeypatch):
-    monkeypatch.setattr(transfer, "SIZES", dict.fromkeys(transfer.SIZES, (32, 64)))  # larger cost most
+    monkeypatch.setattr(transfer, "SIZES", dict.fromkeys(transfer.SIZES, (32, 64)))  # larger, longer: most
+    monkeypatch.setattr(transfer, "STEPS", (1, 2, 3, 4))
     for _ in run(EXPERIMENTS[name], "tiny", folder=tmp_path):
         pass
     found = read(path_of(name, "tiny", tmp_path))[1]
@@ -113,9 +115,6 @@ def test_every_experiment_can_say_what_it_found(name, tmp_path, monkeypatch):
     assert len(flat(found)) == len(found)
     finding = EXPERIMENTS[name].conclude(found, others)
     assert finding.because.endswith(".") and (finding.word == "explained by") == bool(finding.cause)
-
-
-SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
