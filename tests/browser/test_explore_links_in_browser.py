@@ -21,6 +21,7 @@ from explorer import (
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.slow
 def test_a_link_brings_back_the_whole_screen(open_page):
     page = open_page("?task=grouping")
     page.locator("select.layer").select_option("entropy")

@@ -71,6 +71,7 @@ def test_a_switch_is_flipped_in_the_diagram_while_it_runs_and_leaves_a_ghost(ope
     assert loop.get_attribute("aria-checked") == "true"
 
 
+@pytest.mark.slow
 def test_time_is_stopped_stepped_pulled_back_and_gone_on_from(open_live):
     page = open_live()
     until_step(page, 12)

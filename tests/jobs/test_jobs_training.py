@@ -139,6 +139,7 @@ def test_what_a_crash_undid_is_learned_again_and_counted_once(make):
     assert same(learned(folder), straight(spec().runs[0]))
 
 
+@pytest.mark.slow
 def test_a_changed_rate_holds_for_both_runs_from_the_same_update_and_is_replayed(make):
     folder = make()
     train(folder, after(9, {"do": "rate", "factor": 0.1}, None, None, {"do": "pause"}), OFTEN)

@@ -68,6 +68,7 @@ def test_a_span_contracts_only_where_it_does_at_every_state():
     assert Stretch((1, 2), factors[:2], 0.1).contracts_after is None
 
 
+@pytest.mark.slow
 def test_progress_is_told_and_bad_calls_are_one_sentence(small):
     model, x, state = small
     told = []

@@ -48,6 +48,7 @@ def test_what_the_rows_say_is_told_and_a_short_training_is_called_one():
     assert "With the proof F1 0.80" in found.brief
 
 
+@pytest.mark.slow
 def test_a_cell_has_what_its_rows_are_read_for():
     found = [Row(cell, EXPERIMENT.measure(cell), 1.0, "") for cell in EXPERIMENT.cells("tiny")]
     assert EXPERIMENT.conclude(found).word == "measured" and len(EXPERIMENT.panels(found)) == 2

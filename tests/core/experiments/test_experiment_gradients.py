@@ -81,6 +81,7 @@ def test_whose_memory_grows_is_told_from_the_rows():
     assert len(compared(found)) == 6
 
 
+@pytest.mark.slow
 def test_a_cell_has_what_its_rows_are_read_for():
     cells = EXPERIMENT.cells("tiny")
     found = [Row(cell, EXPERIMENT.measure(cell), 1.0, "") for cell in cells]

@@ -70,6 +70,7 @@ def test_images_that_are_run_together_are_bounded_by_their_pixels():
     assert [at_once(side**2) for side in (16, 64, 128, 256, 512, 4096)] == [32, 32, 8, 2, 1, 1]
 
 
+@pytest.mark.slow
 def test_memory_depends_on_neither_steps_nor_images():
     model, task = build(ModelConfig(width=2, depth=1)), ShapesConfig(side=64)
 

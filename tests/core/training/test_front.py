@@ -91,6 +91,7 @@ def test_moves_count_once_the_slow_front_has_filled_the_region_and_some_steps_mo
     assert float(front().moves(states, filled - 3)) == 0
 
 
+@pytest.mark.slow
 def test_a_run_learns_from_it_and_a_task_without_a_cue_cannot():
     task = GroupingConfig(side=24, winding=0.3)
     config = ModelConfig(in_channels=2, width=4, depth=1, u=4, v=4, integrator="leaky", norm="pixel", steps=8)

@@ -139,6 +139,7 @@ def test_losses_are_as_many_as_the_steps_that_carry_a_gradient(kind, expected):
 # ---- where a trajectory begins ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_free_steps_are_drawn_anew_and_their_most_rises():
     train, batch = TrainConfig(free=12, updates=120), make_batch(TASK, 2, 0)
     times = [start_of(build(LEAKY), batch, train, update)[0].t for update in range(120)]

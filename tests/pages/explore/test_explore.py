@@ -53,7 +53,7 @@ def test_the_router_opens_the_same_page_for_a_link_of_explore_s():
     assert header(driven.app(image="0"))["id"] == header(app())["id"]
 
 
-@pytest.mark.parametrize("task", ["shapes", "grouping"])
+@pytest.mark.parametrize("task", ["shapes", pytest.param("grouping", marks=pytest.mark.slow)])
 def test_every_switch_changes_the_run_says_so_and_is_in_the_link(task):
     at = app(task=task)
     before = header(at)["run"]

@@ -139,6 +139,7 @@ def test_switched_off_not_settled():
     assert np.ptp(run["delta"][1:]) < 0.001 * run["delta"][1] and run["applied"][12] < 1e-4 * run["delta"][12]
 
 
+@pytest.mark.slow
 def test_no_decay():
     run, view = curves("no-decay"), LESSONS["no-decay"].view
     growth = np.diff(run["norm"])[10:]
@@ -167,6 +168,7 @@ def test_over_damped():
     assert missed[24:].sum() > 0.95 * missed.sum() and missed[24:].mean() > 0.2
 
 
+@pytest.mark.slow
 def test_beyond_the_noise():
     run, baseline = curves("beyond-noise"), curves("beyond-noise", "comparison")
     cards = [read_card(name) for name in ("shapes-feedback", "shapes-feedforward")]
@@ -314,6 +316,7 @@ def test_stopped_once_the_mask_stands_still():
     assert missed[stop] < 20
 
 
+@pytest.mark.slow
 def test_settled_not_switched_off():
     run, view = curves("settled"), LESSONS["settled"].view
     says(
@@ -330,6 +333,7 @@ def test_settled_not_switched_off():
     assert card.model.integrator == "leaky" and card.model.decay == "none"
 
 
+@pytest.mark.slow
 def test_it_lets_go():
     run, clocked = curves("lets-go"), curves("lets-go", "comparison")
     view = LESSONS["lets-go"].view
@@ -358,6 +362,7 @@ def ends_of_another_swap():
     return float(f1_over_time(end, other.labels)[-1, 0])
 
 
+@pytest.mark.slow
 def test_harder_takes_longer():
     view = LESSONS["harder"].view
     model, card = load(view.model)

@@ -95,6 +95,7 @@ def test_both_open_in_explore_by_one_click(scored):
     assert "could not be read" in at.warning[0].value
 
 
+@pytest.mark.slow
 def test_a_checkpoint_is_loaded_back_and_a_broken_one_refused(scored):
     result = computed.result(followed(scored), 0, ME)
     at = app()

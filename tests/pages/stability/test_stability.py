@@ -83,9 +83,9 @@ def test_the_certificate_s_envelope_is_above_what_was_measured():
     "query, reason",
     [
         ({"focus": "softmax only"}, "The decay is off"),
-        ({"focus": "neither", "mode": "trained"}, "The decay is off"),
-        ({"frozen": "true", "clock": "3"}, "The clock is frozen at 3"),
-        ({"eigenvalue": "0.0"}, "A has the eigenvalue 0 ≥ 0"),
+        pytest.param({"focus": "neither", "mode": "trained"}, "The decay is off", marks=pytest.mark.slow),
+        pytest.param({"frozen": "true", "clock": "3"}, "The clock is frozen at 3", marks=pytest.mark.slow),
+        pytest.param({"eigenvalue": "0.0"}, "A has the eigenvalue 0 ≥ 0", marks=pytest.mark.slow),
         ({"eigenvalue_v": "0.5"}, "A has the eigenvalue 0.5 ≥ 0"),
     ],
 )
