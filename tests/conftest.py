@@ -53,13 +53,19 @@ def pytest_configure(config):
         config.option.loadgroup = config.workerinput["loadgroup"]
 
 
+def pytest_xdist_auto_num_workers():
+    """-n auto: one more than there are cores, as tests that drive a browser wait for half of their time."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+ASIDE = ("engine", "evidence", "live", "predictive", "scripts")  # screens; two groups take the others
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist writes a test's group into its id
 def pytest_collection_modifyitems(items):
-    """Two groups drive a browser, each with a server of its own: on two cores no more than two at once.
-
-    As one group they took longer than all the other tests together, and a core stood idle while they waited.
-    """
+    """Three groups drive a browser, each with a server of its own, so that no worker waits for the last."""
     for item in items:
         if item.get_closest_marker("browser"):
-            of_explore = item.path.name.startswith("test_explore")
-            item.add_marker(pytest.mark.xdist_group("browser-explore" if of_explore else "browser"))
+            of = item.path.name.removeprefix("test_")
+            group = "-explore" if of.startswith("explore") else "-aside" if of.startswith(ASIDE) else ""
+            item.add_marker(pytest.mark.xdist_group("browser" + group))
