@@ -23,6 +23,7 @@ CORE = [  # a part may import those before it, and of its own
     {"checkpoint"},
     {"predictive"},
     {"experiments", "bench"},
+    {"commands"},
     {"__main__"},
 ]
 

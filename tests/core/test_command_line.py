@@ -59,7 +59,7 @@ def test_what_was_learned_is_kept_where_scoring_fails_and_is_scored_by_going_on(
         raise ConfigError("The disk is full.")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fbseg_core.__main__.evaluate", full)
+        patch.setattr("fbseg_core.commands.score.evaluate", full)
         assert main(run) == 2
     assert not out.exists() and load_training(out.with_suffix(".training")).update == 2
     assert main([*run, "--resume"]) == 0
@@ -77,10 +77,10 @@ def test_stopped_by_hand_keeps_what_was_learned_and_resumes(tmp_path, monkeypatc
             if progress.update == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr("fbseg_core.__main__.fit", interrupted)
+    monkeypatch.setattr("fbseg_core.commands.train.fit", interrupted)
     assert main(run) == 0
     assert load(out)[1].updates == 2 and out.with_suffix(".training").exists()
-    monkeypatch.setattr("fbseg_core.__main__.fit", fit)
+    monkeypatch.setattr("fbseg_core.commands.train.fit", fit)
     assert main([*run, "--resume"]) == 0
     stopped = load(out)[1]
     assert stopped.updates == 4 and not out.with_suffix(".training").exists()

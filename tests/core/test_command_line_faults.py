@@ -7,11 +7,11 @@ import signal
 import pytest
 from test_command_line import TINY
 
-from fbseg_core import __main__ as command_line
 from fbseg_core import load
 from fbseg_core.__main__ import main
 from fbseg_core.arguments import check_out, stopped_as_by_hand
 from fbseg_core.checkpoint import load_training, save_training
+from fbseg_core.commands import train
 from fbseg_core.training.fit import fit
 
 TRAIN = ["train", "grouping-settling", *TINY, "--train.updates", "4"]
@@ -35,7 +35,7 @@ def test_numbers_without_sense_are_refused_before_anything_begins(
     arguments, word, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command_line, "fit", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("it began"))
     assert main(arguments) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith(f"{word} = ") and "\n" not in error and len(error) <= 200
@@ -47,7 +47,7 @@ def test_where_nothing_can_be_written_is_told_before_the_training(out, tmp_path,
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder.safetensors").mkdir()
     (tmp_path / "file").touch()
-    monkeypatch.setattr(command_line, "fit", lambda *_: pytest.fail("it began"))
+    monkeypatch.setattr(train, "fit", lambda *_: pytest.fail("it began"))
     assert main([*TRAIN, "--out", out]) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith("out: ") and "\n" not in error
@@ -75,7 +75,7 @@ def told_to_end_after(update):
 
 def test_told_to_end_a_training_keeps_what_was_learned(tmp_path, monkeypatch):
     out = tmp_path / "a.safetensors"
-    monkeypatch.setattr(command_line, "fit", told_to_end_after(2))
+    monkeypatch.setattr(train, "fit", told_to_end_after(2))
     assert main([*TRAIN, "--out", str(out)]) == 0
     assert load(out)[1].updates == 2 and load_training(out.with_suffix(".training")).update == 2
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -87,7 +87,7 @@ def test_stopped_while_it_scores_a_training_keeps_its_state(tmp_path, monkeypatc
     def stopped(*_):
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(command_line, "evaluate", stopped)
+    monkeypatch.setattr(train, "measure", stopped)
     assert main([*TRAIN, "--out", str(out)]) == 130
     assert load_training(out.with_suffix(".training")).update == 4
 
@@ -100,8 +100,8 @@ def test_a_killed_training_has_a_snapshot(tmp_path, monkeypatch):
             yield progress
             seen.append(load_training(out.with_suffix(".training")).update)
 
-    monkeypatch.setattr(command_line, "SNAPSHOT", 0.0)
-    monkeypatch.setattr(command_line, "fit", watched)
+    monkeypatch.setattr(train, "SNAPSHOT", 0.0)
+    monkeypatch.setattr(train, "fit", watched)
     assert main([*TRAIN, "--out", str(out)]) == 0
     assert seen == [1, 2, 3, 4]
 
@@ -117,9 +117,9 @@ def test_what_a_full_disk_does_not_take_is_kept_elsewhere(tmp_path, monkeypatch,
     def unwritable(model, card, path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr(command_line, "save_training", full)
-    monkeypatch.setattr(command_line, "save", unwritable)
-    monkeypatch.setattr(command_line.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(train, "save_training", full)
+    monkeypatch.setattr(train, "save", unwritable)
+    monkeypatch.setattr(train.tempfile, "gettempdir", lambda: str(tmp_path))
     assert main([*TRAIN, "--out", str(out)]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("No space left on device")

@@ -1,0 +1,1 @@
+"""What `python -m fbseg_core` can be told to do, one module a command."""
