@@ -24,6 +24,7 @@ from pages.few_shot import computed, figures, followed_runs, uploads
 from pages.few_shot.followed_runs import curves_csv
 from pages.few_shot.state import FewShotState, examples
 from pages.jobs import start
+from pages.stability import probes
 from pages.ui import own_models
 from pages.ui.images import VOID_COLOUR
 
@@ -219,7 +220,10 @@ def files():
 def stability(trained, files):
     """The trained feedback model in the Stability lab, everything asked for; its name."""
     name = computed.result(followed(trained), 0, ME).name
-    at = app("pages/stability/page.py", model=name, T="12", local="true", perturb="true", at="2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probes, "MOST", 24)
+        patch.setattr(probes, "GROWTH_STEPS", 8)
+        at = app("pages/stability/page.py", model=name, T="12", local="true", perturb="true", at="2")
     return sound(at), name
 
 

@@ -85,7 +85,13 @@ def test_a_proved_contraction_is_told_with_its_factor_and_no_other_model_is_call
 
 @pytest.mark.slow
 def test_the_lab_measures_the_stretch_of_a_leaky_state_and_names_no_neutral_direction(monkeypatch):
-    monkeypatch.setattr(probes, "SPANS", (1, 2))  # as its cost grows with the steps
-    at = app("pages/stability/page.py", integrator="leaky", k="0.5", T="12", at="10", local="true")
+    for name, fewer in {
+        "SPANS": (1,),
+        "MOST": 24,
+        "GROWTH_STEPS": 4,
+    }.items():  # what it costs grows with them
+        monkeypatch.setattr(probes, name, fewer)
+    more = {"integrator": "leaky", "k": "0.5", "T": "12", "at": "10", "local": "true"}
+    at = app("pages/stability/page.py", model="grouping-leaky-feedback", **more)
     text = " ".join(each.value for each in [*at.markdown, *at.caption])
     assert "Largest stretch of a small change" in text and "those of u" not in text

@@ -7,6 +7,7 @@ from stability_lab import SMALL, app, chart, link, table, texts
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import Card, build, checkpoint, load, save
+from pages.stability import probes
 from pages.stability.state import NAMES, TRAINED, StabilityState, variants_of
 from pages.ui import models, server
 
@@ -112,7 +113,9 @@ def test_the_certificate_is_withdrawn_without_normalisation(monkeypatch, tmp_pat
 
 
 @pytest.mark.slow
-def test_eigenvalues_come_on_a_button_and_go_with_another_image():
+def test_eigenvalues_come_on_a_button_and_go_with_another_image(monkeypatch):
+    monkeypatch.setattr(probes, "MOST", 24)
+    monkeypatch.setattr(probes, "GROWTH_STEPS", 4)
     at = app(model="grouping-feedback", **SMALL)
     assert "circle" not in " ".join(c.proto.id for c in at.get("plotly_chart"))
     at.button(key="stability-ask-local").click().run()
