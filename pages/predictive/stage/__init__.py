@@ -14,7 +14,8 @@ from pages.ui.web import component
 
 HERE = Path(__file__).parent
 KEY = "predictive-stage"
-NAMES = ("coder", "paint", "loops", "learning", "view", "hand", "stage", "component")  # in the order of what they stand on
+# in the order of what they stand on
+NAMES = ("coder", "paint", "loops", "learning", "view", "hand", "stage", "component")
 
 _mount = component(
     "predictive",
