@@ -66,5 +66,5 @@ function drawLearning(S) {
       (learned.length >= 2 * n ? `; of the first ${n}: ${mean(learned.slice(0, n))}` : "")
     : "";
   if (learned.length > 1)
-    lineChart(S.$(".learning"), { series: [{ name: "energy a pixel", values: learned, colour: "#cc79a7" }], yLabel: "E a pixel", height: 150, label: "Settled energy by update", at: () => {} });
+    lineChart(S.$(".learning"), { series: [{ name: "energy a pixel", values: learned, colour: "#cc79a7" }], xLabel: "update", yLabel: "E a pixel", height: 150, label: "Settled energy by update", at: () => {} });
 }

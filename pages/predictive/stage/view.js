@@ -73,5 +73,5 @@ function drawEnergy(S) {
   const { history } = S;
   const held = TERMS.filter(([name]) => history.some((one) => one[name] > 0));
   const series = [["total", "E", "currentColor"], ...held].map(([key, name, colour]) => ({ name, colour, values: history.map((one) => one[key]), width: key === "total" ? 3 : 1.8 }));
-  lineChart(S.$(".energy svg"), { series, yLabel: "energy", height: 220, label: `Energy by update, now ${short(S.state.total)}`, at: () => {} });
+  lineChart(S.$(".energy svg"), { series, xLabel: `update, the last ${KEPT} at most`, yLabel: "energy", height: 220, label: `Energy by update, now ${short(S.state.total)}`, at: () => {} });
 }

@@ -114,7 +114,7 @@ function pathOf(values, px, py, log) {
 
 // series: [{ name, values, colour, dash, width }], those without a name stay out of the legend; faint: lines drawn
 // thin beneath them; bands: [{ low, high, colour }]; stop: a step to be marked.
-function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabel, log = false, label, at, stop }) {
+function lineChart(svg, { series, faint = [], bands = [], height = 230, y, xLabel = "step t", yLabel, log = false, label, at, stop }) {
   const last = Math.max(1, ...series.map((s) => s.values.length - 1));
   let bounds = y;
   if (!bounds) {
@@ -123,7 +123,7 @@ function lineChart(svg, { series, faint = [], bands = [], height = 230, y, yLabe
       .filter((v) => v !== null && (!log || v > 0));
     bounds = boundsOf(all, log);
   }
-  const { px, py, top, bottom } = frame(svg, { height, x: [0, last], y: bounds, xLabel: "step t", yLabel, legend: series, log, wholeX: true });
+  const { px, py, top, bottom } = frame(svg, { height, x: [0, last], y: bounds, xLabel, yLabel, legend: series, log, wholeX: true });
   svg.setAttribute("aria-label", label);
   const inside = (v) => Math.min(Math.max(v, bounds[0]), bounds[1]);
   for (const { low, high, colour } of bands) {
