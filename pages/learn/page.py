@@ -107,7 +107,9 @@ def pictures(named: dict[str, tuple[Tensor, bool]]) -> None:
     if not named:
         return
     for place, (name, (values, signed)) in zip(st.columns(max(len(named), 2)), named.items()):
-        place.image(figures.picture(values, signed), caption=name, width="stretch", output_format="PNG")
+        place.image(
+            figures.picture(values, signed), caption=name, alt=name, width="stretch", output_format="PNG"
+        )
 
 
 def turn_pages(view: LearnState) -> None:

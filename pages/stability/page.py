@@ -210,7 +210,7 @@ def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int) -> No
     with st.container(horizontal=True, gap="small"):
         for title, picture in shown:
             with st.container(width=150):
-                st.image(picture, caption=title, width="stretch", output_format="PNG")
+                st.image(picture, caption=title, alt=title, width="stretch", output_format="PNG")
 
 
 def show_overflow(variants: dict[str, Variant], walks: dict[str, Walk], frozen: bool) -> None:

@@ -75,12 +75,8 @@ def told(walks: Mapping[str, Walk], frozen: bool) -> list[str]:
 def _run(task: TaskConfig, leg: Leg) -> None:
     mask, words = st.columns([1, 2])
     end = len(leg)
-    mask.image(
-        picture(task, leg, end),
-        caption=f"{leg.name}, t = {end}, F1 {leg.curves['f1'][end]:.3f}",
-        width=150,
-        output_format="PNG",
-    )
+    told = f"{leg.name}, t = {end}, F1 {leg.curves['f1'][end]:.3f}"
+    mask.image(picture(task, leg, end), caption=told, alt=told, width=150, output_format="PNG")
     words.markdown("  \n".join(leg.sentences))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 # Plotly takes pandas from sys.modules, and found it half loaded where another thread was just importing it.
 import pandas  # noqa: F401
 import plotly.graph_objects as go
 import streamlit as st
+
+from pages.ui import spoken
 
 FEEDBACK, FEEDFORWARD, NEUTRAL = "#0072B2", "#D55E00", "#7f8c99"  # Okabe-Ito: safe for colour-blind eyes
 
@@ -47,5 +50,6 @@ def enlarge(figure: go.Figure) -> go.Figure:
 
 
 def chart(figure: go.Figure, key: str) -> None:
-    """A figure as wide as its place on the page."""
+    """A figure as wide as its place on the page; screen readers are told in words what it shows."""
     st.plotly_chart(figure, key=key, width="stretch", config=CONFIG)
+    st.html(f'<p class="spoken">{html.escape(spoken.sentences(figure))}</p>')

@@ -1,12 +1,14 @@
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import torch
 from PIL import ImageColor
+from plotly.subplots import make_subplots
 
 from fbseg_core.config import GroupingConfig, ShapesConfig
 from fbseg_core.tasks.base import PALETTE
 from pages.few_shot import figures
-from pages.ui import images, marks
+from pages.ui import images, marks, spoken
 
 SCALE = np.frombuffer(images.colour_scale(), np.uint8).reshape(256, 3)
 
@@ -96,3 +98,27 @@ def test_each_level_that_learns_nothing_is_a_line_of_its_own_and_stands_in_the_l
     assert (
         told.index("dotted") < told.index("chance") < told.index("dashed") < told.index("mark every region")
     )
+
+
+def test_a_chart_is_told_in_words_by_its_axes_and_each_line_s_ends_and_extremes():
+    figure = go.Figure(layout={"title": "F1 of two runs"})
+    figure.add_scatter(x=[0, 1, 2, 3], y=[0.25, None, 0.875, 0.5], name="feedback")
+    figure.add_scatter(x=["few", "many"], y=[float("nan"), 1e-7], name="feedforward")
+    figure.add_scatter(x=[], y=[], name="none yet")
+    figure.add_scatter(x=[0, 1], y=[5, 6], name="interval", hoverinfo="skip")
+    figure.add_hline(y=0.42)
+    figure.add_vline(x=2)
+    figure.update_xaxes(title="step t")
+    assert spoken.sentences(figure) == (
+        "Chart of F1 of two runs over step t. "
+        "feedback: 0.25 at 0, 0.5 at 3, lowest 0.25, highest 0.875. feedforward: 1e-07 at many. "
+        "none yet: no values. A line across at 0.42."
+    )
+
+
+def test_lines_of_several_panels_are_told_by_the_titles_of_their_panels():
+    figure = make_subplots(rows=2, cols=1, subplot_titles=["‖h‖", "F1"])
+    for row in (1, 2):
+        figure.add_scatter(x=[0, 1], y=[0.0, row], name="τ = 8", row=row, col=1)
+    told = spoken.sentences(figure)
+    assert "τ = 8, ‖h‖: 0 at 0, 1 at 1," in told and "τ = 8, F1: 0 at 0, 2 at 1," in told

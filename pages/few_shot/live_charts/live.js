@@ -18,7 +18,8 @@ export default function (component) {
 function drawLines(figure, { title, height, label, x, y, log, levels, lines }) {
   figure.querySelector("figcaption").textContent = title;
   const svg = figure.querySelector("svg");
-  svg.setAttribute("aria-label", `${title}: ${lines.map((line) => line.name).join(", ")}`);
+  const told = lines.map(({ name, y }) => `${name} ${y.length && y.at(-1) !== null ? short(y.at(-1)) : "none"}`);
+  svg.setAttribute("aria-label", `${title}, last values: ${told.join(", ")}`);
   const there = lines.flatMap((line) => line.y).filter((v) => v !== null && (!log || v > 0));
   const bounds = y ?? (there.length ? [Math.min(...there) / 1.3, Math.max(...there) * 1.3] : [0.01, 1]);
   const { px, py } = frame(svg, { height: height - 22, x, y: bounds, xLabel: label, yLabel: "", legend: [], log });

@@ -18,6 +18,7 @@ function figureOf(name, mark) {
   const note = document.createElement("span");
   caption.append(title, " ", note);
   canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", name);
   figure.append(caption, ...(mark ? [mark] : []), canvas);
   return { figure, note, canvas, name };
 }

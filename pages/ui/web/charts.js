@@ -112,6 +112,12 @@ function pathOf(values, px, py, log) {
   return path;
 }
 
+// The values of these lines at step t, in words; a line that ended before it tells its last.
+function toldAt(series, t) {
+  const at = series.filter((s) => s.name).map(({ name, values }) => [name, values[Math.min(t, values.length - 1)]]);
+  return `Step ${t}: ${at.map(([name, v]) => `${name} ${v === null || v === undefined ? "none" : short(v)}`).join(", ")}`;
+}
+
 // series: [{ name, values, colour, dash, width }], those without a name stay out of the legend; faint: lines drawn
 // thin beneath them; bands: [{ low, high, colour }]; stop: a step to be marked.
 function lineChart(svg, { series, faint = [], bands = [], height = 230, y, xLabel = "step t", yLabel, log = false, label, at, stop }) {
@@ -148,6 +154,7 @@ function lineChart(svg, { series, faint = [], bands = [], height = 230, y, xLabe
   return (t) => {
     cursor.setAttribute("x1", px(t));
     cursor.setAttribute("x2", px(t));
+    svg.setAttribute("aria-label", `${label}. ${toldAt(series, t)}`);
     series.forEach((s, i) => {
       const v = s.values[Math.min(t, s.values.length - 1)];
       const shown = v !== null && v !== undefined && (!log || v > 0);
