@@ -99,10 +99,10 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     if first:  # compared with what takes the same images and answers in the same classes
         chosen = named[0] if named and named[0] in first else first[0]
         fit = [name for name in second if _alike(cards[name], cards[chosen])]
-        # where nothing else takes the same images, a visitor's own stands beside itself
+        # where nothing else takes the same images, it stands beside itself
         second = [name for name in fit if name != chosen or name in named[1:]] or [chosen]
-    if not first or not second:
-        raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
+    else:
+        raise CheckpointError(f"Task {task!r} has no checkpoint of a model that takes steps.")
     return first, second
 
 
@@ -119,8 +119,8 @@ def _alike(one: Card, other: Card) -> bool:
 
 
 def tasks(cards: Mapping[str, Card], *more: str) -> list[str]:
-    """The tasks that have checkpoints, and those named; shapes, the paper's, comes first."""
-    names = {card.task.name for card in cards.values()} | set(more)
+    """The tasks of which a checkpoint takes steps, and those named; shapes, the paper's, comes first."""
+    names = {card.task.name for card in cards.values() if traits_of(card.model).takes_steps} | set(more)
     return sorted(names, key=lambda name: (name != "shapes", name))
 
 

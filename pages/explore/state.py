@@ -45,8 +45,8 @@ class ExploreState(Presentable):
     comparison: str = Field("", max_length=80)
     sigma: float | None = setting(
         None,
-        "How noisy the image is: a shape has grey level 1 on 0. Raise it past what the model was trained at, "
-        "and compare the two models.",
+        "How noisy the image is; its grey levels run from about 0 to 1. Raise it past what the model was "
+        "trained at, and compare the two models.",
         **ranges.SIGMA,
     )
     image: int = setting(
