@@ -11,8 +11,9 @@ from fbseg_core.models.base import Model
 from fbseg_core.scores.evaluate import Score, evaluate
 from fbseg_core.scores.matrix import confusion_matrix
 from fbseg_core.tasks import task_of
+from pages import menu
 from pages.jobs import Followed
-from pages.ui import confusion, notices, own_models, pictures, server
+from pages.ui import confusion, notices, own_images, own_models, pictures, server
 from pages.ui.screen import Screen
 from pages.ui.training_pool import pool
 from pages.your_data import answers
@@ -75,7 +76,11 @@ def show(screen: Screen, job: Followed, owner: str) -> None:
     ])  # fmt: skip
     right.html(confusion.table(task, found.table, "Of the pixels of each class, % answered as which"))
     show_new(screen, found.model, task)
-    st.download_button(
+    ways = st.container(horizontal=True)
+    if found.model.traits.takes_steps and str(own_images.chosen(screen.view.source, owner)) == task.folder:
+        there = {"source": screen.view.source, "model": found.name, "layer": "mask"}
+        ways.link_button("Open it in Explore", menu.link("explore", task=task.name, **there))
+    ways.download_button(
         "Checkpoint (safetensors)", lambda: own_models.content(found.name),
         own_models.path_of(found.name).name, "application/octet-stream", key="checkpoint", on_click="ignore",
     )  # fmt: skip
