@@ -73,7 +73,7 @@ def arrays(run: Run, auto: bool = False, title: str = "") -> bytes:
     named |= {"x": run.x, "labels": run.labels}
     named |= {key: getattr(trajectory, key) for key in ("v_hat", "error")}
     out = io.BytesIO()
-    told = np.array(json.dumps({"scene": repr(run.scene), "code": snippet(run.scene, auto, title)}))
+    told = np.array(json.dumps({"scene": repr(run.scene.told()), "code": snippet(run.scene, auto, title)}))
     made = {name: tensor.numpy() for name, tensor in named.items() if tensor is not None}
     made["class_names"] = np.array(task_of(run.scene.task).class_names(run.scene.task), str)
     made["interventions"] = np.array([f"t = {item.t}: {marks.name_of(item)}" for item in run.scene.do], str)
@@ -157,6 +157,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
 
     auto: and says at which step it is stopped by itself. title: of a model that is named by a mere file.
     """
+    reads = not task_of(scene.task).on_its_own
     used = sorted(
         {type(item).__name__ for item in scene.do}
         | {"intervene"}
@@ -172,6 +173,7 @@ def snippet(scene: Scene, auto: bool = False, title: str = "") -> str:
         "",
         f"model, card = load({own_models.loadable(scene.models[0])!r})" + f"  # {title}" * bool(title),
         f"task = card.task.replace(sigma={scene.task.sigma!r})",
+        *["task = task_of(task).opened(task.replace(folder='images'))  # where yours are"] * reads,
         "kind = task_of(task)",
         f'content = kind.content(task, 1, seed={scene.image}, split="test")',
     ]

@@ -48,8 +48,11 @@ def scene_for(view: ExploreState) -> Scene:
 
 
 def take_task() -> None:
-    """Callback: another task starts from its own defaults."""
-    SCREEN.show_afresh(SCREEN.kept(ExploreState(task=SCREEN.chosen("task"))))
+    """Callback: another task starts from its own defaults; of more than two classes, from their masks."""
+    new = ExploreState(task=SCREEN.chosen("task"))
+    if models.cards()[scene_for(new).models[0]].model.classes > 2:
+        new = new.replace(layer="mask")
+    SCREEN.show_afresh(SCREEN.kept(new))
 
 
 def take_clock() -> None:
@@ -88,8 +91,8 @@ def choose_models(view: ExploreState) -> None:
     """Task, and which two of its checkpoints run side by side."""
     st.selectbox(
         "Task", tasks(models.cards(), view.task), key=SCREEN.bind("task", view.task), on_change=take_task,
-        help="A shape shows at a glance; in grouping the mask must spread from a cue. Compare what the loop "
-        "does in each.",
+        help="A shape shows at a glance; in grouping the mask must spread from a cue; digits and textures "
+        "are real images, of more classes. Compare what the loop does in each.",
     )  # fmt: skip
     lists = choices(models.cards(), view.task, view.model, view.comparison)
     called = model_titles({name for names in lists for name in names})

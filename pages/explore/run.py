@@ -17,7 +17,7 @@ from fbseg_core.models.registry import traits_of
 from fbseg_core.rollout.interventions import Swap, intervene, unpack_mask
 from fbseg_core.tasks import Batch, Content, draw, task_of
 from pages.explore.state import ExploreState
-from pages.ui import budget, own_models
+from pages.ui import budget, own_images, own_models, visitor
 
 MOST_REGIONS = 8  # paths in a plane that can still be told apart
 
@@ -35,6 +35,12 @@ class Scene:
     drawing: str = ""
     cue: tuple[int, int] | None = None
     do: tuple = ()
+
+    def told(self) -> Scene:
+        """The same without the place of a visitor's images on this server: it may be passed on."""
+        if task_of(self.task).on_its_own:
+            return self
+        return Scene(**{**vars(self), "task": self.task.replace(folder="")})
 
     def untouched(self) -> Scene:
         """The same without interventions."""
@@ -99,10 +105,10 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     if first:  # compared with what takes the same images and answers in the same classes
         chosen = named[0] if named and named[0] in first else first[0]
         fit = [name for name in second if _alike(cards[name], cards[chosen])]
-        # where nothing else takes the same images, a visitor's own stands beside itself
+        # where nothing else takes the same images, it stands beside itself
         second = [name for name in fit if name != chosen or name in named[1:]] or [chosen]
-    if not first or not second:
-        raise CheckpointError(f"Task {task!r} needs a recurrent and another checkpoint to compare.")
+    else:
+        raise CheckpointError(f"Task {task!r} has no checkpoint of a model that takes steps.")
     return first, second
 
 
@@ -119,8 +125,8 @@ def _alike(one: Card, other: Card) -> bool:
 
 
 def tasks(cards: Mapping[str, Card], *more: str) -> list[str]:
-    """The tasks that have checkpoints, and those named; shapes, the paper's, comes first."""
-    names = {card.task.name for card in cards.values()} | set(more)
+    """The tasks of which a checkpoint takes steps, and those named; shapes, the paper's, comes first."""
+    names = {card.task.name for card in cards.values() if traits_of(card.model).takes_steps} | set(more)
     return sorted(names, key=lambda name: (name != "shapes", name))
 
 
@@ -134,6 +140,8 @@ def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
     card = cards[names[0]]
     built, trained = card.model, card.task
     task = trained if view.sigma is None else trained.replace(sigma=view.sigma)
+    if not task_of(task).on_its_own:
+        task = _with_images(task, view.source)
     height, width = task.size
     steps = view.T or built.steps
     for name in names:
@@ -165,6 +173,23 @@ def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:
         cue=view.cue,
         do=view.do,
     )
+
+
+def _with_images(task: TaskConfig, source: str) -> TaskConfig:
+    """A task that reads files, told where they are: what this visitor sent, or a folder opened at the start.
+
+    Raises ConfigError for whoever has the link and not the images, or others than the model's.
+    """
+    folder = own_images.chosen(source, visitor.owner())
+    if folder is None:
+        raise ConfigError(
+            "source: the images of this model are shown only in the browser that sent them, and while they "
+            "are kept."
+        )
+    task = task.replace(folder=str(folder))
+    if not task_of(task).supply(task, "test"):
+        raise ConfigError("source: there is no sound image to test on.")
+    return task
 
 
 def subjects(view: ExploreState, cards: Mapping[str, Card]) -> Iterator[Subject]:

@@ -35,7 +35,10 @@ Part = Literal[
 
 
 class ExploreState(Presentable):
-    """The whole state of the screen. None and "" stand for 'as the checkpoint was made'."""
+    """The whole state of the screen. None and "" stand for 'as the checkpoint was made'.
+
+    source: where the images of a task that reads files are, as `own_images.chosen` takes it; never a path.
+    """
 
     renamed: ClassVar[Mapping[str, str]] = {"beside": "comparison"}
     renamed_lessons: ClassVar[Mapping[str, str]] = {"late-kick": "late-perturbation"}
@@ -43,10 +46,11 @@ class ExploreState(Presentable):
     task: str = Field("shapes", max_length=40)
     model: str = Field("", max_length=80)
     comparison: str = Field("", max_length=80)
+    source: str = Field("", max_length=80)
     sigma: float | None = setting(
         None,
-        "How noisy the image is: a shape has grey level 1 on 0. Raise it past what the model was trained at, "
-        "and compare the two models.",
+        "How noisy the image is; its grey levels run from about 0 to 1. Raise it past what the model was "
+        "trained at, and compare the two models.",
         **ranges.SIGMA,
     )
     image: int = setting(

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from fbseg_core import Card
 from fbseg_core.config import EVAL_SEED, Switches, TaskConfig
 from fbseg_core.scores.evaluate import Score, evaluate, f1_by_step, trivial_f1
+from fbseg_core.scores.matrix import confusion_matrix
 from fbseg_core.scores.metrics import chance
 from fbseg_core.tasks import Batch, Content, make_batch, task_of
 from fbseg_core.tasks.batches import Batches
 from pages.few_shot import followed_runs, kept_uploads
 from pages.jobs import Followed, validation_images
-from pages.ui import own_models, server, visitor
+from pages.ui import own_models, pictures, server, visitor
 from pages.ui.once import recent
 from pages.ui.training_pool import pool
 
@@ -50,13 +53,15 @@ def levels(task: TaskConfig, chance: float, trivial: float | None) -> Levels:
 class Scored:
     """A trained model's score on fresh images, and the name under which its checkpoint is kept.
 
-    batch_f1: F1 at the last step with each batch's own statistics, for a model with batch norm.
+    batch_f1: F1 at the last step with each batch's own statistics, for a model with batch norm. table: the
+    confusion matrix at T, truth by answer, of more than two classes.
     """
 
     name: str
     card: Card
     score: Score
     batch_f1: float | None
+    table: np.ndarray | None
 
 
 def result(job: Followed, run: int, owner: str) -> Scored:
@@ -72,9 +77,11 @@ def _result(name: str, run: int, done: int, owner: str, _job: Followed) -> Score
     batch_f1 = None
     if net.config.norm == "batch":
         batch_f1 = evaluate(net, fresh, net.steps, Switches(batch_statistics=True)).f1[-1]
+    at = min(_job.spec.runs[run].train.steps_max, net.steps)
+    table = None if pictures.of_two(_job.spec.task) else confusion_matrix(net, fresh, at)
     card = followed_runs.card(_job, run, updates, score)
     note = own_models.Note(_job.spec.runs[run].name, "trained", _job.view.created)
-    return Scored(*own_models.keep(net, card, note, owner), score, batch_f1)
+    return Scored(*own_models.keep(net, card, note, owner), score, batch_f1, table)
 
 
 @recent(1024)

@@ -23,7 +23,7 @@ from pages.few_shot.followed_runs import (
     shown,
 )
 from pages.jobs import Followed
-from pages.ui import notices, own_models, pictures, server, visitor
+from pages.ui import confusion, notices, own_models, pictures, server, visitor
 from pages.ui.models import describe_card
 from pages.ui.pace import Pace
 from pages.ui.plotly_style import chart
@@ -57,6 +57,12 @@ def show_scores(
     if not pictures.of_two(job.spec.task):
         table.table([_by_class(job.spec.task, line, score) for line, score in scores])
         table.caption("F1 of each class at T. The score above is their mean, without the background.")
+        told = "of the pixels of each class, % answered as which at T"
+        matrices = [
+            confusion.table(job.spec.task, one.table, f"{line.name}: {told}")
+            for line, one in zip(lines, results)
+        ]
+        st.html("".join(matrices))
     recurrent = [one for one in results if traits_of(one.card.model).takes_steps]
     baseline = [one for one in results if not traits_of(one.card.model).takes_steps]
     for (one, i), result in zip(rested, results):

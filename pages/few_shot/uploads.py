@@ -56,7 +56,9 @@ def what_a_mask_holds(task: TaskConfig) -> str:
     names = task_of(task).class_names(task)
     if len(names) == 2:
         return "that is white where something is to be found"
-    told = ", ".join(f"{number} {name}" for number, name in enumerate(names))
+    told = ", ".join(
+        f"{number} “{name}”" if name.isdecimal() else f"{number} {name}" for number, name in enumerate(names)
+    )
     return f"whose palette numbers or grey values are the classes ({told}; {VOID} is void)"
 
 

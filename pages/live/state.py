@@ -35,7 +35,7 @@ class LiveState(Linked):
     )
     noise_sd: float | None = setting(
         None,
-        "How noisy the image is: a region has grey level 1 on 0. Raise it past what was learned.",
+        "How noisy the image is; its grey levels run from about 0 to 1. Raise it past what was learned.",
         **ranges.SIGMA,
     )
     tau_steps: float | None = setting(

@@ -26,9 +26,9 @@ from pages.ui.images import VOID
 from pages.ui.web.wire import framed
 
 # The image a world opens on: of the twelve among the first 40 whose F1 at step 20 is nearest the median, the
-# one that the mask takes longest to fill (grouping), or the nearest where one step fills it (shapes).
-# tests/pages/live/test_live_world.py holds both within the middle half.
-OPENS_ON = {"grouping": 19, "shapes": 26}
+# one that the mask takes longest to fill (grouping), or the nearest where one step fills it (all others).
+# tests/pages/live/test_live_world.py holds the first two within the middle half.
+OPENS_ON = {"grouping": 19, "shapes": 26, "textures": 21, "digits": 2}
 OTHERS = range(7)  # further images that come along
 
 

@@ -45,8 +45,8 @@ class StabilityState(Linked):
     )
     sigma: float | None = setting(
         None,
-        "How noisy the image is: a shape has grey level 1 on 0. Raise it, and see which variant loses the "
-        "mask first.",
+        "How noisy the image is; its grey levels run from about 0 to 1. Raise it, and see which variant "
+        "loses the mask first.",
         **ranges.SIGMA,
     )
     image: int = setting(

@@ -23,6 +23,7 @@ from pages.jobs.folder import default_root
 
 KEPT = 2 * 3600.0  # seconds after a visitor's last look
 MOST, MOST_BYTES = 40, 2**32  # visitors whose images are kept at once, and bytes of them all
+UPLOAD = "upload"  # the source that is a visitor's own zip
 _OWNER = re.compile(r"[0-9a-f]{32}")
 
 
@@ -70,6 +71,20 @@ def of(owner: str) -> Path | None:
         return None
     allow(root())
     return found
+
+
+def chosen(source: str, owner: str) -> Path | None:
+    """The folder that a link names: UPLOAD for what this visitor sent, or one of `listed`, never a path.
+
+    None where there is none, or none any more. Raises ConfigError for a name not listed.
+    """
+    if source == UPLOAD:
+        return of(owner)
+    if not source:
+        return None
+    if source not in listed():
+        raise ConfigError(f"source: there is no folder {source!r:.60} here.")
+    return listed()[source]
 
 
 def forget(owner: str) -> None:

@@ -17,7 +17,7 @@ from PIL import Image, ImageColor
 from fbseg_core.config import FolderConfig
 from fbseg_core.models.base import Model
 from fbseg_core.rollout.trajectory import rollout
-from fbseg_core.scores.metrics import mask_of, tally
+from fbseg_core.scores.metrics import mask_of
 from fbseg_core.tasks import task_of
 from fbseg_core.tasks.batches import Batches
 from fbseg_core.tasks.picture_files import read_image
@@ -45,14 +45,9 @@ def answer(model: Model, task: FolderConfig, name: str, file: BinaryIO) -> Answe
     return Answer(name, x[0], mask_of(rollout(model, x, model.steps).logits[-1])[0])
 
 
-def confusion_of(model: Model, task: FolderConfig) -> np.ndarray:
-    """Pixels of the test images by true class and by answer, (K, K): the row is the truth."""
-    images = min(MOST_TESTED, task_of(task).supply(task, "test"))
-    total = torch.zeros(model.classes, model.classes, dtype=torch.int64)
-    for batch in Batches(task, images, 0, "test"):
-        masks = mask_of(rollout(model, batch.x, model.steps).logits[-1])
-        total += tally(masks, batch.labels, model.classes).sum(0)
-    return total.numpy()
+def tested(task: FolderConfig) -> Batches:
+    """The test images that are scored."""
+    return Batches(task, min(MOST_TESTED, task_of(task).supply(task, "test")), 0, "test")
 
 
 def scores_by_class(table: np.ndarray) -> list[tuple[float, float] | None]:

@@ -13,9 +13,10 @@ from fbseg_core.tasks.archive import MOST_PACKED
 from fbseg_core.tasks.folder import Scan
 from pages.jobs import NoSuchJob
 from pages.ui import controls, notices, own_images, pictures, screen, visitor
+from pages.ui.own_images import UPLOAD
 from pages.ui.training_pool import pool
 from pages.your_data import result, training
-from pages.your_data.state import UPLOAD, YourDataState, check, folder_of, job_of, task_for
+from pages.your_data.state import YourDataState, check, job_of, task_for
 
 SCREEN = screen.Screen("your_data", YourDataState, {}, check)
 SHOWN = 4  # images of the preview
@@ -47,7 +48,7 @@ def forget() -> None:
 
 def start(token: str) -> None:
     """Callback: train. The button's own token makes a double click one job."""
-    task, _ = task_for(SCREEN.view, folder_of(SCREEN.view, visitor.owner()))
+    task, _ = task_for(SCREEN.view, own_images.chosen(SCREEN.view.source, visitor.owner()))
     SCREEN.change(job=pool().start(job_of(SCREEN.view, task), visitor.owner(), token))
 
 
@@ -133,7 +134,7 @@ def page() -> None:
     view, owner = SCREEN.view, visitor.owner()
     st.subheader("1 · Images and masks", anchor=False)
     choose_source(view)
-    folder = folder_of(view, owner)
+    folder = own_images.chosen(view.source, owner)
     if view.source == UPLOAD and folder is None:
         st.caption("The images of this link are not kept here: send the zip again.")
     if folder is not None:

@@ -9,10 +9,11 @@ import streamlit as st
 from fbseg_core.checkpoint import Card, measured
 from fbseg_core.models.base import Model
 from fbseg_core.scores.evaluate import Score, evaluate
+from fbseg_core.scores.matrix import confusion_matrix
 from fbseg_core.tasks import task_of
-from fbseg_core.tasks.batches import Batches
+from pages import menu
 from pages.jobs import Followed
-from pages.ui import notices, own_models, pictures, server
+from pages.ui import confusion, notices, own_images, own_models, pictures, server
 from pages.ui.screen import Screen
 from pages.ui.training_pool import pool
 from pages.your_data import answers
@@ -41,8 +42,8 @@ def learned(job: Followed, owner: str) -> Learned:
     def make() -> Learned:
         model, updates = pool().model(job.job, owner, 0)
         task, run = job.spec.task, job.spec.runs[0]
-        images = min(answers.MOST_TESTED, task_of(task).supply(task, "test"))
-        score = evaluate(model, Batches(task, images, 0, "test"), model.steps)
+        images = answers.tested(task)
+        score = evaluate(model, images, model.steps)
         # where the images lie on this server is nobody's business: the file may be passed on
         told = task.replace(folder="")
         card = Card(
@@ -51,7 +52,7 @@ def learned(job: Followed, owner: str) -> Learned:
         )  # fmt: skip
         note = own_models.Note(run.name, "trained", job.view.created)
         name, _ = own_models.keep(model, card, note, owner)
-        return Learned(model, score, answers.confusion_of(model, task), name)
+        return Learned(model, score, confusion_matrix(model, images, model.steps), name)
 
     return server.kept("rest", ("own", job.job, job.done(0)), make)
 
@@ -73,13 +74,13 @@ def show(screen: Screen, job: Followed, owner: str) -> None:
     left.table([
         {"class": name, "F1": _number(one, 0), "IoU": _number(one, 1)} for name, one in zip(names, by_class)
     ])  # fmt: skip
-    share = found.table / found.table.sum(1, keepdims=True).clip(1)
-    right.table([
-        {"truth ↓  answer →": name} | {other: f"{100 * share[i, j]:.0f} %" for j, other in enumerate(names)}
-        for i, name in enumerate(names)
-    ])  # fmt: skip
+    right.html(confusion.table(task, found.table, "Of the pixels of each class, % answered as which"))
     show_new(screen, found.model, task)
-    st.download_button(
+    ways = st.container(horizontal=True)
+    if found.model.traits.takes_steps and str(own_images.chosen(screen.view.source, owner)) == task.folder:
+        there = {"source": screen.view.source, "model": found.name, "layer": "mask"}
+        ways.link_button("Open it in Explore", menu.link("explore", task=task.name, **there))
+    ways.download_button(
         "Checkpoint (safetensors)", lambda: own_models.content(found.name),
         own_models.path_of(found.name).name, "application/octet-stream", key="checkpoint", on_click="ignore",
     )  # fmt: skip

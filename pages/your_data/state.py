@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from fbseg_core import PROTOCOLS, ConfigError, ModelConfig
+from fbseg_core import PROTOCOLS, ModelConfig
 from fbseg_core.config import FolderConfig
 from fbseg_core.settings import setting
 from fbseg_core.tasks import task_of
@@ -17,7 +17,6 @@ from pages.jobs import Spec
 from pages.ui import own_images
 from pages.ui.link import LARGEST_SEED, Linked
 
-UPLOAD = "upload"  # the source that is a visitor's own zip
 STEPS = 5  # of the loop in training; its answer is read after twice as many
 BATCH = 4
 
@@ -69,17 +68,6 @@ class YourDataState(Linked):
     job: str = Field("", pattern=r"^[0-9a-f]{0,32}$")
 
 
-def folder_of(view: YourDataState, owner: str) -> Path | None:
-    """Where the images are, None where there are none yet. Raises ConfigError for a name not listed."""
-    if view.source == UPLOAD:
-        return own_images.of(owner)
-    if not view.source:
-        return None
-    if view.source not in own_images.listed():
-        raise ConfigError(f"source: there is no folder {view.source!r:.60} here.")
-    return own_images.listed()[view.source]
-
-
 def task_for(view: YourDataState, folder: Path) -> tuple[FolderConfig, Scan]:
     """The images as a task, and what the folder holds; files with problems are left out. ConfigError."""
     task = FolderConfig(
@@ -118,5 +106,5 @@ def job_of(view: YourDataState, task: FolderConfig) -> Spec:
 
 def check(view: YourDataState) -> None:
     """Raise ConfigError for a state that cannot be shown."""
-    if view.source not in ("", UPLOAD):
-        folder_of(view, "")
+    if view.source != own_images.UPLOAD:
+        own_images.chosen(view.source, "")

@@ -125,7 +125,18 @@ def test_scores_are_told_class_by_class(trained, task):
         assert any(f"{score.f1[at]:.3f} [" in str(value) for value in rows[index].values())
         found = ["–" if value is None else f"{value:.3f}" for value in score.class_f1[at]]
         assert [rows[2 + index][name] for name in NAMES] == found
+        table = computed.result(job, index, ME).table
+        counted = [None if f1 is None else f"{f1:.3f}" for f1 in f1_of(table)]
+        assert [one or "–" for one in counted] == found
+    html, _ = told(trained)
+    assert any(body.count("class='confusion'") == 2 and body.count("<td ") == 50 for body in html)
     assert set(traces(trained, "score")) >= {"feedback", "feedforward"}
+
+
+def f1_of(table):
+    """F1 of each class by a confusion matrix; None of one that is in neither truth nor answer."""
+    either = table.sum(0) + table.sum(1)
+    return [2 * table[k, k] / either[k] if either[k] else None for k in range(len(table))]
 
 
 def test_curves_and_checkpoints_are_taken_along(trained, task):

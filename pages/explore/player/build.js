@@ -153,9 +153,11 @@ const HINTS = {
   "Erase mask": "Wipes the state to what it holds where the model sees background. Does the mask grow back?",
 };
 
-// What is said of the shape, said of more than two classes.
+// What is said of shape and background, said of more than two classes.
 function shapeless(S, words) {
-  return S.header.classes > 2 ? words.replace("sees shape", `sees any class but ${S.header.classNames[0]}`) : words;
+  const { classes, classNames } = S.header;
+  if (classes === 2) return words;
+  return words.replace("sees shape", `sees any class but ${classNames[0]}`).replace("sees background", `sees ${classNames[0]}`);
 }
 
 function button(text, label, act, pressed) {
@@ -208,7 +210,7 @@ function buildActs(S) {
     button("Perturb h", "Add noise to every neuron of the state", () => add({ kind: "perturb", size: S.noiseSize ?? 1, seed: perturbations })),
     size,
     ...(header.loops ? [paint("v", "v", "shape", "Paint v", shapeless(S, "Paint into the feedback neurons: as where the model sees shape"))] : []),
-    paint("erase", "h", "background", "Erase mask", "Wipe the state: as where the model sees background"),
+    paint("erase", "h", "background", "Erase mask", shapeless(S, "Wipe the state: as where the model sees background")),
   ];
   for (const item of items) item.title = shapeless(S, item.title);
   for (const item of items) if (item.tagName === "BUTTON") item.disabled = full && !item.hasAttribute("aria-pressed");

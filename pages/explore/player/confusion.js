@@ -2,6 +2,7 @@
 
 const NAMED = 92; // px on the left for the classes' names
 const SWATCH = 10;
+const NUMBERED = 26; // px of a cell that has room for its number
 
 // counts[truth * K + answer] of the pixels whose label is known.
 function confusionAt(S, t) {
@@ -36,11 +37,11 @@ function confusionChart(S, svg) {
         const rgb = colours.subarray(3 * Math.round(255 * share), 3 * Math.round(255 * share) + 3);
         const cell = node(svg, "rect", { x: NAMED + side * answer, y, width: side, height: side, fill: all ? `rgb(${rgb.join()})` : "none", stroke: "var(--line)", class: "cell" });
         node(cell, "title", {}, `truth ${classNames[truth]}, answer ${classNames[answer]}: ${n} px`);
-        if (n && side > 26) node(svg, "text", { x: NAMED + side * (answer + 0.5), y: y + side / 2 + 4, class: "tick", "text-anchor": "middle", style: `fill: ${share > 0.5 ? "#000" : "#fff"}` }, shareText(share));
+        if (n && side > NUMBERED) node(svg, "text", { x: NAMED + side * (answer + 0.5), y: y + side / 2 + 4, class: "tick", "text-anchor": "middle", style: `fill: ${share > 0.5 ? "#000" : "#fff"}` }, shareText(share));
       });
       if (all) told.push(`${classNames[truth]} ${shareText(row[truth] / all)}`);
     }
-    node(svg, "text", { x: 2, y: top + side * classes + 15, class: "tick" }, "rows: the true class; numbers: % of its pixels");
+    node(svg, "text", { x: 2, y: top + side * classes + 15, class: "tick" }, side > NUMBERED ? "rows: the true class; numbers: % of its pixels" : "rows: the true class; point at a cell to read it");
     svg.setAttribute("aria-label", `Truth by answer at step ${t}. Answered right, in % of each class: ${told.join(", ")}`);
   };
 }

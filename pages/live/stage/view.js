@@ -162,6 +162,6 @@ function drawHint(S, moment, scene) {
       ? "The dot stands on no region, so the right answer is: nothing."
       : rundown(S, moment)
         ? `The clock has run down: a correction counts ${percent(moment.gain)}, so the mask hardly answers. Wind it up.`
-        : TOOLS[S.tool].hint.replace(S.covered.has("truth") ? " Dashed: the right answer." : "", "");
+        : TOOLS[S.tool].hint.replace("background", S.W.classes[0]).replace(S.covered.has("truth") ? " Dashed: the right answer." : "", "");
   if (S.$(".hint").textContent !== say) S.$(".hint").textContent = say;
 }

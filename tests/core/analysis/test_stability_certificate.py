@@ -132,7 +132,10 @@ def test_with_the_fractional_kernel_it_ends_where_the_kernel_does(alpha):
             found.bound(0, end)
 
 
-@pytest.mark.parametrize("name", [name for name in shipped() if "feedforward" not in name])
+@pytest.mark.parametrize(
+    "name",
+    [name for name in shipped() if name.startswith(("grouping", "shapes")) and "feedforward" not in name],
+)
 def test_shipped_models_stay_within_their_envelope(name):
     model, card = load(name)
     x = make_batch(card.task.replace(side=32), 1, 3).x

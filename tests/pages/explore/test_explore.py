@@ -12,13 +12,13 @@ from driven import PATIENCE, ROOT, sound
 from driven import explore as app
 from streamlit.testing.v1 import AppTest
 
-from fbseg_core import ConfigError, checkpoint
+from fbseg_core import CheckpointError, ConfigError, checkpoint
 from fbseg_core.experiments.halting_rows import saved
 from fbseg_core.experiments.records import path_of, read
 from fbseg_core.rollout.halting import AUTO
 from fbseg_core.settings import settings_of
 from pages.explore import computed
-from pages.explore.run import scene_of
+from pages.explore.run import choices, scene_of, tasks
 from pages.explore.state import ExploreState
 from pages.ui import models
 
@@ -108,6 +108,22 @@ def test_another_task_starts_from_its_own_defaults():
     at.selectbox(key="explore-task").set_value("grouping").run()
     sound(at)
     assert link(at) == {"v": "1", "task": "grouping"}
+
+
+def test_a_task_of_more_than_two_classes_opens_on_its_masks():
+    at = app()
+    at.selectbox(key="explore-task").set_value("textures").run()
+    sound(at)
+    assert link(at) == {"v": "1", "task": "textures", "layer": "mask"}
+
+
+def test_one_model_of_a_task_is_enough_and_one_that_takes_no_steps_is_none():
+    alone = {"grouping-feedback": models.cards()["grouping-feedback"]}
+    assert choices(alone, "grouping") == (["grouping-feedback"],) * 2
+    still = alone | {"shapes-feedforward": models.cards()["shapes-feedforward"]}
+    assert tasks(still) == ["grouping"]
+    with pytest.raises(CheckpointError, match="takes steps"):
+        choices(still, "shapes")
 
 
 def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on():

@@ -14,11 +14,11 @@ from fbseg_core.rollout.interventions import Flip, Freeze, Perturb
 from fbseg_core.settings import settings_of
 from pages.explore import exports
 from pages.explore.player.payload import pack
-from pages.explore.run import choices, compute, ended_early, scene_of, tasks
+from pages.explore.run import choices, compute, ended_early, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import models
 
-MODELS = [(task, name) for task in tasks(models.cards()) for name in choices(models.cards(), task)[0]]
+MODELS = [(task, name) for task in ("shapes", "grouping") for name in choices(models.cards(), task)[0]]
 ENDS = {
     key: (settings_of(ExploreState)[key].lo, settings_of(ExploreState)[key].hi)
     for key in ("tau", "eigenvalue", "sigma", "clock")
