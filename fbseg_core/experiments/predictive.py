@@ -47,8 +47,8 @@ GRIDS: dict[Profile, dict[str, Any]] = {  # of a task: side, T, and updates of i
              "images": 4, "validation": 2},
     "quick": {"seeds": 2, "shapes": (24, 5, 40), "grouping": (24, 6, 60), "decoders": 40, "coding": 20,
               "images": 16, "validation": 8},
-    "full": {"seeds": 8, "shapes": (32, 5, 100), "grouping": (24, 6, 200), "decoders": 100, "coding": 120,
-             "images": 100, "validation": 32},
+    "full": {"seeds": 8, "shapes": (32, 5, 80), "grouping": (24, 6, 160), "decoders": 80, "coding": 120,
+             "images": 64, "validation": 24},
 }  # fmt: skip
 
 

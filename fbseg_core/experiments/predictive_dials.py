@@ -19,9 +19,9 @@ from fbseg_core.tasks import Batch
 UPDATES = 6  # most updates of the levels
 ALONE = Dials(feedforward=1.0, feedback=0.0, error=0.0)  # the control: nothing but the net's own drive
 DIALS = {  # β, λ, α; memory is what β and λ leave
-    PREDICTIONS: ((0.9, 0.1, 0.0), (0.7, 0.3, 0.0), (0.4, 0.3, 0.0)),
-    ERRORS: ((1.0, 0.0, 1.0), (0.3, 0.0, 1.0), (0.0, 0.0, 1.0)),
-    BOTH: ((0.9, 0.1, 1.0), (0.7, 0.3, 1.0), (0.2, 0.2, 1.0)),
+    PREDICTIONS: ((0.9, 0.1, 0.0), (0.6, 0.4, 0.0)),
+    ERRORS: ((0.3, 0.0, 1.0), (0.0, 0.0, 1.0)),
+    BOTH: ((0.9, 0.1, 1.0), (0.6, 0.4, 1.0)),
 }
 
 
