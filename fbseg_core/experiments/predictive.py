@@ -38,7 +38,7 @@ from fbseg_core.training.fewshot import BACKBONES, TrainingRun
 from fbseg_core.training.fit import PROTOCOLS
 
 VALIDATION_SEED = 3000  # of the images that dials are chosen on, plus the training seed
-CODES = {  # filters of U and V: the better of two sizes on validation images of a seed outside the grid
+CODES = {  # filters of U and V: the better of two sizes on a few images of a seed outside the grid
     "shapes": {"kernel": 8, "stride": 4},
     "grouping": {"kernel": 4, "stride": 2},
 }
@@ -47,8 +47,8 @@ GRIDS: dict[Profile, dict[str, Any]] = {  # of a task: side, T, and updates of i
              "images": 4, "validation": 2},
     "quick": {"seeds": 2, "shapes": (24, 5, 40), "grouping": (24, 6, 60), "decoders": 40, "coding": 20,
               "images": 16, "validation": 8},
-    "full": {"seeds": 8, "shapes": (32, 5, 80), "grouping": (24, 6, 160), "decoders": 80, "coding": 120,
-             "images": 64, "validation": 24},
+    "full": {"seeds": 8, "shapes": (24, 5, 80), "grouping": (24, 6, 140), "decoders": 80, "coding": 60,
+             "images": 48, "validation": 16},
 }  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def _coding(settings: Mapping[str, Any], tests: Mapping[str, Batch]) -> dict[str
     inputs, classes = channels(task)
     config = preset.model.replace(in_channels=inputs, classes=classes, **CODES[settings["task"]])
     train = preset.train.replace(updates=settings["coding"], seed=settings["seed"])
-    examples = Examples(task, run_of(settings).train.replace(batch=train.batch))
+    examples = Examples(task, run_of(settings).train)
 
     def clamped(k: int) -> Senses:
         batch, _ = examples.batch(k)

@@ -118,7 +118,7 @@ def _budget(rows: Sequence[Row], task: str) -> str:
     missed = mean(rows, lambda row: row.result["missed"][-1], model=NET, task=task)
     return (
         f"{task.capitalize()}: images of {settings['side']} px, {settings['updates']} updates of 8 for the "
-        f"networks, {settings['coding']} of 4 for predictive coding; the decoders miss {missed.mean:.0%} of "
+        f"networks, {settings['coding']} for predictive coding; the decoders miss {missed.mean:.0%} of "
         f"the levels' power after {settings['decoders']} updates. Longer training may give other numbers."
     )
 
