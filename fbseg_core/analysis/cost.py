@@ -91,6 +91,11 @@ def timings(model: Model, x: Tensor, switches: Switches = AS_BUILT, repeats: int
     return Timings(tuple(taken))
 
 
+def multiply_adds(work: Callable[[], object]) -> int:
+    """Multiply-adds of whatever `work` computes, gradients that it takes included; by torch's formulas."""
+    return _macs(work)
+
+
 def _macs(work: Callable[[], object]) -> int:
     with _Counter() as counter:
         work()

@@ -139,6 +139,15 @@ WAYS: dict[str, tuple[Way, ...]] = {
             T=60,
         ),
     ),
+    "predictive": (
+        _explore(
+            "The loop and the U-Net, on grouping",
+            task="grouping",
+            comparison="grouping-feedforward",
+            T=6,
+        ),
+        _explore("The loop and the U-Net, on shapes", sigma=PAPER_8, T=5),
+    ),
     "limit": (
         _explore("Both models at paper sigma 8", sigma=PAPER_8),
         _few_shot("Train others, with the ideal observer", examples=10, protocol="matched", sigma=PAPER_8),
