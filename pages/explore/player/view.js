@@ -138,8 +138,8 @@ function classLegend(S) {
     entry.append(box, name);
     return entry;
   };
-  const named = (name, k) => (/^\d+$/.test(name) ? name : `${k} ${name}`); // two numbers would be taken for one
-  const items = classes > 2 ? palette.map((colour, k) => item(colour, named(classNames[k], k), outlineOf(k))) : [];
+  const digits = classNames.some((name) => /^\d+$/.test(name)); // a number before a number would be taken for one
+  const items = classes > 2 ? palette.map((colour, k) => item(colour, digits ? classNames[k] : `${k} ${classNames[k]}`, outlineOf(k))) : [];
   if (S.header.void) items.push(item(`repeating-linear-gradient(135deg, rgba(0, 0, 0, 0.45) 0 1px, ${RUN.voidColour} 1px 4px)`, "void: neither learned nor scored"));
   const title = Object.assign(document.createElement("b"), { textContent: "Classes" });
   S.$(".classes").replaceChildren(title, ...items);
