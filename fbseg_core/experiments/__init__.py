@@ -12,6 +12,7 @@ from fbseg_core.experiments import (
     ladder,
     limit,
     noise,
+    real,
     resting,
     scale,
     settling,
@@ -23,7 +24,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
         fewshot, noise, convergence, ablation, ladder, grouping, settling, contraction, gradients, transfer,
-        help, halting, resting, limit, scale,
+        real, help, halting, resting, limit, scale,
     )
 }  # fmt: skip
 
