@@ -3,8 +3,8 @@
 Each model is tested on images of more and of less clutter, occlusion and noise than it learned from, and the
 loop is run with softmax and decay switched off, too. Nothing is trained: the seeds are parts of the test
 images, and intervals say nothing of other training seeds. The feedback and the feedforward model of a task
-share width, depth, images and number of updates, of which the loop's cost more; the wide one of digits has
-more width and more updates. With one seed each a difference between them is not the loop's alone, so what its
+share width, depth, images and number of updates, of which the loop's cost more; the wide ones have more width
+and more updates. With one seed each a difference between them is not the loop's alone, so what its
 steps add is told of the loop itself as well: F1 at T less that at t = 1, on the same images.
 """
 
@@ -38,8 +38,10 @@ from fbseg_core.models.registry import count_weights
 from fbseg_core.scores.metrics import confusion, mean_iou, pooled_f1
 from fbseg_core.tasks import Batch, make_batch
 
-FILES = {(task, kind): f"{task}-{kind}" for task in AXES for kind in (FEEDBACK, PLAIN)} | {
-    ("digits", WIDE): "digits-feedforward-wide"
+FILES = {
+    (task, kind): f"{task}-{file}"
+    for task in AXES
+    for kind, file in ((FEEDBACK, "feedback"), (PLAIN, "feedforward"), (WIDE, "feedforward-wide"))
 }
 LATER = 3  # times T that a loop is followed for
 GRIDS: dict[Profile, dict[str, Any]] = {
