@@ -13,6 +13,7 @@ from fbseg_core.experiments import (
     limit,
     noise,
     predictive,
+    real,
     resting,
     scale,
     settling,
@@ -24,7 +25,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
         fewshot, noise, convergence, ablation, ladder, grouping, settling, contraction, gradients, transfer,
-        help, halting, resting, predictive, limit, scale,
+        real, help, halting, resting, predictive, limit, scale,
     )
 }  # fmt: skip
 

@@ -125,6 +125,11 @@ WAYS: dict[str, tuple[Way, ...]] = {
         ),
         _explore("Shapes at a seventh of the training noise", sigma=0.15),
     ),
+    "real": (
+        _explore("Handwritten digits, class by class", task="digits", layer="mask"),
+        _explore("Textures of photographs", task="textures", layer="mask"),
+        _stability("Eleven classes, mechanisms switched off", model="digits-feedback", T=30),
+    ),
     "help": (_few_shot("Train n = 2, with flips and turns alone", examples=2, protocol="matched"),),
     "halting": (
         _explore("Update over time, grouping", task="grouping", curve="update", T=30),

@@ -72,7 +72,9 @@ def show_scores(
         else:
             pair = ({"model": recurrent[0].name} if recurrent else {}) | {"comparison": result.name}
         row = st.container(horizontal=True)
-        row.link_button(f"Open {run.name} in Explore", menu.link("explore", task=one.spec.task.name, **pair))
+        look = {} if pictures.of_two(one.spec.task) else {"layer": "mask"}
+        there = menu.link("explore", task=one.spec.task.name, **pair, **look)
+        row.link_button(f"Open {run.name} in Explore", there)
         row.link_button("Live", menu.link("live", world=one.spec.task.name, shown=tuple(pair.values())))
         if traits_of(run.model).has_loop:
             row.link_button("In the Stability lab", menu.link("stability", model=result.name))

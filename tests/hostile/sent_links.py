@@ -22,6 +22,7 @@ from pages.your_data import state as your_data
 SCREENS = {
     "explore": (ExploreState, lambda view: scene_of(view, models.cards()), [
         {"task": "grouping", "T": "30", "tau": "2.5", "do": "perturb,t:5,size:2~flip,t:9~paint,mask:AAAA"},
+        {"task": "folder", "source": "upload", "model": "mine:feedback-" + "0" * 16},
         {"sigma": "1.5", "cue": "[3,4]", "hide": '["models"]', "lesson": "", "eigenvalue": "0.5"},
     ]),
     "stability": (StabilityState, lambda view: variants_of(view, models.cards()), [

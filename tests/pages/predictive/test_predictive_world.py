@@ -68,7 +68,7 @@ def test_the_loops_beside_it_are_those_trained_with_every_mechanism():
         world.loops("grouping", {**cards, "grouping-leaky-feedback": leaky})["leaky"]
         == "grouping-leaky-feedback"
     )
-    assert world.loops("digits", cards) == {}
+    assert world.loops("photographs", cards) == {}
 
 
 def test_a_set_up_out_of_range_is_refused():

@@ -1,0 +1,241 @@
+"""What the rows of `real` say: what steps add as images get harder, whether the answer holds past T, and what
+becomes of state and mask with softmax and decay switched off."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from fbseg_core.analysis.equivalence import Compared, family
+from fbseg_core.analysis.paired import Difference, paired_difference
+from fbseg_core.experiments.records import NONE, Finding, Others, Panel, Row, Series
+from fbseg_core.experiments.report import Value, answered, gap, mean, over_seeds, words
+from fbseg_core.experiments.thresholds import MARGIN
+
+FEEDBACK, PLAIN, WIDE = "feedback", "feedforward", "feedforward, wide"
+TRAINED = "as trained"
+# What is changed of the images of each task, from the easiest on; clutter first, then what hides, then noise.
+AXES: dict[str, dict[str, tuple[float, ...]]] = {
+    "digits": {
+        "debris": (0, 6, 24),
+        "count": (2, 3, 6),
+        "patches": (0, 3),
+        "sigma": (0.0, 0.3, 0.9),
+    },
+    "textures": {"regions": (2, 4, 6), "sigma": (0.0, 0.1, 0.3)},
+}
+CALLED = {
+    "debris": "fragments",
+    "count": "digits",
+    "patches": "patches",
+    "regions": "pieces",
+    "sigma": "noise σ",
+}
+FIRST, AT_T, LATER = range(3)  # places in the scores of a loop: t = 1, T, 3T
+
+
+def name_of(axis: str, value: float) -> str:
+    """What a condition is called: that of one setting changed to a value."""
+    return f"{axis} {value:g}"
+
+
+def _score(name: str, step: int = AT_T, score: str = "f1") -> Value:
+    """Reads a score of a condition off a row; of a model without steps its one."""
+
+    def read(row: Row) -> float:
+        values = row.result["at"][name][score]
+        return values[min(step, len(values) - 1)]
+
+    return read
+
+
+def _there(rows: Sequence[Row], task: str, axis: str) -> list[tuple[float, str]]:
+    """The values of an axis that the rows have, and their conditions; what is not changed is as trained."""
+    known = next(row.result["at"] for row in rows if row.settings["task"] == task)
+    names = ((value, name_of(axis, value)) for value in AXES[task][axis])
+    return [(value, name if name in known else TRAINED) for value, name in names]
+
+
+def added(rows: Sequence[Row], task: str, name: str) -> Difference:
+    """F1 at T less that at t = 1, on the same images."""
+    return gap(rows, _score(name), {}, {}, other=_score(name, FIRST), task=task, model=FEEDBACK)
+
+
+def grows(rows: Sequence[Row]) -> dict[str, Compared]:
+    """How much more the steps add at the hard end of each axis than at its easy end: one family."""
+    gaps = {}
+    for task, axes in AXES.items():
+        for axis in axes:
+            there = _there(rows, task, axis)
+            easy, hard = (_added_by_part(rows, task, name) for name in (there[0][1], there[-1][1]))
+            gaps[f"{task}, {CALLED[axis]}"] = paired_difference(hard, easy)
+    return family(gaps, MARGIN)
+
+
+def _added_by_part(rows: Sequence[Row], task: str, name: str) -> list[float]:
+    later, first = (over_seeds(rows, _score(name, step), task=task, model=FEEDBACK) for step in (AT_T, FIRST))
+    return [a - b for a, b in zip(later, first)]
+
+
+def held(rows: Sequence[Row], task: str) -> dict[str, Compared]:
+    """F1 at 3T less that at T, condition by condition: one family."""
+    gaps = {
+        name: gap(rows, _score(name, LATER), {}, {}, other=_score(name), task=task, model=FEEDBACK)
+        for name in _names(rows, task)
+    }
+    return family(gaps, MARGIN)
+
+
+def against_plain(rows: Sequence[Row], task: str) -> dict[str, Compared]:
+    """F1 of feedback at T less that of feedforward, condition by condition: one family."""
+    models = {"model": FEEDBACK}, {"model": PLAIN}
+    gaps = {name: gap(rows, _score(name), *models, task=task) for name in _names(rows, task)}
+    return family(gaps, MARGIN)
+
+
+def _models(rows: Sequence[Row], task: str) -> list[str]:
+    return list(dict.fromkeys(row.settings["model"] for row in rows if row.settings["task"] == task))
+
+
+def _names(rows: Sequence[Row], task: str) -> list[str]:
+    return list(next(row.result["at"] for row in rows if row.settings["task"] == task))
+
+
+def counted(rows: Sequence[Row], task: str, way: str, what: str) -> Counter:
+    """Images by verdict on the states or the masks, of all parts, with the mechanisms of that name on."""
+    found: Counter = Counter()
+    for row in rows:
+        if row.settings["task"] == task and row.result["ways"]:
+            found.update(row.result["ways"][way][what])
+    return found
+
+
+def lost(rows: Sequence[Row]) -> tuple[int, int]:
+    """How many runs of the loops, as built, left the range of numbers or were found diverging, and of how
+    many conditions, parts and watched images."""
+    loops = [row for row in rows if row.result["ways"]]
+    left = sum(at["lost"] for row in loops for at in row.result["at"].values())
+    watched = Counter()
+    for task in AXES:
+        watched.update(counted(rows, task, "softmax, decay", "states"))
+    return left + watched["diverging"], sum(watched.values())
+
+
+def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
+    """What steps add, where that grows, and whether softmax and decay hold the state with many classes."""
+    moved = max(abs(one.difference.mean) for task in AXES for one in held(rows, task).values())
+    gains = " and ".join(f"{_plain(added(rows, task, TRAINED).mean)} on {task}" for task in AXES)
+    brief = f"Steps after the first add {gains} F1; from T to 3T it moves by {moved:.3f} at most."
+    scores = "; ".join(
+        f"{task} "
+        + ", ".join(
+            f"{kind} {mean(rows, _score(TRAINED), task=task, model=kind).mean:.2f}"
+            for kind in _models(rows, task)
+        )
+        for task in AXES
+    )
+    because = f"F1 as trained: {scores}. {_growing(grows(rows))} {_stable(rows)}"
+    return Finding("measured", because, brief, details=_details(rows))
+
+
+def _plain(value: float) -> str:
+    return f"{value:.3f}".replace("-", "−")
+
+
+def _growing(found: Mapping[str, Compared]) -> str:
+    """Where the steps add more, or less, at the hard end than at the easy one, in one sentence."""
+    ways = {
+        "more": [name for name, one in found.items() if one.different and one.difference.mean > 0],
+        "less": [name for name, one in found.items() if one.different and one.difference.mean < 0],
+    }
+    told = [f"{way} for {'; '.join(names)}" for way, names in ways.items() if names]
+    if not told:
+        return "On the hardest images steps are not seen to add more than on the easiest, whatever changes."
+    return f"From the easiest to the hardest images steps add {', and '.join(told)}."
+
+
+def _stable(rows: Sequence[Row]) -> str:
+    """What becomes of the states as built, and of the masks once nothing damps them, in one sentence."""
+    gone, n = lost(rows)
+    kept, free = (
+        sum(counted(rows, task, way, "masks")["settled"] for task in AXES)
+        for way in ("softmax only", "neither")
+    )
+    diverged = f"{gone or 'no'} run{'s diverge' if gone > 1 else ' diverges'}"
+    return (
+        f"As built {diverged}; with the decay off {kept} of {n} masks settle, {free} with softmax off, too."
+    )
+
+
+def _details(rows: Sequence[Row]) -> str:
+    told = []
+    for task in AXES:
+        f1, iou = (
+            words(mean(rows, _score(TRAINED, score=score), task=task, model=FEEDBACK))
+            for score in ("f1", "iou")
+        )
+        sizes = " ".join(f"{kind.capitalize()}: {_size(rows, task, kind)}." for kind in _models(rows, task))
+        told.append(f"{task.capitalize()}, as trained, feedback at T: F1 {f1}, mean IoU {iou}. {sizes}")
+        told.append(f"Feedback − feedforward: {_listed(against_plain(rows, task))}.")
+        told.append(f"F1 at 3T − at T: {_listed(held(rows, task))}.")
+    changes = "; ".join(f"{name} {answered(one)}" for name, one in grows(rows).items())
+    told.append(f"What steps add on the hardest images, less what they add on the easiest: {changes}.")
+    told.append(
+        "One training seed of each model: intervals are over parts of the test images alone, and F1 of a "
+        "part is a mean over the classes present in it. Of larger images, more classes and other seeds this "
+        "says nothing."
+    )
+    return " ".join(told)
+
+
+def _size(rows: Sequence[Row], task: str, kind: str) -> str:
+    row = next(r for r in rows if (r.settings["task"], r.settings["model"]) == (task, kind))
+    return f"{row.result['weights']:,} weights, {row.result['updates']} updates"
+
+
+def _listed(found: Mapping[str, Compared]) -> str:
+    """The conditions that differ, with their differences; of the others their number, by what may be said."""
+    parts = [f"{name} {words(one.difference, sign=True)}" for name, one in found.items() if one.different]
+    rest = Counter(one.answer for one in found.values() if not one.different)
+    return "; ".join([*parts, *(f"{answer} in {n}" for answer, n in rest.items())])
+
+
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
+    """F1 along each axis of each task: the loop at T and after one step, and the feedforward models."""
+    found = []
+    for task, axes in AXES.items():
+        for axis in axes:
+            there = _there(rows, task, axis)
+            lines = [
+                Series(
+                    title,
+                    line,
+                    tuple(value for value, _ in there),
+                    tuple(mean(rows, _score(name, step), task=task, model=kind) for _, name in there),
+                )
+                for title, line, kind, step in (
+                    ("feedback at T", "feedback", FEEDBACK, AT_T),
+                    ("feedback at t = 1", "other", FEEDBACK, FIRST),
+                    (PLAIN, "feedforward", PLAIN, AT_T),
+                    (WIDE, "feedforward", WIDE, AT_T),
+                )
+                if kind in _models(rows, task)
+            ]
+            x = CALLED[axis] + (", grey levels" if axis == "sigma" else " in an image")
+            found.append(Panel(f"{task}: {CALLED[axis]}", x, "pooled F1", tuple(lines)))
+    return found
+
+
+def table(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """One line for each loop and what is on: the last F1, and what state and mask come to."""
+    found = []
+    for task in AXES:
+        for way in next(row.result["ways"] for row in rows if row.result["ways"]):
+            line = {"task": task, "on": way}
+            line["F1 at 3T"] = words(mean(rows, ("ways", way, "f1"), task=task, model=FEEDBACK))
+            for what in ("states", "masks"):
+                line[what] = ", ".join(
+                    f"{name} {n}" for name, n in counted(rows, task, way, what).most_common()
+                )
+            found.append(line)
+    return found

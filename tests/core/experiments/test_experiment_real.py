@@ -1,0 +1,88 @@
+"""Which images each condition has; and what rows of known numbers come to."""
+
+import pytest
+import torch
+
+from fbseg_core.checkpoint import load
+from fbseg_core.config import DigitsConfig, TexturesConfig
+from fbseg_core.experiments.real import AXES, EXPERIMENT, FILES, GRIDS, conditions, images_of, scored
+from fbseg_core.experiments.real_rows import FEEDBACK, TRAINED, WIDE, added, grows, held, lost
+from fbseg_core.experiments.records import Row
+from fbseg_core.tasks import make_batch
+
+TASKS = {"digits": DigitsConfig(), "textures": TexturesConfig()}
+WAYS = ("softmax, decay", "softmax only", "decay only", "neither")
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_each_condition_differs_from_the_training_in_one_setting(task):
+    found = conditions(task)
+    assert found[TRAINED] == task and len(set(found.values())) == len(found)
+    for name, other in found.items():
+        changed = [key for key in type(task).model_fields if getattr(task, key) != getattr(other, key)]
+        assert len(changed) == (name != TRAINED)
+
+
+def test_as_many_digits_are_tested_in_every_condition():
+    trained = TASKS["digits"]
+    for count in AXES["digits"]["count"]:
+        assert images_of(trained.replace(count=count), trained, 12) * count == 36
+    assert images_of(TASKS["textures"].replace(regions=6), TASKS["textures"], 12) == 12
+
+
+def rows(more=0.0, later=0.0, parts=8, masks="settled"):
+    """Steps add 0.01 F1 on the easiest images and that much more at the hard end of digits' fragments."""
+    found = []
+    for cell in EXPERIMENT.cells("full"):
+        loop, jitter = cell["model"] == FEEDBACK, 1e-4 * (-1) ** cell["seed"]
+        at = {}
+        for name in conditions(TASKS[cell["task"]]):
+            gain = 0.01 + (more if name == "debris 24" else 0) + jitter
+            f1 = [0.8 - gain, 0.8, 0.8 + later] if loop else [0.75 + jitter]
+            at[name] = {"f1": f1, "iou": [0.7] * len(f1), "lost": 0}
+        way = {"states": {"switched off": 2}, "masks": {masks: 2}, "f1": 0.8}
+        result = {"at": at, "ways": dict.fromkeys(WAYS, way) if loop else {}, "weights": 9, "updates": 7}
+        if cell["seed"] < parts:
+            found.append(Row(cell, result, 1.0, ""))
+    return found
+
+
+def test_what_steps_add_is_told_of_one_model_on_the_same_images():
+    found = rows()
+    assert added(found, "digits", TRAINED).mean == pytest.approx(0.01, abs=1e-6)
+    assert not any(one.different for one in grows(found).values())
+    assert "not seen to add more" in EXPERIMENT.conclude(found).because
+    steep = grows(rows(more=0.05))
+    assert [name for name, one in steep.items() if one.different] == ["digits, fragments"]
+    assert "steps add more for digits, fragments." in EXPERIMENT.conclude(rows(more=0.05)).because
+    assert "less for digits, fragments." in EXPERIMENT.conclude(rows(more=-0.05)).because
+
+
+def test_what_moves_past_t_and_what_diverges_is_counted():
+    assert {one.answer for one in held(rows(), "digits").values()} == {"equal within margin"}
+    assert "moves by 0.040 at most" in EXPERIMENT.conclude(rows(later=-0.04)).brief
+    found = rows(masks="drifting")
+    assert lost(found) == (0, 32) and "0 of 32 masks settle, 0 with" in EXPERIMENT.conclude(found).because
+    found[0].result["at"]["debris 24"]["lost"] = 2
+    assert lost(found) == (2, 32) and "As built 2 runs diverge" in EXPERIMENT.conclude(found).because
+
+
+def test_two_models_of_a_task_are_told_with_what_else_differs():
+    found = EXPERIMENT.conclude(rows())
+    assert "Feedforward: 9 weights, 7 updates." in found.details and "+0.05" in found.details
+    assert "One training seed of each model" in found.details
+    charts, lines = EXPERIMENT.panels(rows()), EXPERIMENT.table(rows())
+    assert len(charts) == 6 and charts[0].series[0].x == (0, 6, 24)
+    assert [line.name for line in charts[0].series][2:] == ["feedforward", WIDE]
+    assert [line["on"] for line in lines] == [*WAYS] * 2 and lines[0]["masks"] == "settled 16"
+
+
+def test_scores_of_a_checkpoint_are_taken_at_the_steps_told():
+    model, card = load(FILES["digits", "feedforward"])
+    batch = make_batch(card.task, 2, 0, "test")
+    found = scored(model, batch)
+    assert [len(found[key]) for key in ("f1", "iou")] == [1, 1] and found["lost"] == 0
+    with torch.no_grad():
+        model.head.bias[0] += 1e6  # all background
+    assert scored(model, batch)["f1"] == [0.0]
+    assert GRIDS["full"]["parts"] >= 8 and set(EXPERIMENT.checkpoints) == set(FILES.values())
