@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from PIL import Image
 from torch import Tensor
 
-from pages.learn.computed import Outcome
+from pages.learn.outcome import Outcome
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, lay_out
 
 COLOURS = (FEEDBACK, FEEDFORWARD, "#009E73", "#CC79A7")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from pages.learn.computed import Outcome
 from pages.learn.course import COURSE, Lesson
+from pages.learn.outcome import Outcome
 
 STYLE = (
     "@page { size: A4; margin: 12mm } body { font: 9.5pt/1.3 sans-serif; color: #000 } h1 { font-size: 14pt }"

@@ -8,18 +8,19 @@ from fbseg_core import CheckpointError, ConfigError
 from pages import menu
 from pages.learn import computed, figures, glossary, guess, handout, phone, progress, teacher
 from pages.learn.course import COURSE, Lesson, digits
+from pages.learn.outcome import Outcome
 from pages.learn.state import LearnState
 from pages.ui import notices, plotly_style, presentation, screen, server
 
 SCREEN = screen.Screen("learn", LearnState, {}, lambda view: None)
 
 
-def outcome(lesson: Lesson, trial: float) -> computed.Outcome:
+def outcome(lesson: Lesson, trial: float) -> Outcome:
     """What answers a lesson; the server keeps it for the next who asks."""
     return server.kept("rest", ("learn", lesson.key, trial), lambda: getattr(computed, lesson.key)(trial))
 
 
-def usual(lesson: Lesson) -> computed.Outcome:
+def usual(lesson: Lesson) -> Outcome:
     """A lesson's answer as it stands before anything is tried."""
     return outcome(lesson, lesson.trial[4] if lesson.trial else 0.0)
 

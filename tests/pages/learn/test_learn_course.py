@@ -1,5 +1,7 @@
 """The course: every lesson is short, asks first, and tells numbers that are worked out and hold."""
 
+import re
+
 import pytest
 import torch
 
@@ -15,6 +17,14 @@ from pages.learn import computed, glossary
 from pages.learn.course import COURSE, WORDS
 from pages.learn.figures import curves, picture
 from pages.learn.handout import handout
+from pages.learn.outcome import Outcome
+from pages.learn.path import (
+    best_for_path,
+    fixed_point_gradient,
+    follow,
+    whole_path_gradient,
+    whole_path_loss,
+)
 from pages.predictive.state import PICTURES
 from pages.ui.models import cards
 
@@ -89,6 +99,8 @@ def test_a_positive_eigenvalue_grows_ever_faster_and_a_negative_one_comes_to_res
     rest, even, grown = (found.lines[f"a = {a}"] for a in (-1, 0, 1))
     assert rest[-1] - rest[-2] < 0.01 * rest[-1]
     assert even[-1] > 1.5 * even[20] and grown[-1] > 5 * even[-1]
+    smallest, largest = map(float, re.search(r"from (\d+\.\d) to (\d+\.\d)", found.told).groups())
+    assert 0 < smallest <= largest <= 1.05 * smallest  # else a step could shrink without a clock
 
 
 def test_the_deep_network_is_level_with_the_loop_and_the_shallow_one_is_not():
@@ -105,18 +117,30 @@ def test_a_mask_that_stands_still_is_tried_with_full_updates():
 
 
 def test_the_gradient_of_the_whole_path_nears_that_of_the_fixed_point():
-    found = outcome("path", 60.0)
-    shares = found.lines["whole path, % of the fixed point's"]
-    assert 0 == shares[0] < shares[4] < shares[-1] < 100
+    shares = [outcome("path", T).truth for T in (1.0, 5.0, 20.0, 60.0)]
+    assert 0 == shares[0] < shares[1] < shares[2] < shares[3] < 100
 
 
 def test_the_fixed_point_s_gradient_is_that_of_a_long_run_s_last_step():
     """Of a loss at the end alone the gradient through 400 steps is that of implicit differentiation."""
-    w, h = torch.tensor(0.8, requires_grad=True), torch.tensor(0.0)
-    for _ in range(400):
-        h = h + 0.5 * (w * h + 1 - h)
-    ((h - 8) ** 2 / 2).backward()
-    assert float(w.grad) == pytest.approx((5 - 8) / (1 - 0.8) ** 2, rel=1e-3)
+    w = torch.tensor(0.8, requires_grad=True)
+    ((follow(w, 400)[-1] - 8) ** 2 / 2).backward()
+    assert float(w.grad) == pytest.approx(fixed_point_gradient(0.8), rel=1e-3)
+    assert fixed_point_gradient(0.8) == pytest.approx((5 - 8) / (1 - 0.8) ** 2)
+
+
+def test_the_two_ways_learn_different_loops_and_one_of_them_needs_rest():
+    found = outcome("path")
+    rests, path = found.lines.values()
+    assert rests[-1] == pytest.approx(8, abs=0.2) and rests[5] < 3 < path[5]
+    w = best_for_path(5)
+    near = torch.tensor([w - 0.05, w, w + 0.05], dtype=torch.float64)
+    assert whole_path_loss(near, 5).argmin() == 1 and w > 1 and f"w = {w:.2f}" in found.told
+    assert "never comes to rest" in found.told and "comes to rest at" in outcome("path", 40.0).told
+    assert best_for_path(1) is None and len(outcome("path", 1.0).lines) == 1
+    assert fixed_point_gradient(1.2) < 0 < whole_path_gradient(1.2, 20)
+    assert follow(1.2, 60)[-1] > 100
+    assert "formula asks for a larger w" in found.told and "asks for a smaller one" in found.told
 
 
 def test_few_examples_are_told_by_the_shipped_rows():
@@ -134,7 +158,7 @@ def test_figures_are_drawn_of_every_kind():
 def test_a_handout_asks_all_questions_and_the_other_answers_them():
     questions = handout()
     assert questions.count("<li>") == len(COURSE) == questions.count("My guess")
-    answers = handout(lambda lesson: computed.Outcome(0.0, f"<{lesson.key}> is told"))
+    answers = handout(lambda lesson: Outcome(0.0, f"<{lesson.key}> is told"))
     assert "My guess" not in answers
     assert all(f"&lt;{lesson.key}&gt; is told" in answers for lesson in COURSE)
 
