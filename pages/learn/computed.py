@@ -24,9 +24,10 @@ from fbseg_core.predictive.learning import fit
 from fbseg_core.predictive.model import PredictiveCoding
 from fbseg_core.predictive.photographs import patches
 from fbseg_core.scores.metrics import confusion, mask_of, pooled_f1
-from fbseg_core.tasks import Batch
+from fbseg_core.tasks import Batch, task_of
 from pages.learn.outcome import Outcome
 from pages.learn.path import path as path  # one of the answers
+from pages.learn.spread import spread
 
 LOOP, DEEP, SHALLOW = "grouping-feedback", "grouping-feedforward-deep", "grouping-feedforward"
 LEAKY = "grouping-leaky-feedback"  # compared where it ships
@@ -210,18 +211,28 @@ def clock(eigenvalue: float) -> Outcome:
 
 @torch.no_grad()
 def where(images: float) -> Outcome:
-    """F1 of the loop, a deep and a shallow feedforward network on the same fresh images of grouping."""
+    """Which place of a region the loop marks last; and F1 of the loop, a deep and a shallow feedforward
+    network on the same fresh images of grouping."""
+    net, card = load(LOOP)
+    shown = make_batch(card.task, 1, IMAGE, "test")
+    found = spread(net, shown, task_of(card.task).cue_channel(card.task))
+    place = divmod(found.last, shown.x.shape[-1])
     scores = {}
     for name in (LOOP, DEEP, SHALLOW):
         net, card = load(name)
         batch = make_batch(card.task, int(images), 2000, "test")
         scores[name] = _scored(net, batch, 20 if name == LOOP else 1, Switches())[0][-1]
     told = (
-        f"On {int(images)} fresh images the deep network scores {scores[DEEP]:.2f}, the loop "
-        f"{scores[LOOP]:.2f}, and the network of the loop's own depth {scores[SHALLOW]:.2f}; marking every "
-        f"region {_f1(batch.trivial, batch):.2f}."
+        f"It is {found.told(*place)}; over the region, step and way have a rank correlation of "
+        f"{found.correlation:.2f}. On {int(images)} fresh images the deep network scores "
+        f"{scores[DEEP]:.2f}, the loop {scores[LOOP]:.2f}, and the network of the loop's own depth "
+        f"{scores[SHALLOW]:.2f}; marking every region {_f1(batch.trivial, batch):.2f}."
     )
-    return Outcome(scores[DEEP], told, f"The loop scores {scores[LOOP]:.2f}.")
+    pictures = {
+        "image": (shown.x[0, 0], False),
+        "step from which it is marked, later is brighter": (found.steps.float(), False),
+    }
+    return Outcome(float(found.last), told, pictures=pictures, asked=("image",), spread=found)
 
 
 @torch.no_grad()

@@ -2,8 +2,10 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fbseg_core import load, make_batch
 from fbseg_core.config import EVAL_SEED
@@ -15,7 +17,7 @@ from pages import menu
 from pages.explore.run import scene_of
 from pages.learn import computed, glossary
 from pages.learn.course import COURSE, WORDS
-from pages.learn.figures import curves, picture
+from pages.learn.figures import DOT, MINE, curves, marked, picture
 from pages.learn.handout import handout
 from pages.learn.outcome import Outcome
 from pages.learn.path import (
@@ -25,6 +27,7 @@ from pages.learn.path import (
     whole_path_gradient,
     whole_path_loss,
 )
+from pages.learn.spread import last_part
 from pages.predictive.state import PICTURES
 from pages.ui.models import cards
 
@@ -104,10 +107,29 @@ def test_a_positive_eigenvalue_grows_ever_faster_and_a_negative_one_comes_to_res
 
 
 def test_the_deep_network_is_level_with_the_loop_and_the_shallow_one_is_not():
-    found = outcome("where", 4.0)
-    assert found.truth > 0.9
+    found = outcome("where")
+    deep, loop, shallow_one = (float(n) for n in re.findall(r"\d\.\d\d", found.told)[1:4])
+    assert deep > 0.9 and loop > 0.9 and loop - shallow_one > 0.1
     shallow, card = load(computed.SHALLOW)
     assert card.f1[1] < 0.75 and shallow.steps
+
+
+def test_the_place_marked_last_is_a_long_way_along_the_region_and_what_is_told_of_places_holds():
+    lesson, found = LESSONS["where"], outcome("where", 4.0)
+    place, spread = lesson.place(found.truth), found.spread
+    assert found.truth == spread.last and spread.told(*place) in found.told
+    there = spread.steps > 0
+    assert spread.ways[place] > 0.9 * float(spread.ways[there].max()) and spread.correlation > 0.9
+    assert spread.told(*lesson.place(spread.dot)) == "marked at step 1, 0 px along the region from the dot"
+    outside = divmod(int((~there).flatten().int().argmax()), lesson.side)
+    assert spread.told(*outside) == "never marked" and there.shape == (lesson.side, lesson.side)
+    assert set(found.asked) < set(found.pictures)  # the steps are not shown with the question
+
+
+def test_the_last_part_is_where_neighbours_are_late_and_not_one_late_pixel():
+    steps = torch.zeros(12, 12, dtype=torch.int64)
+    steps[:, :6], steps[5, 0], steps[8:, :6] = 2, 20, 9
+    assert last_part(steps) // 12 >= 9 and last_part(steps) % 12 < 6
 
 
 def test_a_mask_that_stands_still_is_tried_with_full_updates():
@@ -151,14 +173,22 @@ def test_few_examples_are_told_by_the_shipped_rows():
 def test_figures_are_drawn_of_every_kind():
     found = outcome("loop", 2.0)
     assert [trace.name for trace in curves(found).data] == ["whole loop", "loop cut"]
-    assert picture(*found.pictures["truth"]).size == (240, 240)
+    drawn = picture(*found.pictures["truth"])
+    assert drawn.size == (240, 240)
+    places = marked(drawn, 48, {DOT: (0, 24), MINE: (24, 24)})
+    changed = np.argwhere(np.asarray(places) != np.asarray(drawn.convert("RGB")))[:, :2] / 5
+    assert changed[:, 0].max() < 30 and abs(changed[:, 1] - 24.5).max() < 3
     assert len(make_batch(load(computed.LOOP)[1].task, 1, EVAL_SEED)) == 1
 
 
 def test_a_handout_asks_all_questions_and_the_other_answers_them():
-    questions = handout()
+    def plain(lesson):
+        return Image.new("L", (lesson.side, lesson.side))
+
+    questions = handout(plain)
     assert questions.count("<li>") == len(COURSE) == questions.count("My guess")
-    answers = handout(lambda lesson: Outcome(0.0, f"<{lesson.key}> is told"))
+    assert questions.count("data:image/png") == sum(lesson.side > 0 for lesson in COURSE) == 1
+    answers = handout(plain, lambda lesson: Outcome(0.0, f"<{lesson.key}> is told"))
     assert "My guess" not in answers
     assert all(f"&lt;{lesson.key}&gt; is told" in answers for lesson in COURSE)
 
