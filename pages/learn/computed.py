@@ -27,7 +27,7 @@ from fbseg_core.scores.metrics import confusion, mask_of, pooled_f1
 from fbseg_core.tasks import Batch, task_of
 from pages.learn.outcome import Outcome
 from pages.learn.path import path as path  # one of the answers
-from pages.learn.spread import spread
+from pages.learn.spread import later_is_brighter, spread
 
 LOOP, DEEP, SHALLOW = "grouping-feedback", "grouping-feedforward-deep", "grouping-feedforward"
 LEAKY = "grouping-leaky-feedback"  # compared where it ships
@@ -223,14 +223,14 @@ def where(images: float) -> Outcome:
         batch = make_batch(card.task, int(images), 2000, "test")
         scores[name] = _scored(net, batch, 20 if name == LOOP else 1, Switches())[0][-1]
     told = (
-        f"It is {found.told(*place)}; over the region, step and way have a rank correlation of "
+        f"The last place is {found.told(*place)}; over the region, step and way have a rank correlation of "
         f"{found.correlation:.2f}. On {int(images)} fresh images the deep network scores "
         f"{scores[DEEP]:.2f}, the loop {scores[LOOP]:.2f}, and the network of the loop's own depth "
         f"{scores[SHALLOW]:.2f}; marking every region {_f1(batch.trivial, batch):.2f}."
     )
     pictures = {
         "image": (shown.x[0, 0], False),
-        "step from which it is marked, later is brighter": (found.steps.float(), False),
+        "step from which it is marked, later is brighter": (later_is_brighter(found.steps), False),
     }
     return Outcome(float(found.last), told, pictures=pictures, asked=("image",), spread=found)
 

@@ -179,7 +179,7 @@ COURSE = (
         "region: from the dot the loop passes the mark on, some pixels a step, and a shallow network that "
         "sees 18 px cannot follow. But a loop is not the only way to see far: a deeper network sees 100 px "
         "at once, with 18 times the weights.",
-        "Of the region that holds the dot, which place does the loop mark last?",
+        "Of the bright region that holds the dot, which place does the loop mark last?",
         side=48,
         trial=("Images", 4.0, 24.0, 4.0, 8.0),
         simplified="One training seed of each model. A place is the mean over 5 × 5 px.",

@@ -13,7 +13,7 @@ from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, lay_out
 COLOURS = (FEEDBACK, FEEDFORWARD, "#009E73", "#CC79A7")
 DASHES = ("solid", "dash", "dot", "dashdot")  # told apart without colour
 DOT, MINE, LAST = "the dot", "your place", "marked last"  # what may be marked in a picture
-SIGNS = {DOT: "●", MINE: "○", LAST: "□"}
+SIGNS = {DOT: "white disc:", MINE: "○", LAST: "□"}
 LARGE = 240  # px: pictures are enlarged without smoothing
 
 

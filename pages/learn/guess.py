@@ -15,7 +15,7 @@ def field(lesson: Lesson, key: str, picture: Callable[[Lesson], Image]) -> None:
     """A choice, a picture to point at, or a bar from the least to the largest guess. picture: draws one."""
     if lesson.side:
         point.field(key, picture(lesson), lesson.side)
-        st.caption("Click or tap the place, or move the mark with the arrow keys. ● the dot.")
+        st.caption("Click or tap the place, or move the mark with the arrow keys. The white disc is the dot.")
         return
     if lesson.options:
         st.radio("Your guess", lesson.options, index=None, key=key, label_visibility="collapsed")

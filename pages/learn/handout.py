@@ -34,7 +34,7 @@ def _item(lesson: Lesson, picture: Callable[[Lesson], Image], found: Outcome | N
     asked = [lesson.question, *([" / ".join(lesson.options)] if lesson.options else [])]
     text = f"<b>{escape(lesson.title)}.</b> " + "".join(f"<p>{escape(one)}</p>" for one in asked)
     if lesson.side:
-        text += f'<img src="{point.url(picture(lesson))}" alt="The picture; ● is the dot">'
+        text += f'<img src="{point.url(picture(lesson))}" alt="The picture; the white disc is the dot">'
         if found is None:
             return f"{text}<p>My guess: a cross in the picture</p>"
     if found is None:

@@ -57,6 +57,11 @@ def spread(net: Model, batch: Batch, cue_channel: int) -> Spread:
     return Spread(steps, ways(batch, cue_channel)[0], dot, last_part(steps))
 
 
+def later_is_brighter(steps: Tensor) -> Tensor:
+    """A map to be drawn, (H, W): black where nothing is marked, and set off from that already at step 1."""
+    return torch.where(steps > 0, steps + 0.5 * steps.max(), 0)
+
+
 def last_part(steps: Tensor) -> int:
     """The number of the pixel about which the marked ones have the latest steps, on average of a WINDOW."""
     kernel = torch.ones(1, 1, WINDOW, WINDOW)

@@ -50,7 +50,7 @@ def test_a_place_that_was_pointed_at_is_told_beside_the_one_worked_out():
     at = app(PAGE, v="1", at="8", guesses="[null,null,null,null,null,null,null,142]")
     assert "You said **row 3, column 47**; it is **row" in words(at)
     assert "Your place is marked at step 1, 0 px along the region from the dot." in words(at)
-    assert "● the dot, □ marked last, ○ your place" in [caption.value for caption in at.caption]
+    assert "white disc: the dot, □ marked last, ○ your place" in [caption.value for caption in at.caption]
 
 
 def test_a_guess_at_a_question_that_has_become_another_is_passed_over():
