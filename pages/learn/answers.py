@@ -9,12 +9,17 @@ from itertools import pairwise
 from pages.learn.course import Lesson
 
 BINS = 10  # of a guess that is a number
+ROWS, COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")  # parts of a picture
 
 
 def place(lesson: Lesson, value: float) -> int:
-    """The number of the bar that an answer counts for: its option, or one of BINS parts of the range."""
+    """The number of the bar that an answer counts for: its option, the part of the picture that it points
+    at, or one of BINS parts of the range."""
     if lesson.options:
         return int(value)
+    if lesson.side:
+        row, column = (3 * at // lesson.side for at in lesson.place(value))
+        return 3 * row + column
     share = (value - lesson.lo) / (lesson.hi - lesson.lo)
     return min(max(int(share * BINS + 1e-9), 0), BINS - 1)
 
@@ -22,7 +27,9 @@ def place(lesson: Lesson, value: float) -> int:
 def counted(lesson: Lesson, answers: Sequence[float]) -> list[tuple[str, int]]:
     """Each bar's label and how many answers it has."""
     labels = lesson.options
-    if not labels:
+    if lesson.side:
+        labels = tuple(f"{row} {column}" for row in ROWS for column in COLUMNS)
+    elif not labels:
         ends = [lesson.lo + i * (lesson.hi - lesson.lo) / BINS for i in range(BINS + 1)]
         labels = [f"{low:g} to {high:g}" for low, high in pairwise(ends)]
     found = [place(lesson, value) for value in answers]

@@ -1,11 +1,11 @@
 """What answers each lesson: the real models of the core, run on the spot. Nothing here draws or is cached.
 
-Each function takes what the lesson lets one change and returns an `Outcome`.
+Each function takes what the lesson lets one change and returns an `Outcome`. `path` stands in a file of its
+own.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import islice
 
 import torch
@@ -24,7 +24,10 @@ from fbseg_core.predictive.learning import fit
 from fbseg_core.predictive.model import PredictiveCoding
 from fbseg_core.predictive.photographs import patches
 from fbseg_core.scores.metrics import confusion, mask_of, pooled_f1
-from fbseg_core.tasks import Batch
+from fbseg_core.tasks import Batch, task_of
+from pages.learn.outcome import Outcome
+from pages.learn.path import path as path  # one of the answers
+from pages.learn.spread import later_is_brighter, spread
 
 LOOP, DEEP, SHALLOW = "grouping-feedback", "grouping-feedforward-deep", "grouping-feedforward"
 LEAKY = "grouping-leaky-feedback"  # compared where it ships
@@ -35,25 +38,6 @@ LOOKED = 30  # steps after which the mask of lesson "settled" stands still
 ONE = PredictiveConfig(
     classes=2, features=1, causes=1, kernel=1, stride=1, kernel_top=1, stride_top=1, sparsity=0.0, shrink=0.1
 )
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """truth: the answer, in the question's unit or as one of its options. told: a sentence with its numbers.
-
-    given: what is told before the guess. lines: values by step, by name; x and y are what the axes say.
-    pictures: maps (H, W) by name, each with whether it is signed. asked: those that belong to the question.
-    """
-
-    truth: float | str
-    told: str
-    given: str = ""
-    lines: dict[str, list[float]] = field(default_factory=dict)
-    x: str = "update"
-    y: str = ""
-    at: list[float] | None = None
-    pictures: dict[str, tuple[Tensor, bool]] = field(default_factory=dict)
-    asked: tuple[str, ...] = ()
 
 
 def one_neuron(precision: float) -> Outcome:
@@ -202,10 +186,11 @@ def clock(eigenvalue: float) -> Outcome:
     batch = make_batch(card.task, 1, IMAGE, "test")
     wanted = {f"a = {value:g}": value for value in (-1.0, 0.0, 1.0)}
     wanted[f"a = {eigenvalue:g}"] = eigenvalue
-    lines = {}
+    lines, sizes = {}, []
     for name, value in wanted.items():
-        run = islice(iterate(net, batch.x, switches=Switches(spectrum=(value,))), 41)
+        run = list(islice(iterate(net, batch.x, switches=Switches(spectrum=(value,))), 41))
         lines[name] = [float(state.h.norm()) for state in run]
+        sizes += [float(state.delta.norm()) for state in run[1:]]
     steps = {name: (path[-1] - path[-2], path[20] - path[19]) for name, path in lines.items()}
     truth = "it grows about evenly"
     late, middle = steps["a = 1"]
@@ -215,27 +200,39 @@ def clock(eigenvalue: float) -> Outcome:
         truth = "the state comes to rest"
     told = (
         f"In its last step ‖h‖ grew by {steps['a = -1'][0]:.2g} with a = −1, by {steps['a = 0'][0]:.2g} "
-        f"with a = 0 and by {late:.2g} with a = +1. δ is normalised, so it cannot exceed a bound; with "
-        "a = −1 what is added shrinks so fast that its sum comes to an end, whatever F does. With a = 0 or "
-        "more nothing ensures that. It proves rest, not that the mask is right."
+        f"with a = 0 and by {late:.2g} with a = +1. Negative is enough: δ is normalised, ‖δ‖ was from "
+        f"{min(sizes):.1f} to {max(sizes):.1f} in all these runs, so what is added shrinks like a geometric "
+        "series, whose sum ends, whatever F does. And it must be negative: with a = 0 each step is as long "
+        "as δ, with a > 0 longer, and a state whose steps never shrink is not at rest. That says nothing of "
+        "the mask, which may be wrong. A loop that replaces its state, as in lesson 9, needs no clock."
     )
     return Outcome(truth, told, lines=lines, x="step t", y="‖h‖")
 
 
 @torch.no_grad()
 def where(images: float) -> Outcome:
-    """F1 of the loop, a deep and a shallow feedforward network on the same fresh images of grouping."""
+    """Which place of a region the loop marks last; and F1 of the loop, a deep and a shallow feedforward
+    network on the same fresh images of grouping."""
+    net, card = load(LOOP)
+    shown = make_batch(card.task, 1, IMAGE, "test")
+    found = spread(net, shown, task_of(card.task).cue_channel(card.task))
+    place = divmod(found.last, shown.x.shape[-1])
     scores = {}
     for name in (LOOP, DEEP, SHALLOW):
         net, card = load(name)
         batch = make_batch(card.task, int(images), 2000, "test")
         scores[name] = _scored(net, batch, 20 if name == LOOP else 1, Switches())[0][-1]
     told = (
-        f"On {int(images)} fresh images the deep network scores {scores[DEEP]:.2f}, the loop "
-        f"{scores[LOOP]:.2f}, and the network of the loop's own depth {scores[SHALLOW]:.2f}; marking every "
-        f"region {_f1(batch.trivial, batch):.2f}."
+        f"The last place is {found.told(*place)}; over the region, step and way have a rank correlation of "
+        f"{found.correlation:.2f}. On {int(images)} fresh images the deep network scores "
+        f"{scores[DEEP]:.2f}, the loop {scores[LOOP]:.2f}, and the network of the loop's own depth "
+        f"{scores[SHALLOW]:.2f}; marking every region {_f1(batch.trivial, batch):.2f}."
     )
-    return Outcome(scores[DEEP], told, f"The loop scores {scores[LOOP]:.2f}.")
+    pictures = {
+        "image": (shown.x[0, 0], False),
+        "step from which it is marked, later is brighter": (later_is_brighter(found.steps), False),
+    }
+    return Outcome(float(found.last), told, pictures=pictures, asked=("image",), spread=found)
 
 
 @torch.no_grad()
@@ -258,29 +255,6 @@ def settled(more: float) -> Outcome:
         "full updates": (free[0].float(), False),
     }
     return Outcome(moved[1], told, pictures=pictures, asked=(f"mask at {LOOKED}",))
-
-
-def path(steps: float) -> Outcome:
-    """∂/∂w of a squared error on h ← h + k(wh + x − h): mean over the whole path, and at the fixed point."""
-    w, k, x, wanted = 0.8, 0.5, 1.0, 8.0
-    rest = x / (1 - w)
-    at_rest = (rest - wanted) * x / (1 - w) ** 2
-    shares = []
-    for T in range(1, int(max(steps, 20)) + 1):
-        weight, h, loss = torch.tensor(w, requires_grad=True), torch.tensor(0.0), torch.tensor(0.0)
-        for _ in range(T):
-            h = h + k * (weight * h + x - h)
-            loss = loss + (h - wanted) ** 2 / 2 / T
-        loss.backward()
-        shares.append(100 * float(weight.grad) / at_rest)
-    told = (
-        f"It is {shares[int(steps) - 1]:.0f} % of the fixed point's; after {len(shares)} steps, "
-        f"{shares[-1]:.0f} %. The whole path counts early steps, too, in which w has done little yet; the "
-        "fixed point counts only the end."
-    )
-    return Outcome(
-        shares[int(steps) - 1], told, lines={"whole path, % of the fixed point's": shares}, x="T − 1", y="%"
-    )
 
 
 def claim(_: float) -> Outcome:

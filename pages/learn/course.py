@@ -16,8 +16,9 @@ WORDS = 90  # a lesson's text has at most so many
 
 @dataclass(frozen=True)
 class Lesson:
-    """key: the function of `computed` that answers it. options: of a choice; else the guess is a bar from lo
-    to hi, in `unit`. trial: what may be changed afterwards, (label, lo, hi, step, where it stands).
+    """key: the function of `computed` that answers it. options: of a choice; side: of a picture to point
+    at, in px, where the guess is a pixel's number, row by row; else it is a bar from lo to hi, in `unit`.
+    trial: what may be changed afterwards, (label, lo, hi, step, where it stands).
 
     links: the screen and the values of its state that the figure opens in. terms: symbols, in one line each.
     """
@@ -27,6 +28,7 @@ class Lesson:
     words: str
     question: str
     options: tuple[str, ...] = ()
+    side: int = 0
     lo: float = 0.0
     hi: float = 1.0
     step: float = 0.01
@@ -43,15 +45,23 @@ class Lesson:
         return digits(self.step)
 
     def takes(self, value: object) -> bool:
-        """Whether a value can be a guess: an option's number, or a number between the bar's ends."""
+        """Whether a value can be a guess: the number of an option or pixel, or one between the bar's ends."""
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
             return False
-        return value in range(len(self.options)) if self.options else self.lo <= value <= self.hi
+        whole = len(self.options) or self.side**2
+        return value in range(whole) if whole else self.lo <= value <= self.hi
+
+    def place(self, value: float) -> tuple[int, int]:
+        """Row and column, from 0, of a guess that is a pixel's number."""
+        return divmod(int(value), self.side)
 
     def said(self, value: float) -> str:
-        """A guess in words: its option, or the number in its unit."""
+        """A guess in words: its option, its place, or the number in its unit."""
+        if self.side:
+            row, column = self.place(value)
+            return f"row {row + 1}, column {column + 1}"
         if self.options:
-            return self.options[min(int(value), len(self.options) - 1)]
+            return self.options[int(value)]
         return f"{value:{self.format}} {self.unit}".strip()
 
 
@@ -166,11 +176,13 @@ COURSE = (
         "where",
         "Where a loop helps, and where not",
         "On single shapes one pass does as well as a loop. Grouping needs a chain of steps along the "
-        "region, and a shallow network that sees 18 px cannot follow it. But a loop is not the only way to "
-        "see far: a deeper network sees 100 px at once, with 18 times the weights.",
-        "On grouping, the loop's F1 stands below. What does the deep network without a loop score?",
+        "region: from the dot the loop passes the mark on, some pixels a step, and a shallow network that "
+        "sees 18 px cannot follow. But a loop is not the only way to see far: a deeper network sees 100 px "
+        "at once, with 18 times the weights.",
+        "Of the bright region that holds the dot, which place does the loop mark last?",
+        side=48,
         trial=("Images", 4.0, 24.0, 4.0, 8.0),
-        simplified="One training seed of each model.",
+        simplified="One training seed of each model. A place is the mean over 5 × 5 px.",
         screen="evidence", values={"claim": "grouping"},
         terms={"receptive field": "the pixels that one pixel of the answer depends on"},
     ),

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import plotly.graph_objects as go
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 
-from pages.learn.computed import Outcome
+from pages.learn.outcome import Outcome
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, lay_out
 
 COLOURS = (FEEDBACK, FEEDFORWARD, "#009E73", "#CC79A7")
 DASHES = ("solid", "dash", "dot", "dashdot")  # told apart without colour
+DOT, MINE, LAST = "the dot", "your place", "marked last"  # what may be marked in a picture
+SIGNS = {DOT: "white disc:", MINE: "○", LAST: "□"}
 LARGE = 240  # px: pictures are enlarged without smoothing
 
 
@@ -47,3 +49,19 @@ def picture(values: Tensor, signed: bool) -> Image.Image:
     grey = (np.clip((array - low) / (high - low), 0, 1) * 255).round().astype(np.uint8)
     times = max(LARGE // max(grey.shape), 1)
     return Image.fromarray(np.kron(grey, np.ones((times, times), np.uint8)))
+
+
+def marked(image: Image.Image, side: int, places: dict[str, tuple[int, int]]) -> Image.Image:
+    """A picture of side × side px, enlarged, with DOT, MINE and LAST at rows and columns, by their signs."""
+    found = image.convert("RGB")
+    draw, one = ImageDraw.Draw(found), found.width / side
+    for what, (row, column) in places.items():
+        x, y, r = (column + 0.5) * one, (row + 0.5) * one, found.width / 40
+        box = (x - r, y - r, x + r, y + r)
+        if what == DOT:
+            draw.ellipse(box, fill="white", outline="black", width=2)
+            continue
+        shape, colour = (draw.ellipse, FEEDFORWARD) if what == MINE else (draw.rectangle, FEEDBACK)
+        shape(box, outline="white", width=5)  # seen on any ground
+        shape((box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1), outline=colour, width=3)
+    return found

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from html import escape
 
-from pages.learn.computed import Outcome
+from PIL.Image import Image
+
+from pages.learn import point
 from pages.learn.course import COURSE, Lesson
+from pages.learn.outcome import Outcome
 
 STYLE = (
     "@page { size: A4; margin: 12mm } body { font: 9.5pt/1.3 sans-serif; color: #000 } h1 { font-size: 14pt }"
     " ol { padding-left: 6mm; columns: 2; column-gap: 8mm } li { break-inside: avoid; margin-bottom: 2.5mm }"
+    " img { width: 30mm; image-rendering: pixelated }"
     " .guess { border-bottom: 0.3mm solid #888; display: inline-block; width: 30mm } p { margin: 0.5mm 0 }"
 )
 
 
-def handout(answer: Callable[[Lesson], Outcome] | None = None) -> str:
-    """An HTML page. answer: works out a lesson; without it there is a line for each guess."""
-    items = "".join(f"<li>{_item(lesson, answer and answer(lesson))}</li>" for lesson in COURSE)
+def handout(picture: Callable[[Lesson], Image], answer: Callable[[Lesson], Outcome] | None = None) -> str:
+    """An HTML page. picture: draws what is pointed at; answer: works out a lesson, without it there is a line
+    for each guess."""
+    items = "".join(f"<li>{_item(lesson, picture, answer and answer(lesson))}</li>" for lesson in COURSE)
     title = "Guess, then see it worked out" + (": answers" if answer else "")
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
@@ -25,9 +30,13 @@ def handout(answer: Callable[[Lesson], Outcome] | None = None) -> str:
     )
 
 
-def _item(lesson: Lesson, found: Outcome | None) -> str:
+def _item(lesson: Lesson, picture: Callable[[Lesson], Image], found: Outcome | None) -> str:
     asked = [lesson.question, *([" / ".join(lesson.options)] if lesson.options else [])]
     text = f"<b>{escape(lesson.title)}.</b> " + "".join(f"<p>{escape(one)}</p>" for one in asked)
+    if lesson.side:
+        text += f'<img src="{point.url(picture(lesson))}" alt="The picture; the white disc is the dot">'
+        if found is None:
+            return f"{text}<p>My guess: a cross in the picture</p>"
     if found is None:
         unit = "" if lesson.options else escape(lesson.unit)
         return f'{text}<p>My guess: <span class="guess"></span> {unit}</p>'

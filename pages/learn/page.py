@@ -1,6 +1,7 @@
 """Learn: a course that asks for a guess before it answers, and works the answer out on the spot."""
 
 import streamlit as st
+from PIL.Image import Image
 from streamlit.delta_generator import DeltaGenerator
 from torch import Tensor
 
@@ -8,18 +9,19 @@ from fbseg_core import CheckpointError, ConfigError
 from pages import menu
 from pages.learn import computed, figures, glossary, guess, handout, phone, progress, teacher
 from pages.learn.course import COURSE, Lesson, digits
+from pages.learn.outcome import Outcome
 from pages.learn.state import LearnState
 from pages.ui import notices, plotly_style, presentation, screen, server
 
 SCREEN = screen.Screen("learn", LearnState, {}, lambda view: None)
 
 
-def outcome(lesson: Lesson, trial: float) -> computed.Outcome:
+def outcome(lesson: Lesson, trial: float) -> Outcome:
     """What answers a lesson; the server keeps it for the next who asks."""
     return server.kept("rest", ("learn", lesson.key, trial), lambda: getattr(computed, lesson.key)(trial))
 
 
-def usual(lesson: Lesson) -> computed.Outcome:
+def usual(lesson: Lesson) -> Outcome:
     """A lesson's answer as it stands before anything is tried."""
     return outcome(lesson, lesson.trial[4] if lesson.trial else 0.0)
 
@@ -27,6 +29,16 @@ def usual(lesson: Lesson) -> computed.Outcome:
 def given(lesson: Lesson) -> str:
     """What is told with a lesson's question."""
     return "" if lesson.options else usual(lesson).given
+
+
+def to_point_at(lesson: Lesson) -> Image:
+    """The picture of a question that is answered by pointing."""
+    found = usual(lesson)
+    return figures.marked(
+        figures.picture(*found.pictures[found.asked[0]]),
+        lesson.side,
+        {figures.DOT: lesson.place(found.spread.dot)},
+    )
 
 
 def worked_out(lesson: Lesson) -> float | None:
@@ -71,10 +83,11 @@ def ask(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
     found = usual(lesson)
     with words:
         st.markdown(f"**Guess first.** {lesson.question} {found.given}")
-        guess.field(lesson, SCREEN.key(f"guess-{SCREEN.view.at}"))
+        guess.field(lesson, SCREEN.key(f"guess-{SCREEN.view.at}"), to_point_at)
         st.button("Show the answer", on_click=take_guess, type="primary")
-    with figure:
-        pictures({name: found.pictures[name] for name in found.asked})
+    if not lesson.side:  # that one's picture is where the guess is made
+        with figure:
+            pictures({name: found.pictures[name] for name in found.asked})
 
 
 def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
@@ -82,7 +95,7 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
     said, found = lesson.said(SCREEN.view.guess()), usual(lesson)
     with words:
         right = found.truth if lesson.options else lesson.said(found.truth)
-        st.markdown(f"You said **{said}**; it is **{right}**.")
+        st.markdown(f"You said **{said}**; it is **{right}**.{at_place(lesson, found)}")
         if lesson.trial:
             label, low, high, step, start = lesson.trial
             key = SCREEN.key(f"try-{lesson.key}")
@@ -91,7 +104,7 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
         st.markdown(found.told)
         st.caption(f"Simplified: {lesson.simplified}")
     with figure:
-        pictures(found.pictures)
+        pictures(found.pictures, marks(lesson, found))
         if found.lines:
             drawn = figures.curves(found)
             if SCREEN.view.presented:
@@ -102,14 +115,35 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
             st.markdown(f"[Open it in its lab]({menu.link(lesson.screen, **lesson.values)})")
 
 
-def pictures(named: dict[str, tuple[Tensor, bool]]) -> None:
-    """Maps side by side."""
+def at_place(lesson: Lesson, found: Outcome) -> str:
+    """What happens at the place that was pointed at."""
+    if found.spread is None:
+        return ""
+    return f" Your place is {found.spread.told(*lesson.place(SCREEN.view.guess()))}."
+
+
+def marks(lesson: Lesson, found: Outcome) -> dict[str, tuple[int, int]]:
+    """What is marked in a lesson's pictures once it is answered."""
+    if found.spread is None:
+        return {}
+    places = {
+        figures.DOT: found.spread.dot,
+        figures.LAST: found.spread.last,
+        figures.MINE: SCREEN.view.guess(),
+    }
+    return {what: lesson.place(number) for what, number in places.items()}
+
+
+def pictures(named: dict[str, tuple[Tensor, bool]], places: dict[str, tuple[int, int]] | None = None) -> None:
+    """Maps side by side, with the places marked in each."""
     if not named:
         return
     for place, (name, (values, signed)) in zip(st.columns(max(len(named), 2)), named.items()):
-        place.image(
-            figures.picture(values, signed), caption=name, alt=name, width="stretch", output_format="PNG"
-        )
+        drawn = figures.picture(values, signed)
+        drawn = figures.marked(drawn, values.shape[-1], places) if places else drawn
+        place.image(drawn, caption=name, alt=name, width="stretch", output_format="PNG")
+    if places:
+        st.caption(", ".join(f"{figures.SIGNS[what]} {what}" for what in places))
 
 
 def turn_pages(view: LearnState) -> None:
@@ -119,7 +153,7 @@ def turn_pages(view: LearnState) -> None:
     first, last = view.at == 1, view.at == len(COURSE)
     row.button("Back", on_click=go, args=(-1,), disabled=first, shortcut=keys[0])
     row.button("On", on_click=go, args=(1,), disabled=last, shortcut=keys[1])
-    done = sum(guess is not None for guess in view.guesses)
+    done = sum(view.guess_of(at) is not None for at in range(1, len(COURSE) + 1))
     row.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
     with row:
         (presentation.leave_button if view.presented else presentation.begin_button)(SCREEN)
@@ -160,12 +194,12 @@ def for_a_class(code: str | None) -> None:
         with handouts:
             st.caption("One sheet each, to be printed.")
             st.download_button(
-                "Questions", handout.handout(), "questions.html", "text/html", on_click="ignore",
-                width="stretch",
+                "Questions", lambda: handout.handout(to_point_at), "questions.html", "text/html",
+                on_click="ignore", width="stretch",
             )  # fmt: skip
             st.download_button(
-                "Answers, worked out now", lambda: handout.handout(usual), "answers.html", "text/html",
-                on_click="ignore", width="stretch",
+                "Answers, worked out now", lambda: handout.handout(to_point_at, usual), "answers.html",
+                "text/html", on_click="ignore", width="stretch",
             )  # fmt: skip
 
 
@@ -173,7 +207,7 @@ def page() -> None:
     """The screen, from top to bottom."""
     SCREEN.read_link()
     if SCREEN.view.room:
-        phone.show(SCREEN, given)
+        phone.show(SCREEN, given, to_point_at)
         SCREEN.write_link()
         return
     presented = SCREEN.view.presented

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import streamlit as st
+from PIL.Image import Image
 
 from pages.learn import answers, guess
 from pages.learn.course import COURSE, Lesson
@@ -16,10 +17,10 @@ EVERY = 2.0  # seconds between two looks at the room
 BOX = "room"  # where a refusal is told
 
 
-def show(screen: Screen, given: Callable[[Lesson], str]) -> None:
-    """The whole page. given: what a lesson tells with its question."""
+def show(screen: Screen, given: Callable[[Lesson], str], picture: Callable[[Lesson], Image]) -> None:
+    """The whole page. given: what a lesson tells with its question; picture: what is pointed at."""
     visitor.remember_owner()  # a phone that loads the page anew has still its one answer
-    follow(screen, screen.view.room.upper(), given)
+    follow(screen, screen.view.room.upper(), given, picture)
     st.divider()
     join(screen)
     st.button("Leave the room", on_click=screen.change, kwargs={"room": ""})
@@ -35,7 +36,9 @@ def join(screen: Screen) -> None:
 
 
 @st.fragment(run_every=EVERY)
-def follow(screen: Screen, code: str, given: Callable[[Lesson], str]) -> None:
+def follow(
+    screen: Screen, code: str, given: Callable[[Lesson], str], picture: Callable[[Lesson], Image]
+) -> None:
     """The question, kept up with what the teacher does."""
     try:
         seen = ROOMS.look(code, visitor.owner())
@@ -47,13 +50,13 @@ def follow(screen: Screen, code: str, given: Callable[[Lesson], str]) -> None:
     st.markdown(lesson.words)
     st.markdown(f"**{lesson.question}** {given(lesson)}")
     if seen.answers is None:
-        ask(screen, lesson, seen)
+        ask(screen, lesson, seen, picture)
     else:
         st.html(answers.bars(lesson, seen.answers, seen.mine, None))
     st.caption(f"Room {seen.code}, {seen.count} answers. No names are asked for, and nothing is stored.")
 
 
-def ask(screen: Screen, lesson: Lesson, seen: Seen) -> None:
+def ask(screen: Screen, lesson: Lesson, seen: Seen, picture: Callable[[Lesson], Image]) -> None:
     """The answer, which may be changed until all are shown."""
     field = f"room-{seen.code}-{seen.asked}"
 
@@ -66,7 +69,7 @@ def ask(screen: Screen, lesson: Lesson, seen: Seen) -> None:
         except RoomError as error:
             screen.note(str(error), BOX)
 
-    guess.field(lesson, screen.key(field))
+    guess.field(lesson, screen.key(field), picture)
     st.button("Send", on_click=send, type="primary", width="stretch")
     if seen.mine is not None:
         st.success(f"Sent: {lesson.said(seen.mine)}. It may be changed until all answers are shown.")

@@ -19,7 +19,7 @@ class LearnState(Presentable):
     """
 
     at: int = setting(1, "The lesson shown.", lo=1, hi=len(COURSE))
-    guesses: tuple[Annotated[float, Field(ge=0, le=1000)] | None, ...] = Field((), max_length=len(COURSE))
+    guesses: tuple[Annotated[float, Field(ge=0, le=10_000)] | None, ...] = Field((), max_length=len(COURSE))
     room: str = Field("", max_length=12)
 
     @classmethod
@@ -43,8 +43,10 @@ class LearnState(Presentable):
         return self.guess_of(self.at)
 
     def guess_of(self, at: int) -> float | None:
-        """What was guessed in the lesson of that number, from 1."""
-        return self.guesses[at - 1] if len(self.guesses) >= at else None
+        """What was guessed in the lesson of that number, from 1; None where its question takes no such guess,
+        as one of a link from before the question was another."""
+        value = self.guesses[at - 1] if len(self.guesses) >= at else None
+        return value if COURSE[at - 1].takes(value) else None
 
     def guessed(self, value: float | None) -> tuple[float | None, ...]:
         """The guesses with one more."""

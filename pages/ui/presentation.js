@@ -1,7 +1,7 @@
 // The keys of a presentation, from anywhere on the page.
 
 const TYPED = "input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable], [role=combobox], [role=listbox], [role=dialog]";
-const MOVED = `${TYPED}, input, canvas, [role=slider], [role=radio], [role=tab]`;
+const MOVED = `${TYPED}, input, canvas, [role=slider], [role=radio], [role=tab], [role=application]`;
 const BY = { PageDown: 1, PageUp: -1, ArrowRight: 1, ArrowLeft: -1 };
 const PATIENCE = 2000; // ms in which an answer to a press may still be on its way
 const pages = new WeakMap();

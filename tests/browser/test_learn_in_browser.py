@@ -25,6 +25,17 @@ def test_a_guess_by_keyboard_is_answered_and_another_visit_goes_on_from_it(new_c
     page.get_by_role("link", name="δ", exact=True).click()
     row = page.locator("dt", has_text="δ, δ̃")
     eventually(lambda: row.is_visible() and 0 < row.bounding_box()["y"] < 1100)
+    page.goto(f"{url}/learn?v=1&at=8")
+    picture = page.get_by_role("application")
+    picture.click(position={"x": 5, "y": 5})
+    for key in ("ArrowDown", "ArrowRight", "Shift+ArrowRight"):
+        picture.press(key)  # and no lesson is turned to
+    assert picture.get_by_text("Row 4, column 5 of 48").count()
+    page.get_by_role("button", name="Show the answer").focus()  # which Python hears of before the press
+    page.keyboard.press("Enter")
+    eventually(lambda: page.get_by_text("row 4, column 5").count())
+    page.goto(f"{url}/learn?v=1&at=2")
+    eventually(lambda: page.get_by_text("Lesson 2 of").count())
     again = watched(context)
     again.goto(f"{url}/learn")
     eventually(lambda: again.get_by_text("Lesson 2 of").count())

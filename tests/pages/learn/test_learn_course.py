@@ -1,7 +1,11 @@
 """The course: every lesson is short, asks first, and tells numbers that are worked out and hold."""
 
+import re
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from fbseg_core import load, make_batch
 from fbseg_core.config import EVAL_SEED
@@ -13,8 +17,17 @@ from pages import menu
 from pages.explore.run import scene_of
 from pages.learn import computed, glossary
 from pages.learn.course import COURSE, WORDS
-from pages.learn.figures import curves, picture
+from pages.learn.figures import DOT, MINE, curves, marked, picture
 from pages.learn.handout import handout
+from pages.learn.outcome import Outcome
+from pages.learn.path import (
+    best_for_path,
+    fixed_point_gradient,
+    follow,
+    whole_path_gradient,
+    whole_path_loss,
+)
+from pages.learn.spread import last_part
 from pages.predictive.state import PICTURES
 from pages.ui.models import cards
 
@@ -89,13 +102,34 @@ def test_a_positive_eigenvalue_grows_ever_faster_and_a_negative_one_comes_to_res
     rest, even, grown = (found.lines[f"a = {a}"] for a in (-1, 0, 1))
     assert rest[-1] - rest[-2] < 0.01 * rest[-1]
     assert even[-1] > 1.5 * even[20] and grown[-1] > 5 * even[-1]
+    smallest, largest = map(float, re.search(r"from (\d+\.\d) to (\d+\.\d)", found.told).groups())
+    assert 0 < smallest <= largest <= 1.05 * smallest  # else a step could shrink without a clock
 
 
 def test_the_deep_network_is_level_with_the_loop_and_the_shallow_one_is_not():
-    found = outcome("where", 4.0)
-    assert found.truth > 0.9
+    found = outcome("where")
+    deep, loop, shallow_one = (float(n) for n in re.findall(r"\d\.\d\d", found.told)[1:4])
+    assert deep > 0.9 and loop > 0.9 and loop - shallow_one > 0.1
     shallow, card = load(computed.SHALLOW)
     assert card.f1[1] < 0.75 and shallow.steps
+
+
+def test_the_place_marked_last_is_a_long_way_along_the_region_and_what_is_told_of_places_holds():
+    lesson, found = LESSONS["where"], outcome("where", 4.0)
+    place, spread = lesson.place(found.truth), found.spread
+    assert found.truth == spread.last and spread.told(*place) in found.told
+    there = spread.steps > 0
+    assert spread.ways[place] > 0.9 * float(spread.ways[there].max()) and spread.correlation > 0.9
+    assert spread.told(*lesson.place(spread.dot)) == "marked at step 1, 0 px along the region from the dot"
+    outside = divmod(int((~there).flatten().int().argmax()), lesson.side)
+    assert spread.told(*outside) == "never marked" and there.shape == (lesson.side, lesson.side)
+    assert set(found.asked) < set(found.pictures)  # the steps are not shown with the question
+
+
+def test_the_last_part_is_where_neighbours_are_late_and_not_one_late_pixel():
+    steps = torch.zeros(12, 12, dtype=torch.int64)
+    steps[:, :6], steps[5, 0], steps[8:, :6] = 2, 20, 9
+    assert last_part(steps) // 12 >= 9 and last_part(steps) % 12 < 6
 
 
 def test_a_mask_that_stands_still_is_tried_with_full_updates():
@@ -105,18 +139,30 @@ def test_a_mask_that_stands_still_is_tried_with_full_updates():
 
 
 def test_the_gradient_of_the_whole_path_nears_that_of_the_fixed_point():
-    found = outcome("path", 60.0)
-    shares = found.lines["whole path, % of the fixed point's"]
-    assert 0 == shares[0] < shares[4] < shares[-1] < 100
+    shares = [outcome("path", T).truth for T in (1.0, 5.0, 20.0, 60.0)]
+    assert 0 == shares[0] < shares[1] < shares[2] < shares[3] < 100
 
 
 def test_the_fixed_point_s_gradient_is_that_of_a_long_run_s_last_step():
     """Of a loss at the end alone the gradient through 400 steps is that of implicit differentiation."""
-    w, h = torch.tensor(0.8, requires_grad=True), torch.tensor(0.0)
-    for _ in range(400):
-        h = h + 0.5 * (w * h + 1 - h)
-    ((h - 8) ** 2 / 2).backward()
-    assert float(w.grad) == pytest.approx((5 - 8) / (1 - 0.8) ** 2, rel=1e-3)
+    w = torch.tensor(0.8, requires_grad=True)
+    ((follow(w, 400)[-1] - 8) ** 2 / 2).backward()
+    assert float(w.grad) == pytest.approx(fixed_point_gradient(0.8), rel=1e-3)
+    assert fixed_point_gradient(0.8) == pytest.approx((5 - 8) / (1 - 0.8) ** 2)
+
+
+def test_the_two_ways_learn_different_loops_and_one_of_them_needs_rest():
+    found = outcome("path")
+    rests, path = found.lines.values()
+    assert rests[-1] == pytest.approx(8, abs=0.2) and rests[5] < 3 < path[5]
+    w = best_for_path(5)
+    near = torch.tensor([w - 0.05, w, w + 0.05], dtype=torch.float64)
+    assert whole_path_loss(near, 5).argmin() == 1 and w > 1 and f"w = {w:.2f}" in found.told
+    assert "never comes to rest" in found.told and "comes to rest at" in outcome("path", 40.0).told
+    assert best_for_path(1) is None and len(outcome("path", 1.0).lines) == 1
+    assert fixed_point_gradient(1.2) < 0 < whole_path_gradient(1.2, 20)
+    assert follow(1.2, 60)[-1] > 100
+    assert "formula asks for a larger w" in found.told and "asks for a smaller one" in found.told
 
 
 def test_few_examples_are_told_by_the_shipped_rows():
@@ -127,14 +173,22 @@ def test_few_examples_are_told_by_the_shipped_rows():
 def test_figures_are_drawn_of_every_kind():
     found = outcome("loop", 2.0)
     assert [trace.name for trace in curves(found).data] == ["whole loop", "loop cut"]
-    assert picture(*found.pictures["truth"]).size == (240, 240)
+    drawn = picture(*found.pictures["truth"])
+    assert drawn.size == (240, 240)
+    places = marked(drawn, 48, {DOT: (0, 24), MINE: (24, 24)})
+    changed = np.argwhere(np.asarray(places) != np.asarray(drawn.convert("RGB")))[:, :2] / 5
+    assert changed[:, 0].max() < 30 and abs(changed[:, 1] - 24.5).max() < 3
     assert len(make_batch(load(computed.LOOP)[1].task, 1, EVAL_SEED)) == 1
 
 
 def test_a_handout_asks_all_questions_and_the_other_answers_them():
-    questions = handout()
+    def plain(lesson):
+        return Image.new("L", (lesson.side, lesson.side))
+
+    questions = handout(plain)
     assert questions.count("<li>") == len(COURSE) == questions.count("My guess")
-    answers = handout(lambda lesson: computed.Outcome(0.0, f"<{lesson.key}> is told"))
+    assert questions.count("data:image/png") == sum(lesson.side > 0 for lesson in COURSE) == 1
+    answers = handout(plain, lambda lesson: Outcome(0.0, f"<{lesson.key}> is told"))
     assert "My guess" not in answers
     assert all(f"&lt;{lesson.key}&gt; is told" in answers for lesson in COURSE)
 

@@ -42,6 +42,22 @@ def test_a_choice_asks_for_one_and_lessons_follow_each_other():
     assert at.subheader[0].value.startswith("8. ")
 
 
+def test_a_place_that_was_pointed_at_is_told_beside_the_one_worked_out():
+    at = app(PAGE, v="1", at="8")
+    assert not at.get("image") and "marked at step" not in words(at)  # the picture is where the guess is made
+    sound(button(at, "Show the answer").click().run())
+    assert "You said" not in words(at)  # nothing was pointed at
+    at = app(PAGE, v="1", at="8", guesses="[null,null,null,null,null,null,null,142]")
+    assert "You said **row 3, column 47**; it is **row" in words(at)
+    assert "Your place is marked at step 1, 0 px along the region from the dot." in words(at)
+    assert "white disc: the dot, □ marked last, ○ your place" in [caption.value for caption in at.caption]
+
+
+def test_a_guess_at_a_question_that_has_become_another_is_passed_over():
+    assert LearnState(guesses=(None,) * 7 + (0.97,)).guess_of(8) is None
+    assert LearnState(guesses=(None,) * 6 + (3,)).guess_of(7) is None
+
+
 def test_a_link_that_does_not_hold_is_told_in_one_sentence():
     at = app(PAGE, v="1", at="99")
     assert len(at.warning) == 1 and at.subheader[0].value.startswith("1. ")

@@ -6,9 +6,11 @@ import pytest
 
 from pages.learn.answers import BINS, bars, counted
 from pages.learn.course import COURSE
+from pages.learn.guess import value as value_of
 from pages.learn.room import LETTERS, LIFE, MOST_ANSWERS, MOST_ROOMS, RoomError, Rooms
 
 BAR, CHOICE = COURSE[1], COURSE[2]  # a guess from 0 to 100, and one of three
+POINTED = next(lesson for lesson in COURSE if lesson.side)
 
 
 class Clock:
@@ -154,13 +156,29 @@ def test_what_a_guess_can_be():
         assert not BAR.takes(value)
 
 
+def test_a_place_is_a_pixel_s_number_and_counts_for_its_ninth_of_the_picture():
+    side = POINTED.side
+    corners = [0, side - 1, side * (side - 1), side**2 - 1]
+    assert all(POINTED.takes(value) for value in corners) and POINTED.said(side + 2) == "row 2, column 3"
+    for value in (-1, side**2, 0.97, None, True):
+        assert not POINTED.takes(value)
+    assert [count for _, count in counted(POINTED, corners)] == [1, 0, 1, 0, 0, 0, 1, 0, 1]
+    drawn = bars(POINTED, corners, mine=0.0, right=side**2 - 1)
+    assert "top left <em>you</em>" in drawn and "bottom right <em>worked out</em>" in drawn
+    assert value_of(POINTED, {"place": 7}) == 7.0
+    for kept in (None, {}, {"place": None}, {"place": "7"}, {"place": [7]}, 7, "7"):
+        assert value_of(POINTED, kept) is None
+
+
 def test_answers_fall_into_bars_whose_ends_count_once():
     assert counted(CHOICE, [0, 2, 2]) == list(zip(CHOICE.options, [1, 0, 2]))
     rows = counted(BAR, [0.0, 9.0, 10.0, 55.0, 100.0])
     assert len(rows) == BINS and [count for _, count in rows] == [2, 1, 0, 0, 0, 1, 0, 0, 0, 1]
     assert rows[0][0] == "0 to 10" and sum(count for _, count in rows) == 5
     for lesson in COURSE:
-        if not lesson.options:  # a guess on a boundary is in the bar that begins there, in any unit
+        if (
+            not lesson.options and not lesson.side
+        ):  # a guess on a boundary is in the bar that begins there, in any unit
             step = (lesson.hi - lesson.lo) / BINS
             found = counted(lesson, [lesson.lo + i * step for i in range(BINS)])
             assert [count for _, count in found] == [1] * BINS
