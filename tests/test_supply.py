@@ -54,3 +54,13 @@ def test_no_module_of_the_app_imports_what_speaks_to_other_machines():
     assert {name for name, of in found.items() if ("socket", "") in of} == {
         "pages.jobs.fork_server", "pages.jobs.start"
     }  # fmt: skip
+
+
+def test_the_image_installs_the_same_torch_from_the_same_lock_and_takes_the_app_along():
+    image = (ROOT / ".deploy/Dockerfile").read_text()
+    assert f"torch=={PINS['torch']} " in image and "--require-hashes -r requirements.lock" in image
+    taken = {
+        path.split("/")[0] for line in re.findall(r"^COPY (.+) \S+$", image, re.M) for path in line.split()
+    }
+    assert taken == {".github", ".streamlit", "app.py", "checkpoints", "fbseg_core", "pages"}
+    assert image.index("USER fbseg") < image.index("\nCMD")

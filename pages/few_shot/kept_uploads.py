@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from fbseg_core.tasks import Content
 from pages.jobs.shares import Held, Share, surplus
+from pages.ui import counters
 from pages.ui.memo import size_of
 from pages.ui.once import once
 
@@ -35,6 +36,12 @@ class Uploads:
             for gone, whose in surplus([noted for _, noted in self._held.values()], EACH, TOGETHER):
                 self._held.pop((whose, gone), None)
 
+    def counts(self) -> dict[str, int]:
+        """How many examples all owners have here, their bytes, and the bound of these."""
+        with self._lock:
+            sizes = [noted.size for _, noted in self._held.values()]
+        return {"uploads": len(sizes), "uploads_bytes": sum(sizes), "uploads_bound_bytes": TOGETHER.size}
+
     def clear(self) -> None:
         """Forget all of everybody."""
         with self._lock:
@@ -44,4 +51,6 @@ class Uploads:
 @once
 def kept() -> Uploads:
     """Those of this server."""
-    return Uploads()
+    made = Uploads()
+    counters.count("uploads", made.counts)
+    return made

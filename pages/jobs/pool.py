@@ -186,6 +186,11 @@ class Pool:
         spec.check(self.limits)
         return estimate(self._scheduler, spec, wait)
 
+    def counts(self) -> dict[str, int]:
+        """How many jobs wait, how many run, and how many folders of jobs there are, of all owners."""
+        waiting, running = self._scheduler.active()
+        return {"runs_waiting": len(waiting), "runs_active": len(running), "runs_kept": len(self._paths())}
+
     def close(self) -> None:
         """Save what is under way, mark it as interrupted, and end the workers."""
         self._scheduler.close()

@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from fbseg_core.memory import give_back_freed_memory, trim
-from pages.ui import visitor
+from pages.ui import counters, visitor
 from pages.ui.memo import Memo
 from pages.ui.once import once
 
@@ -29,7 +29,16 @@ PAUSE = 5  # seconds between two passes, and between two looks for freed memory
 @once
 def memo() -> Memo:
     """What is kept."""
-    return Memo(BUDGET, AT_ONCE)
+    kept = Memo(BUDGET, AT_ONCE)
+    counters.count(
+        "caches",
+        lambda: {
+            f'cache_{what}{{shelf="{shelf}"}}': number
+            for shelf, (values, held) in kept.held().items()
+            for what, number in (("values", values), ("bytes", held), ("bound_bytes", BUDGET[shelf]))
+        },
+    )
+    return kept
 
 
 def kept(shelf: str, key: tuple, make: Callable[[], Any], turn: bool = False) -> Any:
@@ -67,10 +76,11 @@ def warm_up() -> threading.Event:
             gc.freeze()
             time.sleep(PAUSE)
         while True:
-            try:
-                trim()
-            except Exception:
-                LOG.exception("Freed memory could not be given back; the next try follows.")
+            for chore in (trim, counters.write):
+                try:
+                    chore()
+                except Exception:
+                    LOG.exception("%s failed; the next try follows.", chore.__name__)
             time.sleep(PAUSE)
 
     # A second thread gains little at 64 px and takes it from another visitor; and OpenBLAS, which does not
@@ -78,6 +88,7 @@ def warm_up() -> threading.Event:
     torch.set_num_threads(1)
     threadpool_limits(1)
     give_back_freed_memory()
+    counters.count("sessions", lambda: {"sessions": visitor.sessions()})
     imported = threading.Event()
     threading.Thread(target=work, daemon=True).start()
     return imported

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fbseg_core.tasks.folder import allow
 from pages.jobs import Pool
-from pages.ui import own_images
+from pages.ui import counters, own_images
 from pages.ui.once import once
 
 
@@ -12,4 +12,6 @@ from pages.ui.once import once
 def pool() -> Pool:
     """The server's training jobs. Its workers may read what visitors send."""
     allow(own_images.root())  # before any worker is forked, as it is told by the environment
-    return Pool()
+    made = Pool()
+    counters.count("runs", made.counts)
+    return made

@@ -1,7 +1,8 @@
 """Whose browser it is: a random token in a cookie, its clock, and what it asked for; whether it still waits.
 
-The only module that uses private parts of Streamlit, for two things that have no public one (1.67): whether a
-run follows from Back or Forward, and whether there is a run at all, without a line in the log for each look.
+The only module that uses private parts of Streamlit, for what has no public one (1.67): whether a run follows
+from Back or Forward, whether there is a run at all, without a line in the log for each look, and how many
+browsers are connected.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import UTC, tzinfo
 from zoneinfo import ZoneInfo
 
 import streamlit as st
+from streamlit.runtime import exists, get_instance
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 COOKIE = "fbseg_owner"
@@ -63,6 +65,11 @@ def heed() -> None:
     """Let a stop or another click take effect here, in code that waits: it raises, as widgets do."""
     if get_script_run_ctx(suppress_warning=True) is not None:  # a download is made outside of any script
         st.session_state.get("page")  # Streamlit looks for requests whenever the state is read
+
+
+def sessions() -> int:
+    """How many pages are open in browsers, on this server."""
+    return get_instance()._session_mgr.num_active_sessions() if exists() else 0
 
 
 def clock() -> tzinfo:

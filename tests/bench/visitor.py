@@ -21,10 +21,13 @@ class Visitor:
     shown: the HTML that pages put on show, newest last.
     """
 
-    def __init__(self, url: str, seconds: dict[str, list[float]], faults: list[str]) -> None:
+    def __init__(
+        self, url: str, seconds: dict[str, list[float]], faults: list[str], cookie: str | None = None
+    ) -> None:
         self._socket = connect(
             f"ws{url.removeprefix('http')}/_stcore/stream",
             subprotocols=["streamlit"], max_size=None, open_timeout=PATIENCE, ping_interval=None,
+            additional_headers={"Cookie": cookie} if cookie else None,
         )  # fmt: skip
         self._url, self._page, self._query, self._hash = url, "", "", ""
         self._buttons: dict[str, str] = {}
