@@ -89,6 +89,7 @@ class Memo:
         self._flights: dict[tuple[str, Hashable], _Flight] = {}
         self._changed = threading.Condition()
         self._turns, self._mine = at_once, threading.local()
+        self._line: list[object] = []  # one ticket for each who waits for a turn, whoever came first before
 
     def get(
         self,
@@ -104,25 +105,31 @@ class Memo:
         turn: what is made takes much memory on the way, so only so many are made at once. meanwhile: called
         every tenth of a second of waiting; it may raise to give up. An exception of `make` reaches all who
         wait and is not kept. A stop (any other BaseException) ends its own thread alone, and one who waits
-        makes the value instead.
+        makes the value instead. Turns come in the order in which they were asked for.
         """
         nested = getattr(self._mine, "turn", False)
-        while True:
+        takes, ticket = turn and not nested, object()
+        try:
+            while True:
+                with self._changed:
+                    found, flight = self._find(shelf, key), self._flights.get((shelf, key))
+                    if found:
+                        return found[0]
+                    if flight is None and (not takes or self._is_next(ticket)):
+                        flight = self._flights[shelf, key] = _Flight()
+                        self._turns -= takes
+                        break
+                    if flight is not None:  # no turn is needed for what another thread makes
+                        self._leave(ticket)
+                    self._changed.wait(PATIENCE)
+                    if flight is not None and flight.ended and not flight.taken_over:
+                        if flight.error is not None:
+                            raise flight.error
+                        return flight.value
+                meanwhile()
+        finally:
             with self._changed:
-                found, flight = self._find(shelf, key), self._flights.get((shelf, key))
-                if found:
-                    return found[0]
-                if flight is None and (not turn or nested or self._turns > 0):
-                    flight = self._flights[shelf, key] = _Flight()
-                    takes = turn and not nested
-                    self._turns -= takes
-                    break
-                self._changed.wait(PATIENCE)
-                if flight is not None and flight.ended and not flight.taken_over:
-                    if flight.error is not None:
-                        raise flight.error
-                    return flight.value
-            meanwhile()
+                self._leave(ticket)
         self._mine.turn = nested or takes
         size = None
         try:
@@ -164,6 +171,17 @@ class Memo:
         """Values and bytes on each shelf."""
         with self._changed:
             return {name: (len(shelf.values), shelf.held) for name, shelf in self._shelves.items()}
+
+    def _is_next(self, ticket: object) -> bool:
+        """Whether there is a turn for whoever has this ticket, which else waits in line."""
+        if ticket not in self._line:
+            self._line.append(ticket)
+        return self._turns > 0 and self._line[0] is ticket
+
+    def _leave(self, ticket: object) -> None:
+        if ticket in self._line:
+            self._line.remove(ticket)
+            self._changed.notify_all()  # the next may have had to wait for this one alone
 
     def _find(self, shelf: str, key: Hashable) -> tuple[Any, int] | None:
         values = self._shelves[shelf].values

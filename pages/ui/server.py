@@ -22,6 +22,7 @@ LOG = logging.getLogger(__name__)
 # in a moment; all else is small, and some of it took a minute: runs must not drive it out.
 BUDGET = {"runs": 96 * 2**20, "rest": 64 * 2**20}
 AT_ONCE = 2  # runs computed at the same time: each takes several times its size on the way
+TOLD = 1.0  # seconds of waiting, after which the page says so
 FREEZES = 4  # passes
 PAUSE = 5  # seconds between two passes, and between two looks for freed memory
 
@@ -42,8 +43,20 @@ def memo() -> Memo:
 
 
 def kept(shelf: str, key: tuple, make: Callable[[], Any], turn: bool = False) -> Any:
-    """The value of a key, made by `make` if it is not there; as in `Memo.get`."""
-    return memo().get(shelf, key, make, turn=turn, meanwhile=visitor.heed)
+    """The value of a key, made by `make` if it is not there; as in `Memo.get`.
+
+    Whoever waits is told so after a second. A newer wish of theirs ends the wait.
+    """
+    since, told = time.monotonic(), False
+
+    def meanwhile() -> None:
+        nonlocal told
+        visitor.heed()
+        if not told and time.monotonic() - since > TOLD:
+            visitor.tell("The server is busy with others; your turn comes in the order of asking.")
+            told = True
+
+    return memo().get(shelf, key, make, turn=turn, meanwhile=meanwhile)
 
 
 def known_or(key: tuple, make: Callable[[], Any] | None) -> Any:

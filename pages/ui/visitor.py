@@ -67,6 +67,12 @@ def heed() -> None:
         st.session_state.get("page")  # Streamlit looks for requests whenever the state is read
 
 
+def tell(sentence: str) -> None:
+    """Show a sentence for a few seconds, wherever the script is at."""
+    if get_script_run_ctx(suppress_warning=True) is not None:
+        st.toast(sentence)
+
+
 def sessions() -> int:
     """How many pages are open in browsers, on this server."""
     return get_instance()._session_mgr.num_active_sessions() if exists() else 0

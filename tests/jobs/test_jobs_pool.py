@@ -78,6 +78,8 @@ def test_visitors_wait_in_line_and_each_may_have_two(pool):
         pool.start(spec(), "me")
     views = [pool.poll(job, who) for job, who in ((first, "me"), (second, "me"), (third, "you"))]
     assert [(view.state, view.place) for view in views] == [("running", None), ("queued", 1), ("queued", 2)]
+    counts = pool.counts()
+    assert (counts["runs_active"], counts["runs_waiting"]) == (1, 2) and counts["runs_kept"] >= 3
     assert pool.stop(second, "me").state == "stopped"
     assert pool.poll(third, "you").place == 1
     assert pool.pause(first, "me").state == "paused"  # gives its place to the next

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from pages.ui import server
 from pages.ui.memo import Memo, size_of
 
 MB = 2**20
@@ -211,3 +212,43 @@ def test_only_so_many_take_their_turn_at_once_and_what_they_ask_for_takes_none()
 
     threads = [started(lambda k=k: values.get("all", k, lambda: make(k), turn=True)) for k in range(8)]
     assert ended(*threads) == list(range(8)) and most[0] == 2
+
+
+def test_turns_come_in_the_order_of_asking_and_who_was_stopped_holds_up_nobody():
+    values, order, go = memo(at_once=1), [], threading.Event()
+    first = started(lambda: values.get("all", "first", go.wait, turn=True))
+    waiting = []
+    for key in range(6):
+        asked = threading.Event()
+
+        def meanwhile(key=key, asked=asked):
+            asked.set()
+            if key in (0, 3) and go.is_set():
+                raise Stopped
+
+        ask = lambda key=key, look=meanwhile: values.get(  # noqa: E731
+            "all", key, lambda: order.append(key), turn=True, meanwhile=look
+        )
+        waiting.append(started(ask))
+        assert asked.wait(10)  # in line before the next comes
+    with values._changed:  # so that those who are to be stopped are, before anybody's turn comes
+        values._turns -= 1
+    go.set()
+    ended(first, waiting[0], waiting[3])
+    with values._changed:
+        values._turns += 1
+    ended(*waiting)
+    assert order == [1, 2, 4, 5]
+
+
+def test_a_visitor_who_waits_is_told_once_after_a_while(monkeypatch):
+    told, going, go = [], threading.Event(), threading.Event()
+    monkeypatch.setattr(server, "TOLD", 0.15)
+    monkeypatch.setattr(server.visitor, "tell", lambda sentence: (told.append(sentence), go.set()))
+    first = started(lambda: server.kept("rest", ("test", "told"), lambda: (going.set(), go.wait(10), 3)[-1]))
+    going.wait(10)
+    assert server.kept("rest", ("test", "told"), refuse) == 3
+    ended(first)
+    assert len(told) == 1 and "your turn comes" in told[0]
+    server.kept("rest", ("test", "told"), refuse)
+    assert len(told) == 1
