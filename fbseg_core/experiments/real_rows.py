@@ -26,10 +26,17 @@ AXES: dict[str, dict[str, tuple[float, ...]]] = {
 }
 CALLED = {
     "debris": "fragments",
-    "count": "digits",
+    "count": "their number",
     "patches": "patches",
     "regions": "pieces",
     "sigma": "noise σ",
+}
+ALONG = {  # what stands below a chart
+    "debris": "fragments in an image",
+    "count": "digits in an image",
+    "patches": "patches that hide, in an image",
+    "regions": "pieces in an image",
+    "sigma": "noise σ, grey levels",
 }
 FIRST, AT_T, LATER = range(3)  # places in the scores of a loop: t = 1, T, 3T
 
@@ -125,7 +132,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """What steps add, where that grows, and whether softmax and decay hold the state with many classes."""
     moved = max(abs(one.difference.mean) for task in AXES for one in held(rows, task).values())
     gains = " and ".join(f"{_plain(added(rows, task, TRAINED).mean)} on {task}" for task in AXES)
-    brief = f"Steps after the first add {gains} F1; from T to 3T it moves by {moved:.3f} at most."
+    brief = f"Steps after the first add F1 {gains}; from T to 3T it moves by {moved:.3f} at most."
     scores = "; ".join(
         f"{task} "
         + ", ".join(
@@ -134,7 +141,8 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         )
         for task in AXES
     )
-    because = f"F1 as trained: {scores}. {_growing(grows(rows))} {_stable(rows)}"
+    images = rows[0].settings["images"]
+    because = f"F1 of parts of {images} images: {scores}. {_growing(grows(rows))} {_stable(rows)}"
     return Finding("measured", because, brief, details=_details(rows))
 
 
@@ -151,19 +159,21 @@ def _growing(found: Mapping[str, Compared]) -> str:
     told = [f"{way} for {'; '.join(names)}" for way, names in ways.items() if names]
     if not told:
         return "On the hardest images steps are not seen to add more than on the easiest, whatever changes."
-    return f"From the easiest to the hardest images steps add {', and '.join(told)}."
+    return f"From the easiest to the hardest images the steps add {', and '.join(told)}."
 
 
 def _stable(rows: Sequence[Row]) -> str:
     """What becomes of the states as built, and of the masks once nothing damps them, in one sentence."""
     gone, n = lost(rows)
+    off = sum(counted(rows, task, "softmax, decay", "states")["switched off"] for task in AXES)
     kept, free = (
         sum(counted(rows, task, way, "masks")["settled"] for task in AXES)
         for way in ("softmax only", "neither")
     )
     diverged = f"{gone or 'no'} run{'s diverge' if gone > 1 else ' diverges'}"
     return (
-        f"As built {diverged}; with the decay off {kept} of {n} masks settle, {free} with softmax off, too."
+        f"As built {diverged}, and the clock switches {off} of {n} states off; with the decay off {kept} "
+        f"masks settle, and {free} with softmax off, too."
     )
 
 
@@ -181,9 +191,10 @@ def _details(rows: Sequence[Row]) -> str:
     changes = "; ".join(f"{name} {answered(one)}" for name, one in grows(rows).items())
     told.append(f"What steps add on the hardest images, less what they add on the easiest: {changes}.")
     told.append(
-        "One training seed of each model: intervals are over parts of the test images alone, and F1 of a "
-        "part is a mean over the classes present in it. Of larger images, more classes and other seeds this "
-        "says nothing."
+        "One training seed of each model: intervals are over parts of the test images alone. F1 of a part is "
+        "a mean over the classes in its truth or answer, so that a few pixels of a class that is not there "
+        "pull it down: it lies below that of many images. Where F1 itself falls, as under noise, there is "
+        "less for steps to add. Of larger images, more classes and other seeds this says nothing."
     )
     return " ".join(told)
 
@@ -221,8 +232,7 @@ def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
                 )
                 if kind in _models(rows, task)
             ]
-            x = CALLED[axis] + (", grey levels" if axis == "sigma" else " in an image")
-            found.append(Panel(f"{task}: {CALLED[axis]}", x, "pooled F1", tuple(lines)))
+            found.append(Panel(f"{task}: {CALLED[axis]}", ALONG[axis], "pooled F1", tuple(lines)))
     return found
 
 

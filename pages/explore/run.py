@@ -125,9 +125,11 @@ def _alike(one: Card, other: Card) -> bool:
 
 
 def tasks(cards: Mapping[str, Card], *more: str) -> list[str]:
-    """The tasks of which a checkpoint takes steps, and those named; shapes, the paper's, comes first."""
-    names = {card.task.name for card in cards.values() if traits_of(card.model).takes_steps} | set(more)
-    return sorted(names, key=lambda name: (name != "shapes", name))
+    """The tasks that have a model to show, and those named; shapes, the paper's, comes first."""
+    names = {
+        card.task.name for card in cards.values() if traits_of(card.model).takes_steps and _all_on(card.model)
+    }
+    return sorted(names | set(more), key=lambda name: (name != "shapes", name))
 
 
 def scene_of(view: ExploreState, cards: Mapping[str, Card]) -> Scene:

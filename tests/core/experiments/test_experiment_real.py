@@ -54,7 +54,7 @@ def test_what_steps_add_is_told_of_one_model_on_the_same_images():
     assert "not seen to add more" in EXPERIMENT.conclude(found).because
     steep = grows(rows(more=0.05))
     assert [name for name, one in steep.items() if one.different] == ["digits, fragments"]
-    assert "steps add more for digits, fragments." in EXPERIMENT.conclude(rows(more=0.05)).because
+    assert "the steps add more for digits, fragments." in EXPERIMENT.conclude(rows(more=0.05)).because
     assert "less for digits, fragments." in EXPERIMENT.conclude(rows(more=-0.05)).because
 
 
@@ -62,7 +62,10 @@ def test_what_moves_past_t_and_what_diverges_is_counted():
     assert {one.answer for one in held(rows(), "digits").values()} == {"equal within margin"}
     assert "moves by 0.040 at most" in EXPERIMENT.conclude(rows(later=-0.04)).brief
     found = rows(masks="drifting")
-    assert lost(found) == (0, 32) and "0 of 32 masks settle, 0 with" in EXPERIMENT.conclude(found).because
+    assert (
+        lost(found) == (0, 32)
+        and "decay off 0 masks settle, and 0 with" in EXPERIMENT.conclude(found).because
+    )
     found[0].result["at"]["debris 24"]["lost"] = 2
     assert lost(found) == (2, 32) and "As built 2 runs diverge" in EXPERIMENT.conclude(found).because
 
