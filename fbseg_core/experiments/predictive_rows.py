@@ -111,7 +111,10 @@ def _details(rows: Sequence[Row]) -> str:
     )
     told.append(f"Of {seeds} seeds, the dials chosen beat the U-Net on validation images: {better}.")
     told += [_budget(rows, task) for task in TASKS]
-    told.append("Longer training may give other numbers, as other cards show of the loop.")
+    told.append(
+        "No model learned with twice the noise. Longer training may give other numbers, as other cards show "
+        "of the loop."
+    )
     return " ".join(told)
 
 
@@ -153,7 +156,7 @@ def table(rows: Sequence[Row]) -> list[dict[str, str]]:
     """One line a task and model, and one for each part of prediction and error: what it takes and scores."""
     lines: list[dict[str, str]] = []
     gaps = {noise: {**compared(rows, noise), **parts(rows, noise)} for noise in NOISE}
-    shown = {ALONE: OWN, MOVED: AROUND} | {f"its {part}": part for part in PARTS}
+    shown = {ALONE: OWN, MOVED: AROUND} | {f"of these, {part}": part for part in PARTS}
     for task in TASKS:
         for name in (*shown, CODING, LOOP):
             model, score = (NET, shown[name]) if name in shown else (name, OWN)

@@ -110,7 +110,7 @@ def test_what_a_model_takes_stands_beside_its_score():
     lines = {(line["task"], line["model"]): line for line in EXPERIMENT.table(rows())}
     around = lines["shapes", "U-Net with prediction and error"]
     assert around["weights"] == "120" and around["multiply-adds an image, millions"] == "3.00 to 10.00"
-    assert lines["shapes", "its errors alone"]["weights"] == "120"
+    assert lines["shapes", "of these, errors alone"]["weights"] == "120"
     assert lines["shapes", "U-Net"]["less the U-Net, as trained"] == "–"
     assert ("grouping", "mark every region") in lines and ("shapes", "mark every region") not in lines
 
