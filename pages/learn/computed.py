@@ -139,7 +139,7 @@ def two_levels(trust: float) -> Outcome:
 
 
 def learning(updates: float) -> Outcome:
-    """Random filters, a few local updates; the settled energy of a patch that none of them was made from."""
+    """Random filters, a few local updates; the settled energy of patches that none of them was made from."""
     config = PredictiveConfig(features=12, causes=8, kernel=8, stride=4, sparsity=0.5, steps=15)
     source, model = PhotographsConfig(side=32), PredictiveCoding(config)
     unseen = Senses.of(config, patches(source, 4, 3, "test"))

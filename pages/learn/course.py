@@ -134,7 +134,7 @@ COURSE = (
         "The weights move by the same energy. Each synapse changes by the error at its end times the "
         "activity at its start. It needs to know nothing else, and nothing is sent backwards through the "
         "network. Here a model of random filters sees twelve pairs of photographs' patches.",
-        "What is then left of its energy on a patch it has never seen?",
+        "What is then left of its energy on patches it has never seen?",
         hi=100.0, step=1.0, unit="% of before",
         trial=("Updates", 2.0, 24.0, 2.0, 12.0),
         simplified="A small model, and few updates: the shipped one took 200.",

@@ -87,8 +87,12 @@ def test_each_model_is_told_by_its_difference_from_the_u_net():
     assert {one.answer for (name, _), one in found.items() if "error" not in name} == {"different"}
     told = EXPERIMENT.conclude(rows())
     assert "With prediction and error less the U-Net: shapes 0.00" in told.because
-    assert "Feedback less the U-Net: shapes +0.10" in told.because
-    assert told.brief.startswith("F1 on shapes, grouping: U-Net 0.80, 0.80; with prediction 0.80, 0.80;")
+    assert "Predictive coding proper less the U-Net: shapes −0.10" in told.because
+    assert told.brief == (
+        "Prediction and error change a U-Net's F1 on shapes and grouping by 0.00 and 0.00; with twice the "
+        "noise by 0.00 and 0.00."
+    )
+    assert "The paper's loop less the U-Net: shapes +0.10" in told.details
     assert "the decoders miss 25% of the levels' power after 7 updates" in told.details
     assert "grouping predictive coding is 0.00" in told.details
 
@@ -96,7 +100,9 @@ def test_each_model_is_told_by_its_difference_from_the_u_net():
 def test_a_gain_of_a_part_is_told_and_how_often_validation_saw_one():
     found = rows(around=0.05)
     assert {one.answer for one in parts(found).values()} == {"different"}
-    assert preferred(found, "shapes") == 4 and "of 4 of 8 seeds" in EXPERIMENT.conclude(found).details
+    assert preferred(found, "shapes") == 4
+    assert "Of 8 seeds" in (told := EXPERIMENT.conclude(found).details) and "shapes, as trained, in 4" in told
+    assert "by +0.05 and +0.05" in EXPERIMENT.conclude(found).brief
     assert "Too few seeds" in EXPERIMENT.conclude(rows(seeds=2)).details
 
 
@@ -104,6 +110,8 @@ def test_what_a_model_takes_stands_beside_its_score():
     lines = {(line["task"], line["model"]): line for line in EXPERIMENT.table(rows())}
     around = lines["shapes", "U-Net with prediction and error"]
     assert around["weights"] == "120" and around["multiply-adds an image, millions"] == "3.00 to 10.00"
+    assert lines["shapes", "of these, errors alone"]["weights"] == "120"
+    assert lines["shapes", "U-Net"]["less the U-Net, as trained"] == "–"
     assert ("grouping", "mark every region") in lines and ("shapes", "mark every region") not in lines
 
 

@@ -145,9 +145,10 @@ def test_a_room_from_opening_to_closing():
 def test_a_room_that_is_not_there_is_told_in_one_sentence_and_another_code_may_be_given():
     at = app(PAGE, room="ZZZZ")
     assert len(at.warning) == 1 and "There is no room 'ZZZZ'" in at.warning[0].value and not at.subheader
-    other = ROOMS.open("someone", COURSE[0].key)
+    other = ROOMS.open("someone", COURSE[7].key)  # a phone points at the picture, too
     at.text_input[0].set_value(other.lower()).run()
-    assert sound(at).subheader[0].value == COURSE[0].title and at.query_params["room"] == other
+    assert sound(at).subheader[0].value == COURSE[7].title and at.query_params["room"] == other
+    assert any("move the mark" in caption.value for caption in at.caption)
     sound(button(at, "Leave the room").click().run())
     assert at.subheader[0].value.startswith("1. ") and "room" not in at.query_params
     ROOMS.close(other, "someone")
