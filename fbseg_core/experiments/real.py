@@ -132,7 +132,7 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
 
 EXPERIMENT = Experiment(
     name="real",
-    title="Real digits and textures, one training seed",
+    title="Real images, one training seed",
     claim="Do the steps of a loop help more on real images as clutter, occlusion and noise grow, and do "
     "softmax and decay hold its state with 11 and with 4 classes?",
     source="open question 1, “complex, high-dimensional data”, as far as small images tell",
@@ -142,6 +142,6 @@ EXPERIMENT = Experiment(
     panels=panels,
     conclude=conclude,
     table=table,
-    over="parts of the test images",
+    over="parts of the images",
     checkpoints=tuple(FILES.values()),
 )

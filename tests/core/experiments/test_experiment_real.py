@@ -60,7 +60,7 @@ def test_what_steps_add_is_told_of_one_model_on_the_same_images():
 
 def test_what_moves_past_t_and_what_diverges_is_counted():
     assert {one.answer for one in held(rows(), "digits").values()} == {"equal within margin"}
-    assert "moves by 0.040 at most" in EXPERIMENT.conclude(rows(later=-0.04)).brief
+    assert "is 0.040 away at most" in EXPERIMENT.conclude(rows(later=-0.04)).because
     found = rows(masks="drifting")
     assert (
         lost(found) == (0, 32)
