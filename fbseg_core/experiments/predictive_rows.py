@@ -26,7 +26,7 @@ MODELS: dict[str, tuple[str, str, Kind]] = {  # as they are told: the cell, its 
     CODING: (CODING, OWN, "loop cut"),
     LOOP: (LOOP, OWN, "feedback"),
 }
-ALONE = "U-Net"
+BARE = "U-Net"
 
 
 def f1(rows: Sequence[Row], name: str, task: str, noise: str = TRAINED) -> Difference:
@@ -47,7 +47,7 @@ def compared(rows: Sequence[Row], noise: str = TRAINED) -> dict[tuple[str, str],
         (name, task): less_net(rows, score, model, task, noise)
         for task in TASKS
         for name, (model, score, _) in MODELS.items()
-        if name != ALONE
+        if name != BARE
     }
     return family(gaps, MARGIN)
 
@@ -76,11 +76,10 @@ def levels(rows: Sequence[Row], task: str, noise: str = TRAINED) -> dict[str, Di
 def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """What prediction and error add to the U-Net's F1 under each noise, and what the whole of it has less."""
     found = {noise: compared(rows, noise) for noise in NOISE}
-    added = {noise: [found[noise][MOVED, task].difference.mean for task in TASKS] for noise in NOISE}
-    short = [" and ".join(_signed(value) for value in added[noise]) for noise in NOISE]
+    first, second = ([_told(found[noise][MOVED, task]) for task in TASKS] for noise in NOISE)
     brief = (
-        f"Prediction and error change a U-Net's F1 on {' and '.join(TASKS)} by {short[0]}; with twice the "
-        f"noise by {short[1]}."
+        f"Prediction and error add {first[0]} F1 to a U-Net on {TASKS[0]}, {first[1]} on {TASKS[1]}; with "
+        f"twice the noise {second[0]}, {second[1]}."
     )
     because = " ".join(
         f"{title}: {'; '.join(f'{task} {answered(found[noise][name, task])}' for task in TASKS)}."
@@ -93,8 +92,11 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     return Finding("measured", because, brief, details=_details(rows))
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−") if round(value, 2) else "0.00"
+def _told(one: Compared) -> str:
+    """A difference in a few words, without its interval."""
+    mean = one.difference.mean
+    text = f"{mean:+.2f}".replace("-", "−") if round(mean, 2) else "0.00"
+    return f"{text} (not told apart)" if one.answer == "not told apart" else text
 
 
 def _details(rows: Sequence[Row]) -> str:
@@ -105,7 +107,11 @@ def _details(rows: Sequence[Row]) -> str:
     told.append(f"The paper's loop less the U-Net: {loop}.")
     own = ("at", TRAINED, OWN)
     beyond = above_chance(rows, (*own, "f1"), (*own, "trivial"), model=CODING, task="grouping")
-    told.append(f"On grouping predictive coding is {words(beyond, sign=True)} from marking every region.")
+    alone = over_seeds(rows, (*own, "f1"), model=CODING, task="grouping")
+    told.append(
+        f"On grouping predictive coding is {words(beyond, sign=True)} from marking every region; its seeds "
+        f"score {min(alone):.2f} to {max(alone):.2f}."
+    )
     better = "; ".join(
         f"{task}, {noise}, in {preferred(rows, task, noise)}" for noise, task in product(NOISE, TASKS)
     )
@@ -156,7 +162,7 @@ def table(rows: Sequence[Row]) -> list[dict[str, str]]:
     """One line a task and model, and one for each part of prediction and error: what it takes and scores."""
     lines: list[dict[str, str]] = []
     gaps = {noise: {**compared(rows, noise), **parts(rows, noise)} for noise in NOISE}
-    shown = {ALONE: OWN, MOVED: AROUND} | {f"of these, {part}": part for part in PARTS}
+    shown = {BARE: OWN, MOVED: AROUND} | {f"of these, {part}": part for part in PARTS}
     for task in TASKS:
         for name in (*shown, CODING, LOOP):
             model, score = (NET, shown[name]) if name in shown else (name, OWN)

@@ -1,6 +1,7 @@
 """What is chosen on validation images, what is measured on others, and what rows of known numbers come to."""
 
 from itertools import product
+from pathlib import Path
 
 import pytest
 
@@ -9,18 +10,22 @@ from fbseg_core.experiments.predictive import EXPERIMENT, VALIDATION_SEED, run_o
 from fbseg_core.experiments.predictive_dials import ALONE, DIALS, best_of
 from fbseg_core.experiments.predictive_rows import (
     AROUND,
+    BARE,
     CODING,
     LOOP,
+    MOVED,
     NET,
     NOISE,
     OWN,
     PARTS,
     TASKS,
+    _told,
     compared,
+    f1,
     parts,
     preferred,
 )
-from fbseg_core.experiments.records import Row
+from fbseg_core.experiments.records import Row, path_of, read
 
 FULL = EXPERIMENT.cells("full")
 
@@ -89,8 +94,8 @@ def test_each_model_is_told_by_its_difference_from_the_u_net():
     assert "With prediction and error less the U-Net: shapes 0.00" in told.because
     assert "Predictive coding proper less the U-Net: shapes −0.10" in told.because
     assert told.brief == (
-        "Prediction and error change a U-Net's F1 on shapes and grouping by 0.00 and 0.00; with twice the "
-        "noise by 0.00 and 0.00."
+        "Prediction and error add 0.00 F1 to a U-Net on shapes, 0.00 on grouping; with twice the noise 0.00, "
+        "0.00."
     )
     assert "The paper's loop less the U-Net: shapes +0.10" in told.details
     assert "the decoders miss 25% of the levels' power after 7 updates" in told.details
@@ -102,7 +107,7 @@ def test_a_gain_of_a_part_is_told_and_how_often_validation_saw_one():
     assert {one.answer for one in parts(found).values()} == {"different"}
     assert preferred(found, "shapes") == 4
     assert "Of 8 seeds" in (told := EXPERIMENT.conclude(found).details) and "shapes, as trained, in 4" in told
-    assert "by +0.05 and +0.05" in EXPERIMENT.conclude(found).brief
+    assert "add +0.05 F1 to a U-Net on shapes, +0.05 on grouping" in EXPERIMENT.conclude(found).brief
     assert "Too few seeds" in EXPERIMENT.conclude(rows(seeds=2)).details
 
 
@@ -113,6 +118,30 @@ def test_what_a_model_takes_stands_beside_its_score():
     assert lines["shapes", "of these, errors alone"]["weights"] == "120"
     assert lines["shapes", "U-Net"]["less the U-Net, as trained"] == "–"
     assert ("grouping", "mark every region") in lines and ("shapes", "mark every region") not in lines
+
+
+def test_the_readme_says_what_the_rows_say():
+    found = read(path_of("predictive", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+    moved, noisier = ([compared(found, noise)[MOVED, task] for task in TASKS] for noise in NOISE)
+    shapes, grouping = ([f1(found, name, task).mean for name in (CODING, BARE)] for task in TASKS)
+    noisy = [f1(found, name, "shapes", "twice the noise").mean for name in (CODING, BARE)]
+    assert {one.answer for one in moved} == {"equal within margin"}
+    for phrase in (
+        f"add {_told(moved[0])} F1 on shapes and {_told(moved[1])} on grouping, both equal within margin",
+        f"learned in {_told(noisier[0])} and {_told(noisier[1])} (8 seeds",
+        f"scores {shapes[0]:.2f} and {grouping[0]:.2f} there, the U-Net {shapes[1]:.2f} and "
+        f"{grouping[1]:.2f};",
+        f"told apart, {noisy[0]:.2f} against {noisy[1]:.2f}",
+    ):
+        assert phrase in text
+    apart = [
+        (noise, task)
+        for noise in NOISE
+        for task in TASKS
+        if compared(found, noise)[CODING, task].answer != "not told apart"
+    ]
+    assert apart == [("twice the noise", "shapes")]
 
 
 @pytest.mark.slow
