@@ -61,7 +61,7 @@ def check_steps(page, model, x, cases, simd=True):
         assert error <= CLOSE, (error, t, switches)
 
 
-OFTEN = ("grouping-feedback", "shapes-feedforward")
+OFTEN = ("grouping-feedback",)
 MANY = ("digits-feedback",)  # of more than two classes, which a run is held for
 EACH = [
     name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow)

@@ -44,6 +44,7 @@ def shows(page, words):
     eventually(lambda: page.get_by_text(words).count())
 
 
+@pytest.mark.slow
 def test_a_remote_s_keys_turn_the_course_s_pages_and_escape_ends_it(new_context, url):
     page = opened(new_context, f"{url}/learn?v=1&guesses=[5]&presented=true")
     page.wait_for_selector(".js-plotly-plot .xtick")

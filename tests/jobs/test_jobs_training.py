@@ -105,7 +105,12 @@ def test_masks_and_scores_are_those_of_the_weights_they_name(make):
 
 
 @pytest.mark.parametrize(
-    "do, state", [("pause", "paused"), ("stop", "stopped"), ("interrupt", "interrupted")]
+    "do, state",
+    [
+        ("pause", "paused"),
+        pytest.param("stop", "stopped", marks=pytest.mark.slow),
+        pytest.param("interrupt", "interrupted", marks=pytest.mark.slow),
+    ],
 )
 def test_a_job_ended_at_any_time_keeps_all_and_goes_on_exactly(make, do, state):
     folder = make()

@@ -163,7 +163,13 @@ def opened(fake):
     return tab
 
 
-@pytest.mark.parametrize("acts", product(("click", "timer", "back", "forward"), repeat=3))
+ACTS = list(product(("click", "timer", "back", "forward"), repeat=3))
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [acts if i % 3 == 0 else pytest.param(acts, marks=pytest.mark.slow) for i, acts in enumerate(ACTS)],
+)
 def test_the_last_wish_is_on_show_and_in_the_address_whatever_arrives_when(fake, acts):
     count = 0
     for end, told in ends(opened(fake), acts, fake):

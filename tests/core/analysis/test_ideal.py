@@ -61,7 +61,7 @@ def brute_force(config, observed, step, radii, turns=1):
         ({"sides": (3, 0), "rotate": True, "radius_min": 0.2, "radius_max": 0.2}, 1.0, 1, 4),
     ],
 )
-@pytest.mark.parametrize("levels", [0, 1])
+@pytest.mark.parametrize("levels", [pytest.param(0, marks=pytest.mark.slow), 1])
 def test_equals_brute_force_on_the_same_grid(changes, step, radii, turns, levels):
     config = TINY.replace(**changes)
     observed = draw(config, 2, 3).x
@@ -133,6 +133,7 @@ def test_prior_adds_up_to_one_at_every_level(border):
 @pytest.mark.parametrize(
     "sigma", [0.0, *(pytest.param(sigma, marks=pytest.mark.slow) for sigma in (0.05, 0.15))]
 )
+@pytest.mark.slow
 def test_without_noise_the_mask_is_exact(sigma):
     score = ideal_f1(ShapesConfig(sigma=sigma, side=32), 12, 4)
     assert score.f1 == (1.0,) and score.images == 12

@@ -148,7 +148,7 @@ def first_line(statement):
     return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
 
 
-QUICK = ("ladder", "help", "scale")
+QUICK = ("scale",)
 
 
 @pytest.mark.parametrize(

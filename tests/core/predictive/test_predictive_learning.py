@@ -121,6 +121,7 @@ def test_the_filters_of_photographs_came_out_as_edges_and_began_as_noise():
     assert np.median(edges(PredictiveCoding(card.model, card.train.seed).U[:, 0].numpy())) < 0.25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_model_scores_on_some_of_its_images_what_its_card_says(name):
     model, card = load(name)

@@ -31,7 +31,7 @@ def test_blobs_are_the_default_and_what_they_were_before_there_were_others():
 
 
 @pytest.mark.parametrize("regions", KINDS[1:])
-@pytest.mark.parametrize("side", [32, 64, 128])
+@pytest.mark.parametrize("side", [32, 64, pytest.param(128, marks=pytest.mark.slow)])
 def test_other_regions_are_drawn_at_every_side_and_ask_for_long_ways(regions, side):
     task = GroupingConfig(regions=regions, side=side, scale=2.0)
     batch = make_batch(task, 2, 7)

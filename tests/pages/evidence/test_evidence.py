@@ -87,7 +87,14 @@ def test_one_card_and_one_chart_can_be_linked():
 
 
 @pytest.mark.parametrize(
-    "query", [{"claim": "nothing"}, {"charts": '["Noise.1"]'}, {"charts": "[1"}, {"x": "1"}]
+    "query",
+    [
+        {"claim": "nothing"},
+        *(
+            pytest.param(query, marks=pytest.mark.slow)
+            for query in ({"charts": '["Noise.1"]'}, {"charts": "[1"}, {"x": "1"})
+        ),
+    ],
 )
 def test_a_link_that_cannot_be_read_gives_the_whole_page_and_one_sentence(query):
     at = app(v="1", **query)

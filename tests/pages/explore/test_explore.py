@@ -253,11 +253,11 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
     "query",
     [
         pytest.param({}, marks=pytest.mark.slow),
-        {"lesson": "swap"},
+        pytest.param({"lesson": "swap"}, marks=pytest.mark.slow),
         {"lesson": "erase", "decay": "false", "tau": "3"},
-        {"lesson": "unlearned-size", "noise": "4"},
+        pytest.param({"lesson": "unlearned-size", "noise": "4"}, marks=pytest.mark.slow),
         {"lesson": "two-cues", "sigma": "0.3", "clock": "2"},
-        {"task": "grouping", "auto": "true"},
+        pytest.param({"task": "grouping", "auto": "true"}, marks=pytest.mark.slow),
     ],
 )
 def test_the_snippet_repeats_the_run(query):

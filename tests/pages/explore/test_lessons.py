@@ -18,7 +18,7 @@ from pages.explore.lessons import LESSONS
 # ---- all of them --------------------------------------------------------------------------------------
 
 
-OFTEN = list(LESSONS)[::4]  # opened in every run; the others by -m slow
+OFTEN = list(LESSONS)[::8]  # opened in every run; the others by -m slow
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ def sent(run, untouched, what="h", draws=False):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("task, model", MODELS)
+@pytest.mark.parametrize(
+    "task, model", [MODELS[0], *(pytest.param(*one, marks=pytest.mark.slow) for one in MODELS[1:])]
+)
 def test_the_payload_is_finite_at_the_ends_of_all_sliders(task, model):
     cut_short = 0
     more = (

@@ -158,7 +158,7 @@ def test_the_archive_holds_the_trajectory_bit_for_bit(tmp_path):
     assert "grouping-feedback" in json.loads(str(loaded["scene"]))["code"]
 
 
-@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+@pytest.mark.parametrize("kind", ["PNG", pytest.param("GIF", marks=pytest.mark.slow)])
 def test_the_animation_has_a_frame_a_step(kind):
     scene = scene_of(LESSONS["erase"].view, models.cards())
     runs, names = computed.runs(scene), ["feedback", "feedforward"]
