@@ -69,15 +69,16 @@ def sent(view: ExploreState) -> bytes:
     return pack(run, untouched, None, None, fed=True, state=True, header=told, of_class=1)
 
 
+LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}
+
+
 @pytest.mark.parametrize(
     "view, changes",
     [
         pytest.param({"task": "shapes"}, {"sigma": 1.1}, marks=pytest.mark.slow),
         ({"task": "grouping", "comparison": "grouping-loop-cut", "T": 20}, {"sigma": 0.5, "tau": 30.0}),
         ({"task": "grouping", "do": (Flip(t=2, switch="loop", on=False), Freeze(t=4))}, {"sigma": 0.1}),
-        pytest.param(
-            {"task": "grouping", "integrator": "leaky", "k": 0.3}, {"sigma": 0.5, "k": 0.8}, marks=pytest.mark.slow
-        ),
+        pytest.param(LEAKY, {"sigma": 0.5, "k": 0.8}, marks=pytest.mark.slow),
     ],
     ids=["shapes", "two runs", "interventions", "leaky"],
 )  # fmt: skip
