@@ -38,11 +38,11 @@ def test_a_clear_cache_message_leaves_pool_and_workers_as_they_are(tmp_path):
         faults = []
         visitor = Visitor(url, {}, faults)
         visitor.open("few_shot", {})
-        before, calm = descendants(server.pid), time.monotonic() + 4
+        before, calm = descendants(server.pid), time.monotonic() + 8
         while time.monotonic() < calm:  # until the warm worker is there, and no other follows
             time.sleep(0.2)
             now = descendants(server.pid)
-            calm, before = (time.monotonic() + 4, now) if now != before else (calm, before)
+            calm, before = (time.monotonic() + 8, now) if now != before else (calm, before)
         assert before
         for _ in range(3):
             message = BackMsg()

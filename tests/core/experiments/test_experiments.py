@@ -236,6 +236,7 @@ def test_the_command_line_runs_one_and_refuses_others(tmp_path, capsys):
 
 
 SHIPPED = sorted(RESULTS.glob("*.jsonl"))
+LONGEST = 8.0  # seconds, as the row says, of a cell that is measured again
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -256,6 +257,8 @@ def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
     if not alike:
         pytest.skip("measured on a machine that rounds otherwise")
     cheapest, *more = sorted(alike, key=lambda row: row.seconds)[:3]
+    if cheapest.seconds > LONGEST:
+        pytest.skip("its cheapest cell takes too long")
     for row in (cheapest, *(row for row in more if row.seconds < 1)):
         assert experiment.measure(row.settings) == row.result
 
