@@ -87,7 +87,7 @@ function takeMade(S) {
   const { blocks, curves } = S.made;
   const auto = S.header.auto && { ...S.header.auto, stop: stopOf(S.header.auto.rule, curves.run) };
   const atRest = S.t === rest(S);
-  S.blocks = { ...S.blocks, ...blocks };
+  S.blocks = joined(S.blocks, blocks);
   S.header = { ...S.header, curves, auto, bands: null };
   if (atRest && !S.playing) S.t = rest(S);
   S.$(".player").classList.add("ahead");
@@ -131,7 +131,8 @@ async function computed(S) {
     comparison: layAnswers("comparison", comparison.map(({ logits }) => logits), { ...told, asked: asked("comparison") }),
   };
   const curves = Object.fromEntries(Object.entries(parts).map(([entity, part]) => [entity, part.curves]));
-  return { of, scene: engine.of, values, curves, blocks: Object.assign({ input: inputOf(x, header) }, ...Object.values(parts).map((part) => part.blocks)) };
+  const input = lazily({ input: () => inputOf(x, header) });
+  return { of, scene: engine.of, values, curves, blocks: joined(input, ...Object.values(parts).map((part) => part.blocks)) };
 }
 
 // The run from rest on, with the switches of each step. The engine takes one call after another.

@@ -24,47 +24,97 @@ function extremes(values, from) {
 // Numbers as the header carries them.
 const listed = (values) => values.map((value) => (value !== null && Number.isFinite(value) ? +value.toPrecision(5) : null));
 
+// An object whose values are made when they are first asked for, and kept: what is not on show keeps no hand waiting.
+function lazily(makers) {
+  const found = {};
+  for (const [name, make] of Object.entries(makers)) Object.defineProperty(found, name, { enumerable: true, get: once(make) });
+  return found;
+}
+
+function once(make) {
+  let made;
+  return () => (made ??= make());
+}
+
+// Such objects in one, none of their values made.
+const joined = (...parts) => Object.defineProperties({}, Object.assign({}, ...parts.map(Object.getOwnPropertyDescriptors)));
+
 // Blocks and curves of class logits (K, H, W), one array a step, or of one answer that holds at all of `steps`.
 // asked: the classes whose own probability is wanted.
 function layAnswers(entity, logits, { truth, size, classes, steps, asked }) {
   const pixels = truth.length;
-  const room = () => new Float64Array(logits.length * pixels);
-  const [probability, margin, bits, mask, commit] = [room(), room(), room(), room(), room()];
-  const of = asked.map(room);
-  const curves = { f1: [], iou: [], entropy: [], label_flips: [] };
-  const p = new Float64Array(classes);
-  logits.forEach((values, t) => {
-    let [sum, flips] = [0, 0];
-    for (let i = 0, at = t * pixels; i < pixels; i++, at++) {
-      let [best, other] = [0, 1];
-      for (let k = 1; k < classes; k++) {
-        if (values[k * pixels + i] > values[best * pixels + i]) best = k;
-        if (values[k * pixels + i] > values[other * pixels + i]) other = k;
-      }
-      const top = values[best * pixels + i];
-      let whole = 0;
-      for (let k = 0; k < classes; k++) whole += p[k] = Math.exp(values[k * pixels + i] - top);
-      for (let k = 0; k < classes; k++) if ((p[k] /= whole) > 0) bits[at] -= p[k] * Math.log2(p[k]);
-      probability[at] = 1 - p[0];
-      margin[at] = values[other * pixels + i] - values[i];
-      asked.forEach((k, j) => (of[j][at] = p[k]));
-      mask[at] = best;
-      sum += bits[at];
-      if (!t) continue;
-      const changed = best !== mask[at - pixels];
-      commit[at] = changed ? t : commit[at - pixels];
-      flips += changed;
-    }
-    const counts = countsOf(mask.subarray(t * pixels, (t + 1) * pixels), truth, classes, RUN.void);
-    for (const [key, value] of Object.entries({ f1: f1Of(counts), iou: iouOf(counts), entropy: sum / pixels, label_flips: flips })) curves[key].push(value);
-  });
-  const blocks = {};
-  const put = (name, values) => (blocks[`${entity}.${name}`] = layBlock(`${entity}.${name}`, values, [logits.length, ...size], classes));
-  for (const [name, values] of Object.entries({ probability, logit: margin, mask, entropy: bits, commit })) put(name, values);
-  asked.forEach((k, j) => put(`class.${k}`, of[j]));
-  const held = (values) => (logits.length > 1 ? values : Array(steps + 1).fill(values[0]));
-  return { blocks, curves: Object.fromEntries(Object.entries(curves).map(([key, values]) => [key, listed(held(values))])) };
+  const { mask, margin, commit, flips } = masksOf(logits, classes, pixels);
+  const chances = chancesOf(logits, mask, classes);
+  const block = (name, values) => layBlock(`${entity}.${name}`, values(), [logits.length, ...size], classes);
+  const values = {
+    mask: () => mask, logit: () => margin, commit: () => commit,
+    probability: chances.anyButFirst, entropy: chances.bits,
+    ...Object.fromEntries(asked.map((k) => [`class.${k}`, () => chances.of(k)])),
+  };
+  const blocks = Object.fromEntries(Object.entries(values).map(([name, read]) => [`${entity}.${name}`, () => block(name, read)]));
+  const counts = logits.map((_, t) => countsOf(mask.subarray(t * pixels, (t + 1) * pixels), truth, classes, RUN.void));
+  const held = (found) => listed(logits.length > 1 ? found : Array(steps + 1).fill(found[0]));
+  const curves = {
+    f1: () => held(counts.map(f1Of)), iou: () => held(counts.map(iouOf)),
+    entropy: () => held(logits.map((_, t) => meanOf(chances.bits().subarray(t * pixels, (t + 1) * pixels)))), label_flips: () => held(flips),
+  };
+  return { blocks: lazily(blocks), curves: lazily(curves) };
 }
+
+// Of each step and pixel the best class (of equals the first), by how much the best class but the background exceeds
+// it, and the step of its last change; of each step how many pixels changed.
+function masksOf(logits, classes, pixels) {
+  const [mask, commit] = [new Uint8Array(logits.length * pixels), new Uint16Array(logits.length * pixels)];
+  const margin = new Float32Array(mask.length);
+  const flips = logits.map((values, t) => {
+    let changes = 0;
+    for (let i = 0, at = t * pixels; i < pixels; i++, at++) {
+      let other = 1; // the best class but the background
+      for (let k = 2; k < classes; k++) if (values[k * pixels + i] > values[other * pixels + i]) other = k;
+      margin[at] = values[other * pixels + i] - values[i];
+      mask[at] = values[other * pixels + i] > values[i] ? other : 0;
+      if (!t) continue;
+      const changed = mask[at] !== mask[at - pixels];
+      commit[at] = changed ? t : commit[at - pixels];
+      changes += changed;
+    }
+    return changes;
+  });
+  return { mask, margin, commit, flips };
+}
+
+// Class probabilities of each step and pixel (softmax). Its sum is worked out once, whichever classes are asked for.
+function chancesOf(logits, mask, classes) {
+  const pixels = mask.length / logits.length;
+  const over = (read) => {
+    const found = new Float32Array(mask.length);
+    logits.forEach((values, t) => {
+      for (let i = 0, at = t * pixels; i < pixels; i++, at++) found[at] = read(values, i, at, values[mask[at] * pixels + i]);
+    });
+    return found;
+  };
+  const wholes = once(() => over((values, i, at, top) => {
+    let whole = 1; // the best class's own share
+    for (let k = 0; k < classes; k++) if (k !== mask[at]) whole += Math.exp(values[k * pixels + i] - top);
+    return whole;
+  }));
+  const share = (values, k, i, at, top) => (k === mask[at] ? 1 : Math.exp(values[k * pixels + i] - top)) / wholes()[at];
+  const bits = (values, i, at, top) => {
+    let sum = 0;
+    for (let k = 0; k < classes; k++) {
+      const p = share(values, k, i, at, top);
+      if (p > 0) sum -= p * Math.log2(p);
+    }
+    return sum;
+  };
+  return {
+    of: (k) => over((values, i, at, top) => share(values, k, i, at, top)),
+    anyButFirst: () => over((values, i, at, top) => 1 - share(values, 0, i, at, top)),
+    bits: once(() => over(bits)),
+  };
+}
+
+const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 // Blocks and curves of a run with a state. moments: what the engine gave at rest, then of each step. leaks: whether
 // the state is drawn to δ; fed: how many channels of v̂ are wanted; state: whether u and v are.
@@ -72,30 +122,26 @@ function layRun(entity, moments, told) {
   const { size, classes, leaks, fed, state } = told;
   const pixels = told.truth.length;
   const shape = [moments.length, ...size];
-  const { blocks, curves } = layAnswers(entity, moments.map(({ logits }) => logits), told);
-  const layers = { delta: ({ delta }) => delta, applied: ({ applied }) => applied };
-  if (leaks) layers.mismatch = ({ delta }, before) => minus(delta, before.h);
-  const norms = {};
-  for (const [name, read] of Object.entries(layers)) {
-    const values = new Float64Array(moments.length * pixels); // nothing led to the start
-    norms[name] = moments.map((moment, t) => {
-      if (!t) return null;
-      const part = read(moment, moments[t - 1]);
-      values.set(lengths(part, pixels), t * pixels);
-      return norm(part);
-    });
-    blocks[`${entity}.${name}`] = layBlock(`${entity}.${name}`, values, shape, classes);
-  }
-  const update = ({ h }, before) => norm(minus(h, before.h)) / Math.max(norm(h), 1e-12);
-  Object.assign(curves, {
-    update: listed(moments.map((moment, t) => (t ? update(moment, moments[t - 1]) : null))),
-    delta: listed(leaks ? norms.mismatch : norms.delta),
-    applied: listed(norms.applied),
-    norm: listed(moments.map(({ h }) => norm(h))),
-  });
+  const answers = layAnswers(entity, moments.map(({ logits }) => logits), told);
+  const layers = { delta: (t) => moments[t].delta, applied: (t) => moments[t].applied };
+  if (leaks) layers.mismatch = (t) => minus(moments[t].delta, moments[t - 1].h);
+  const over = (read) => moments.map((_, t) => (t ? read(t) : null)); // nothing led to the start
+  const laid = (name) => () => {
+    const values = new Float32Array(moments.length * pixels);
+    for (let t = 1; t < moments.length; t++) values.set(lengths(layers[name](t), pixels), t * pixels);
+    return layBlock(`${entity}.${name}`, values, shape, classes);
+  };
+  const blocks = Object.fromEntries(Object.keys(layers).map((name) => [`${entity}.${name}`, laid(name)]));
+  const sizes = once(() => moments.map(({ h }) => norm(h)));
+  const curves = {
+    update: () => listed(over((t) => distance(moments[t].h, moments[t - 1].h) / Math.max(sizes()[t], 1e-12))),
+    delta: () => listed(over((t) => norm(layers[leaks ? "mismatch" : "delta"](t)))),
+    applied: () => listed(over((t) => norm(layers.applied(t)))),
+    norm: () => listed(sizes()),
+  };
   if (fed) Object.assign(blocks, layChannels(`${entity}.v_hat`, moments.map(({ v_hat }) => v_hat ?? null), fed, shape, classes, true));
   if (state) Object.assign(blocks, layChannels("state", moments.map(({ h }) => h), moments[0].h.length / pixels, shape, classes));
-  return { blocks, curves };
+  return { blocks: joined(answers.blocks, lazily(blocks)), curves: joined(answers.curves, lazily(curves)) };
 }
 
 function minus(a, b) {
@@ -104,16 +150,26 @@ function minus(a, b) {
   return out;
 }
 
-// Channel by channel (one array a step, null for zeros). spanned: all on one scale, which on the simplex is 0 to 1.
+function distance(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
+  return Math.sqrt(sum);
+}
+
+// Makers of blocks, channel by channel (one array a step, null for zeros). spanned: all on one scale, which on the
+// simplex is 0 to 1.
 function layChannels(name, arrays, channels, shape, classes, spanned = false) {
   const pixels = shape[1] * shape[2];
-  const [lo, hi] = spanned ? extremes(arrays.flatMap((values) => (values ? extremes(values, values[0]) : [])), 0) : [];
-  const ends = spanned ? (lo >= 0 && hi <= 1 ? [0, 1] : [lo, hi]) : undefined;
-  return Object.fromEntries(Array.from({ length: channels }, (_, c) => {
-    const values = new Float64Array(arrays.length * pixels);
+  const ends = once(() => {
+    const [lo, hi] = extremes(arrays.flatMap((values) => (values ? extremes(values, values[0]) : [])), 0);
+    return lo >= 0 && hi <= 1 ? [0, 1] : [lo, hi];
+  });
+  const laid = (c) => {
+    const values = new Float32Array(arrays.length * pixels);
     arrays.forEach((array, t) => array && values.set(array.subarray(c * pixels, (c + 1) * pixels), t * pixels));
-    return [`${name}.${c}`, layBlock(`${name}.${c}`, values, shape, classes, ends)];
-  }));
+    return layBlock(`${name}.${c}`, values, shape, classes, spanned ? ends() : undefined);
+  };
+  return Object.fromEntries(Array.from({ length: channels }, (_, c) => [`${name}.${c}`, () => laid(c)]));
 }
 
 // Where the rule of "Stop by itself" stops a run, as fbseg_core/rollout/halting.py reads it; null where it never does.

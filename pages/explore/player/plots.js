@@ -1,8 +1,15 @@
 // The three charts: the path of the state, curves over time, and one pixel.
 
 function charts(S) {
-  S.cursors = [planeOf(S), curvesOf(S)];
+  S.cursors = [planeKept(S), curvesOf(S)];
   S.cursors.forEach((cursor) => cursor(S.t));
+}
+
+// While the hand holds a control the plane stays as it is.
+function planeKept(S) {
+  const of = [S.header.plane, S.header.presented, S.look.chart, S.ahead === null];
+  if (!S.planeDrawn?.of.every((one, i) => one === of[i])) S.planeDrawn = { of, cursor: planeOf(S) };
+  return S.planeDrawn.cursor;
 }
 
 function planeOf(S) {

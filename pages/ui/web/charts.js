@@ -44,8 +44,19 @@ function factorOf(ticks) {
   return most >= 1e4 || (most > 0 && most < 1e-2) ? Math.floor(Math.log10(most)) : 0;
 }
 
-// A row of names above the chart, and another where they do not fit; returns the height of the further rows.
+const legends = new WeakMap(); // of a chart: what its legend says, in which size, its nodes, and their further rows
+
+// In place of all that the chart holds a row of names, and another where they do not fit; returns the height of the
+// further rows. To measure a name the browser must lay out the page, so a legend that stays is left as it is.
 function drawLegend(svg, items) {
+  const of = JSON.stringify(items.map(({ name, colour, dash }) => [name, colour, dash]));
+  const sizeOf = (nodes) => getComputedStyle(nodes.at(-1)).fontSize;
+  const there = legends.get(svg);
+  if (there?.of === of && there.nodes[0].parentNode === svg && there.size === sizeOf(there.nodes)) {
+    svg.replaceChildren(...there.nodes);
+    return there.down;
+  }
+  svg.replaceChildren();
   let [left, down] = [AREA.left, 0];
   for (const item of items) {
     const line = node(svg, "line", { stroke: item.colour, "stroke-width": 3, "stroke-dasharray": item.dash ?? "" });
@@ -57,12 +68,13 @@ function drawLegend(svg, items) {
     text.setAttribute("y", down + 14);
     left += width + 12;
   }
+  const nodes = [...svg.children];
+  if (nodes.at(-1)?.getComputedTextLength?.()) legends.set(svg, { of, size: sizeOf(nodes), nodes, down });
   return down;
 }
 
 // Axes, title and legend; returns the scales, and where the area of the chart begins and ends.
 function frame(svg, { height: least, x, y, xLabel, yLabel, legend, log, wholeX }) {
-  svg.replaceChildren();
   const more = drawLegend(svg, legend.filter((entry) => entry.name));
   const [top, height] = [AREA.top + more, least + more];
   svg.setAttribute("viewBox", `0 0 ${WIDTH} ${height}`);
