@@ -48,10 +48,10 @@ def scene_for(view: ExploreState) -> Scene:
 
 
 def take_task() -> None:
-    """Callback: another task starts from its own defaults; of more than two classes, from their masks."""
+    """Callback: another task starts from its own defaults; where K > 2, from masks of a typical image."""
     new = ExploreState(task=SCREEN.chosen("task"))
     if models.cards()[scene_for(new).models[0]].model.classes > 2:
-        new = new.replace(layer="mask")
+        new = new.replace(layer="mask", image=models.OPENS_ON.get(new.task, 0))
     SCREEN.show_afresh(SCREEN.kept(new))
 
 

@@ -25,10 +25,6 @@ from pages.ui import models, own_models, server
 from pages.ui.images import VOID
 from pages.ui.web.wire import framed
 
-# The image a world opens on: of the twelve among the first 40 whose F1 at step 20 is nearest the median, the
-# one that the mask takes longest to fill (grouping), or the nearest where one step fills it (all others).
-# tests/pages/live/test_live_world.py holds the first two within the middle half.
-OPENS_ON = {"grouping": 19, "shapes": 26, "textures": 21, "digits": 2}
 OTHERS = range(7)  # further images that come along
 
 
@@ -158,7 +154,7 @@ def _world(config: TaskConfig, picture: int | None, blocks: _Blocks) -> dict[str
     task = task_of(config)
     ranges = settings_of(LiveState)
     sigma, tau, k = ranges["noise_sd"], ranges["tau_steps"], ranges["k_share"]
-    seeds = [OPENS_ON.get(config.name, 0)]
+    seeds = [models.OPENS_ON.get(config.name, 0)]
     wanted = [*OTHERS] if picture is None else [*OTHERS, picture]
     seeds += [seed for seed in wanted if seed not in seeds]
     pictures = []

@@ -13,6 +13,11 @@ from pages.ui import own_models, server, visitor
 from pages.ui.notices import plain
 from pages.ui.once import once, recent
 
+# A typical image of a task: of the twelve among the first 40 whose F1 at step 20 is nearest the median, the
+# one that the mask takes longest to fill (grouping), or the nearest where one step fills it (all others).
+# Tests hold the feedback model's F1 on it within the middle half.
+OPENS_ON = {"grouping": 19, "shapes": 26, "textures": 21, "digits": 2}
+
 
 def model(name: str) -> tuple[Model, Card]:
     """A checkpoint that ships, or one of a visitor's own. Raises CheckpointError."""

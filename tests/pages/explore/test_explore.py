@@ -110,11 +110,11 @@ def test_another_task_starts_from_its_own_defaults():
     assert link(at) == {"v": "1", "task": "grouping"}
 
 
-def test_a_task_of_more_than_two_classes_opens_on_its_masks():
+def test_a_task_of_more_than_two_classes_opens_on_the_masks_of_a_typical_image():
     at = app()
     at.selectbox(key="explore-task").set_value("textures").run()
     sound(at)
-    assert link(at) == {"v": "1", "task": "textures", "layer": "mask"}
+    assert link(at) == {"v": "1", "task": "textures", "image": "21", "layer": "mask"}
 
 
 def test_one_model_of_a_task_is_enough_and_one_that_takes_no_steps_is_none():

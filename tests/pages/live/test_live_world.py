@@ -36,7 +36,7 @@ def test_images_and_noise_arrive_as_the_task_draws_them(task):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["grouping", "shapes"])
+@pytest.mark.parametrize("task", models.OPENS_ON)
 @torch.no_grad()
 def test_a_world_opens_on_an_image_of_the_middle_half(task):
     model, card = load(f"{task}-feedback")
@@ -45,7 +45,7 @@ def test_a_world_opens_on_an_image_of_the_middle_half(task):
         batch = draw(card.task, seed, 0)
         found[seed] = float(f1_over_time(rollout(model, batch.x, 20).logits, batch.labels)[20, 0])
     low, high = np.quantile(list(found.values()), [0.25, 0.75])
-    assert low <= found[world.OPENS_ON[task]] <= high
+    assert low <= found[models.OPENS_ON[task]] <= high
 
 
 @pytest.fixture
