@@ -16,9 +16,11 @@ static struct {
   int version, in_channels, classes, width, depth, norm, rows, delta_norm, u, v, basis, leaky;
 } s;
 
+// kernel: as it was sent; points: as conv3 takes it; rows: scale and shift of each step.
 typedef struct {
   int inputs, outputs;
-  const float *kernel, *weight, *bias, *rows;  // rows: scale and shift of each step
+  const float *kernel, *weight, *bias, *rows;
+  float *points;
 } Layer;
 
 static Grid grid[DEEPEST + 1];
@@ -33,6 +35,8 @@ enum { WEIGHTS, IMAGE, STATE, DELTA, APPLIED, V_HAT, LOGITS, GAINS, VIEWS };
 static float *view[VIEWS];
 
 static float *mixing, *next;   // (U+V, U+V); where memory is still free
+static float *room;            // of conv3
+static int pointed;            // whether the kernels' points are filled in
 static int known;              // δ holds what F makes of x alone: 0 no, 1 yes, 2 by the image's own statistics
 
 static int neurons(void) { return s.u + s.v; }
@@ -60,7 +64,7 @@ static const float *read_kernel(int inputs, int outputs, int side) {
 }
 
 static Layer read_layer(int inputs, int outputs) {
-  Layer layer = {inputs, outputs, read_kernel(inputs, outputs, 3), 0, 0, 0};
+  Layer layer = {inputs, outputs, read_kernel(inputs, outputs, 3), 0, 0, 0, 0};
   if (s.norm == PLAIN) return layer;
   layer.weight = read(outputs);
   layer.bias = read(outputs);
@@ -74,7 +78,7 @@ static void read_norm(const float **weight, const float **bias, int channels) {
 }
 
 static void read_weights(void) {
-  drive.kernel = read_kernel(s.in_channels, s.width, 3);
+  drive = (Layer){s.in_channels, s.width, read_kernel(s.in_channels, s.width, 3), 0, 0, 0, 0};
   stem = read_layer(s.v, s.width);
   enter = read_layer(s.width, s.width);
   for (int i = 0; i < s.depth; i++) {
@@ -85,7 +89,7 @@ static void read_weights(void) {
     up[i][0] = read_layer((s.width << i) + (s.width << (i + 1)), s.width << i);
     up[i][1] = read_layer(s.width << i, s.width << i);
   }
-  out = (Layer){s.width, neurons(), read_kernel(s.width, neurons(), 1), 0, 0, 0};
+  out = (Layer){s.width, neurons(), read_kernel(s.width, neurons(), 1), 0, 0, 0, 0};
   if (s.delta_norm) read_norm(&delta_weight, &delta_bias, neurons());
   if (s.v) read_norm(&v_weight, &v_bias, s.v);
   head_weight = read(s.classes * s.u);
@@ -93,12 +97,27 @@ static void read_weights(void) {
   basis = s.basis ? read(neurons() * neurons()) : 0;
 }
 
+static void each_conv3(void (*act)(Layer *)) {
+  act(&drive), act(&stem), act(&enter);
+  for (int i = 0; i < s.depth; i++)
+    for (int k = 0; k < 2; k++) act(&down[i][k]), act(&up[i][k]);
+}
+
+static void take_points(Layer *layer) {
+  layer->points = take(round_up(layer->outputs, BLOCK) * (1 + POINTS * layer->inputs));
+}
+
+static void fill_points(Layer *layer) { to_points(layer->kernel, layer->inputs, layer->outputs, layer->points); }
+
 // Lay out a model of these settings for images of that size. Returns the address of the first byte behind it all.
 EXPORT("plan") unsigned plan(int height, int width) {
   extern float __heap_base;
   next = view[WEIGHTS] = (float *)(((unsigned)&__heap_base + 15) / 16 * 16);
   read_weights();
   next = view[WEIGHTS] + round_up((int)(next - view[WEIGHTS]), LANES);
+  each_conv3(take_points);
+  const int joined = (s.width << s.depth) + (s.width << s.depth >> 1);  // at the lowest level, the most
+  room = take(POINTS * TILES * (joined > s.v + s.in_channels ? joined : s.v + s.in_channels));
   for (int i = 0; i <= s.depth; i++) {
     grid[i] = grid_of(height >> i, width >> i);
     narrow[i] = take_planes(s.width << i, &grid[i]);
@@ -112,7 +131,7 @@ EXPORT("plan") unsigned plan(int height, int width) {
   for (int i = IMAGE; i < GAINS; i++) view[i] = take(channels[i] * height * width);
   view[GAINS] = take(neurons());
   mixing = take(neurons() * neurons());
-  known = 0;
+  known = pointed = 0;
   return (unsigned)next;
 }
 
@@ -148,7 +167,7 @@ static void activate(float *z, const Layer *layer, Moment now, const Grid *g) {
 }
 
 static void apply(const Layer *layer, const float *in, float *to, Moment now, const Grid *g) {
-  conv3(in, layer->inputs, to, layer->outputs, layer->kernel, 0, g);
+  conv3(in, layer->inputs, to, layer->outputs, layer->points, 0, g, room);
   activate(to, layer, now, g);
 }
 
@@ -161,7 +180,7 @@ static void normalise(float *planes, int channels, const float *weight, const fl
 
 // E3: δ = norm(F([x, v̂])).
 static void correct(Moment now) {
-  conv3(v_planes, s.v, narrow[0], s.width, stem.kernel, driven, &grid[0]);
+  conv3(v_planes, s.v, narrow[0], s.width, stem.points, driven, &grid[0], room);
   activate(narrow[0], &stem, now, &grid[0]);
   apply(&enter, narrow[0], wide[0], now, &grid[0]);
   for (int i = 0; i < s.depth; i++) {
@@ -229,8 +248,10 @@ static void damp_along_basis(void) {
 
 // What is made of the image alone. To be called for each new one.
 EXPORT("prepare") void prepare(void) {
+  if (!pointed) each_conv3(fill_points);
+  pointed = 1;
   spread(view[IMAGE], x_planes, s.in_channels, &grid[0]);
-  conv3(x_planes, s.in_channels, driven, s.width, drive.kernel, 0, &grid[0]);
+  conv3(x_planes, s.in_channels, driven, s.width, drive.points, 0, &grid[0], room);
   known = 0;
 }
 

@@ -8,7 +8,7 @@
 
 #pragma once
 
-enum { LANES = 4, BLOCK = 4, STRIPS = 3 };  // floats in a vector; output channels, strips of pixels at a time
+enum { LANES = 4, BLOCK = 4, STRIPS = 2 };  // floats in a vector; output channels, strips of pixels at a time
 
 typedef float Vector __attribute__((vector_size(16), aligned(4)));
 typedef int Bits __attribute__((vector_size(16), aligned(4)));
@@ -53,30 +53,20 @@ static void clear(float *plane, const Grid *g) {
 
 // ---- convolution -------------------------------------------------------------------------------------------------
 
-// out (outputs rounded up to BLOCK) = start + bias + weights ∗ in, for a kernel of side 1 or 3; start may be missing.
-// Weights: for each BLOCK of outputs its biases, then (inputs, side, side, BLOCK). out must not be in.
-static inline __attribute__((always_inline)) void convolve(const float *in, int inputs, float *out, int outputs,
-                                                           const float *weights, const float *start, const Grid *g,
-                                                           int side) {
-  const int reach = side / 2 * (g->row + 1);
+// out (outputs rounded up to BLOCK) = bias + weights · in, pixel by pixel. Weights: for each BLOCK of outputs its
+// biases, then (inputs, BLOCK). out must not be in.
+static void conv1(const float *in, int inputs, float *out, int outputs, const float *weights, const Grid *g) {
   for (int p = 0; p < g->line; p += STRIPS * STRIP) {
     const float *w = weights;
     for (int o = 0; o < outputs; o += BLOCK) {
-      Strip sum[BLOCK][STRIPS];  // 12 registers of the 16 that most processors have
+      Strip sum[BLOCK][STRIPS];
       UNROLLED for (int b = 0; b < BLOCK; b++)
-        UNROLLED for (int k = 0; k < STRIPS; k++) {
-          sum[b][k] = (Strip){0} + w[b];
-          if (start) sum[b][k] += *(const Strip *)(start + (o + b) * g->plane + p + k * STRIP);
-        }
+        UNROLLED for (int k = 0; k < STRIPS; k++) sum[b][k] = (Strip){0} + w[b];
       w += BLOCK;
-      for (int i = 0; i < inputs; i++) {
-        const float *near = in + i * g->plane + p - reach;
-        for (int dy = 0; dy < side; dy++, near += g->row)
-          UNROLLED for (int dx = 0; dx < side; dx++, w += BLOCK)
-            UNROLLED for (int b = 0; b < BLOCK; b++)
-              UNROLLED for (int k = 0; k < STRIPS; k++)
-                sum[b][k] += w[b] * *(const Strip *)(near + dx + k * STRIP);
-      }
+      for (int i = 0; i < inputs; i++, w += BLOCK)
+        UNROLLED for (int b = 0; b < BLOCK; b++)
+          UNROLLED for (int k = 0; k < STRIPS; k++)
+            sum[b][k] += w[b] * *(const Strip *)(in + i * g->plane + p + k * STRIP);
       UNROLLED for (int b = 0; b < BLOCK; b++)
         UNROLLED for (int k = 0; k < STRIPS; k++)
           *(Strip *)(out + (o + b) * g->plane + p + k * STRIP) = sum[b][k];
@@ -85,13 +75,123 @@ static inline __attribute__((always_inline)) void convolve(const float *in, int 
   for (int o = 0; o < round_up(outputs, BLOCK); o++) seal(out + o * g->plane, g, 0);
 }
 
-static void conv3(const float *in, int inputs, float *out, int outputs, const float *weights, const float *start,
-                  const Grid *g) {
-  convolve(in, inputs, out, outputs, weights, start, g, 3);
+// 3×3 by Winograd's F(2×2, 3×3) (Lavin and Gray 2016, arXiv 1509.09308): the four outputs of a tile by 16 products
+// of a patch of 4×4 inputs and a kernel, both transformed, where the sum itself takes 36. LANES tiles side by side
+// make a group, and STRIPS groups are worked on at a time.
+enum { SIDE = 4, POINTS = SIDE * SIDE, TILES = STRIPS * LANES };
+
+// Kernels (inputs, 3, 3, BLOCK) behind each BLOCK's biases to G g Gᵀ, (POINTS, inputs, BLOCK) behind the same biases.
+static void to_points(const float *from, int inputs, int outputs, float *to) {
+  for (int o = 0; o < outputs; o += BLOCK, to += POINTS * inputs * BLOCK) {
+    put(to, at(from));
+    from += BLOCK;
+    to += BLOCK;
+    for (int i = 0; i < inputs; i++, from += 9 * BLOCK) {
+      Vector rows[SIDE][3];
+      for (int x = 0; x < 3; x++) {
+        const Vector *g = (const Vector *)from + x, half = (g[0] + g[6]) / 2, middle = g[3] / 2;
+        rows[0][x] = g[0], rows[1][x] = half + middle, rows[2][x] = half - middle, rows[3][x] = g[6];
+      }
+      for (int y = 0; y < SIDE; y++) {
+        const Vector *g = rows[y], half = (g[0] + g[2]) / 2, middle = g[1] / 2;
+        const Vector across[SIDE] = {g[0], half + middle, half - middle, g[2]};
+        for (int x = 0; x < SIDE; x++) put(to + ((y * SIDE + x) * inputs + i) * BLOCK, across[x]);
+      }
+    }
+  }
 }
 
-static void conv1(const float *in, int inputs, float *out, int outputs, const float *weights, const Grid *g) {
-  convolve(in, inputs, out, outputs, weights, 0, g, 1);
+#define EVEN(a, b) __builtin_shufflevector(a, b, 0, 2, 4, 6)
+#define ODD(a, b) __builtin_shufflevector(a, b, 1, 3, 5, 7)
+
+// The patches d of a group of tiles to Bᵀ d B, each point `apart` from the next. in: the first tile's upper left
+// pixel; below: that two rows further down, or the frame's where the image ends before it.
+static void patches_to_points(const float *in, const float *below, int row, float *to, int apart) {
+  Vector rows[SIDE][SIDE];
+  UNROLLED for (int y = 0; y < SIDE; y++) {
+    const float *from = y < 3 ? in + (y - 1) * row : below;
+    const Vector a = at(from - 1), b = at(from + 3), c = at(from + 1), d = at(from + 5);
+    const Vector first = EVEN(a, b), second = ODD(a, b), third = EVEN(c, d), last = ODD(c, d);
+    rows[y][0] = first - third, rows[y][1] = second + third;
+    rows[y][2] = third - second, rows[y][3] = second - last;
+  }
+  UNROLLED for (int x = 0; x < SIDE; x++) {
+    put(to + x * apart, rows[0][x] - rows[2][x]);
+    put(to + (SIDE + x) * apart, rows[1][x] + rows[2][x]);
+    put(to + (2 * SIDE + x) * apart, rows[2][x] - rows[1][x]);
+    put(to + (3 * SIDE + x) * apart, rows[1][x] - rows[3][x]);
+  }
+}
+
+// Products m of a group to its outputs Aᵀ m A + bias + start (which may be missing), as far as they lie in the image:
+// so many rows, and columns from here on.
+static void points_to_outputs(const float *points, float bias, const float *start, float *out, int rows, int columns,
+                              int row) {
+  Vector sums[2][SIDE];
+  UNROLLED for (int x = 0; x < SIDE; x++) {
+    const Vector a = at(points + x * BLOCK * TILES), b = at(points + (SIDE + x) * BLOCK * TILES);
+    const Vector c = at(points + (2 * SIDE + x) * BLOCK * TILES), d = at(points + (3 * SIDE + x) * BLOCK * TILES);
+    sums[0][x] = a + b + c, sums[1][x] = b - c - d;
+  }
+  for (int y = 0; y < rows; y++, out += row) {
+    const Vector *s = sums[y], even = s[0] + s[1] + s[2] + all(bias), odd = s[1] - s[2] - s[3] + all(bias);
+    Vector halves[2];
+    halves[0] = __builtin_shufflevector(even, odd, 0, 4, 1, 5);
+    halves[1] = __builtin_shufflevector(even, odd, 2, 6, 3, 7);
+    if (start)
+      for (int k = 0; k < 2; k++) halves[k] += at(start + y * row + k * LANES);
+    if (columns >= 2 * LANES)
+      put(out, halves[0]), put(out + LANES, halves[1]);
+    else
+      for (int x = 0; x < columns; x++) out[x] = halves[x / LANES][x % LANES];
+  }
+}
+
+static int least(int a, int b) { return a < b ? a : b; }
+
+// out (outputs rounded up to BLOCK) = start + bias + weights ∗ in; start may be missing. weights: of `to_points`.
+// room: POINTS · inputs · TILES floats. out must not be in.
+static void conv3(const float *in, int inputs, float *out, int outputs, const float *weights, const float *start,
+                  const Grid *g, float *room) {
+  static float products[POINTS * BLOCK * TILES];
+  const int across = (g->width + 2 * LANES - 1) / (2 * LANES), groups = across * ((g->height + 1) / 2);
+  for (int first = 0; first < groups; first += STRIPS) {
+    const int here = least(STRIPS, groups - first);
+    for (int k = 0; k < here; k++) {
+      const int y = (first + k) / across * 2, x = (first + k) % across * 2 * LANES;
+      const float *from = in + y * g->row + x, *below = in + least(y + 2, g->height) * g->row + x;
+      float *to = room + k * LANES;
+      for (int i = 0; i < inputs; i++, from += g->plane, below += g->plane, to += TILES)
+        patches_to_points(from, below, g->row, to, inputs * TILES);
+    }
+    const float *w = weights;
+    for (int o = 0; o < outputs; o += BLOCK) {
+      const float *bias = w;
+      w += BLOCK;
+      const float *from = room;
+      for (int p = 0; p < POINTS; p++, from += inputs * TILES, w += inputs * BLOCK)
+        for (int at = 0; at < TILES; at += STRIPS * STRIP) {
+          Strip sum[BLOCK][STRIPS];  // 8 registers: the 16 that most processors have hold what is loaded, too
+          UNROLLED for (int b = 0; b < BLOCK; b++)
+            UNROLLED for (int k = 0; k < STRIPS; k++) sum[b][k] = (Strip){0};
+          for (int i = 0; i < inputs; i++)
+            UNROLLED for (int b = 0; b < BLOCK; b++)
+              UNROLLED for (int k = 0; k < STRIPS; k++)
+                sum[b][k] += w[i * BLOCK + b] * *(const Strip *)(from + i * TILES + at + k * STRIP);
+          UNROLLED for (int b = 0; b < BLOCK; b++)
+            UNROLLED for (int k = 0; k < STRIPS; k++)
+              *(Strip *)(products + (p * BLOCK + b) * TILES + at + k * STRIP) = sum[b][k];
+        }
+      for (int k = 0; k < here; k++) {
+        const int y = (first + k) / across * 2, x = (first + k) % across * 2 * LANES;
+        for (int b = 0; b < BLOCK; b++) {
+          const int to = (o + b) * g->plane + y * g->row + x;
+          const float *from = products + b * TILES + k * LANES, *begin = start ? start + to : 0;
+          points_to_outputs(from, bias[b], begin, out + to, least(2, g->height - y), g->width - x, g->row);
+        }
+      }
+    }
+  }
 }
 
 // ---- normalisation, in place, then max(·, floor) ------------------------------------------------------------------
