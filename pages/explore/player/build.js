@@ -38,7 +38,7 @@ function settingSlider(S, { field, label: name, range, help }) {
   const moved = (held) => () => {
     const { built } = S.header.settings.find((setting) => setting.field === field);
     S.values[field] = +input.value;
-    schedule(S);
+    previewSoon(S);
     follow(S, { [field]: +input.value === built ? null : +input.value }, held);
   };
   input.addEventListener("input", moved(true));

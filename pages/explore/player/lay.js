@@ -83,35 +83,46 @@ function masksOf(logits, classes, pixels) {
   return { mask, margin, commit, flips };
 }
 
-// Class probabilities of each step and pixel (softmax). Its sum is worked out once, whichever classes are asked for.
+// Class probabilities of each step and pixel (softmax): of a class, of any but the first, and their entropy in bits.
 function chancesOf(logits, mask, classes) {
   const pixels = mask.length / logits.length;
-  const over = (read) => {
-    const found = new Float32Array(mask.length);
-    logits.forEach((values, t) => {
-      for (let i = 0, at = t * pixels; i < pixels; i++, at++) found[at] = read(values, i, at, values[mask[at] * pixels + i]);
-    });
+  const shares = (k) => {
+    const found = new Float32Array(mask.length); // e^(z − the best)
+    for (let t = 0; t < logits.length; t++) {
+      const values = logits[t];
+      for (let i = 0, at = t * pixels; i < pixels; i++, at++)
+        found[at] = k === mask[at] ? 1 : Math.exp(values[k * pixels + i] - values[mask[at] * pixels + i]);
+    }
     return found;
   };
-  const wholes = once(() => over((values, i, at, top) => {
-    let whole = 1; // the best class's own share
-    for (let k = 0; k < classes; k++) if (k !== mask[at]) whole += Math.exp(values[k * pixels + i] - top);
-    return whole;
-  }));
-  const share = (values, k, i, at, top) => (k === mask[at] ? 1 : Math.exp(values[k * pixels + i] - top)) / wholes()[at];
-  const bits = (values, i, at, top) => {
-    let sum = 0;
+  const whole = once(() => {
+    const found = new Float32Array(mask.length);
+    for (let k = 0; k < classes; k++) add(found, shares(k));
+    return found;
+  });
+  const of = (k) => {
+    const [found, divisor] = [shares(k), whole()];
+    for (let i = 0; i < found.length; i++) found[i] /= divisor[i];
+    return found;
+  };
+  const anyButFirst = () => {
+    const found = of(0);
+    for (let i = 0; i < found.length; i++) found[i] = 1 - found[i];
+    return found;
+  };
+  const bits = once(() => {
+    const found = new Float32Array(mask.length);
     for (let k = 0; k < classes; k++) {
-      const p = share(values, k, i, at, top);
-      if (p > 0) sum -= p * Math.log2(p);
+      const p = of(k);
+      for (let i = 0; i < p.length; i++) if (p[i] > 0) found[i] -= p[i] * Math.log2(p[i]);
     }
-    return sum;
-  };
-  return {
-    of: (k) => over((values, i, at, top) => share(values, k, i, at, top)),
-    anyButFirst: () => over((values, i, at, top) => 1 - share(values, 0, i, at, top)),
-    bits: once(() => over(bits)),
-  };
+    return found;
+  });
+  return { of, anyButFirst, bits };
+}
+
+function add(to, values) {
+  for (let i = 0; i < to.length; i++) to[i] += values[i];
 }
 
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;

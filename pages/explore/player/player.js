@@ -53,7 +53,7 @@ function wire(S) {
   const sigma = (held) => (event) => {
     S.sigma = +event.target.value;
     S.preview = true;
-    schedule(S);
+    previewSoon(S);
     follow(S, { sigma: S.sigma }, held);
   };
   $(".sigma").addEventListener("input", sigma(true));

@@ -6,17 +6,13 @@ function draw(S) {
   if (!header) return;
   for (const panel of S.panels) {
     drawPanel(S, panel);
-    const [title, note] = captionOf(S, panel.entity);
-    panel.caption.replaceChildren(Object.assign(document.createElement("b"), { textContent: title }), note);
-    panel.canvas.setAttribute("aria-label", `${title}: ${note}`);
+    caption(panel, ...captionOf(S, panel.entity));
     panel.canvas.style.touchAction = toolOn(S, panel.entity) ? "none" : "auto";
     panel.canvas.style.cursor = toolOn(S, panel.entity) ? "crosshair" : "default";
   }
   if (+$(".time").value !== S.t) $(".time").value = S.t;
   $(".time").setAttribute("aria-valuetext", `step ${S.t} of ${header.steps}`);
-  if (S.root.activeElement !== $(".sigma") || +$(".sigma").value !== S.sigma) $(".sigma").value = S.sigma;
-  $(".sigma-text").textContent = `${(+S.sigma).toFixed(2)} (paper σ ${((S.sigma * 512) / Math.sqrt(header.size[0] * header.size[1])).toFixed(1)}, trained at ${short(header.trained)})`;
-  drawSettings(S);
+  drawControls(S);
   for (const cursor of S.cursors) cursor(S.t);
   S.pixelCursors?.forEach((cursor) => cursor(S.t));
   filmCursor(S);
@@ -26,11 +22,40 @@ function draw(S) {
   $(".play").disabled = header.steps === 0;
   // While it plays the words change with the picture, but are not read out.
   $(".summary").setAttribute("aria-live", S.playing ? "off" : "polite");
-  $(".summary").textContent = summary(S);
-  $(".at").textContent = `At step ${S.t}:`;
+  say($(".summary"), summary(S));
+  say($(".at"), `At step ${S.t}:`);
   if (!S.playing && S.actsAt !== S.t) buildActs(S);
   $(".player").dataset.t = S.t;
   $(".player").dataset.playing = S.playing;
+}
+
+// Words that stay are left as they are: a page whose words change is laid out anew.
+function say(element, words) {
+  if (element.textContent !== words) element.textContent = words;
+}
+
+function caption(panel, title, note) {
+  if (panel.told === `${title}: ${note}`) return;
+  panel.told = `${title}: ${note}`;
+  panel.caption.replaceChildren(Object.assign(document.createElement("b"), { textContent: title }), note);
+  panel.canvas.setAttribute("aria-label", panel.told);
+}
+
+// A control in the hand: what it says, and the input that it makes. All else waits for the run.
+function previewSoon(S) {
+  requestAnimationFrame(() => {
+    if (!S.header) return;
+    drawControls(S);
+    drawPanel(S, S.panels.find(({ entity }) => entity === "input"));
+  });
+}
+
+function drawControls(S) {
+  const { header, $ } = S;
+  if (S.root.activeElement !== $(".sigma") || +$(".sigma").value !== S.sigma) $(".sigma").value = S.sigma;
+  const paper = ((S.sigma * 512) / Math.sqrt(header.size[0] * header.size[1])).toFixed(1);
+  say($(".sigma-text"), `${(+S.sigma).toFixed(2)} (paper σ ${paper}, trained at ${short(header.trained)})`);
+  drawSettings(S);
 }
 
 function drawSettings(S) {
@@ -39,7 +64,7 @@ function drawSettings(S) {
     const [, input, text] = label.childNodes;
     const now = S.values[field] ?? value;
     if (S.root.activeElement !== input || +input.value !== now) input.value = now;
-    text.textContent = `${now.toFixed(2)} ${unit}${now === built ? "" : ` (built with ${short(built)})`}`;
+    say(text, `${now.toFixed(2)} ${unit}${now === built ? "" : ` (built with ${short(built)})`}`);
   }
 }
 
@@ -99,8 +124,13 @@ function filmCursor(S) {
 }
 
 function legend(S) {
-  const { look, header, blocks } = S;
+  const { look, header } = S;
   const holder = S.$(".legend");
+  const block = blockOf(S, "run", look.layer);
+  const ends = { difference: [-1, 1], commit: [0, header.steps], mask: [0, 1] }[look.layer] ?? (block ? [block.lo, block.hi] : [0, 1]);
+  const of = JSON.stringify([look.layer, ends, !block, header.classNames, header.palette, header.void]);
+  if (of === S.legendOf) return;
+  S.legendOf = of;
   S.$(".channel-label").hidden = look.layer !== "v_hat";
   S.$(".against-label").hidden = look.layer !== "difference";
   S.$(".of-label").hidden = header.classes === 2 || !["probability", "difference"].includes(look.layer);
@@ -120,8 +150,6 @@ function legend(S) {
     image.data.set([...(look.layer === "difference" ? diverging(q / 127.5 - 1) : S.lut.subarray(3 * q, 3 * q + 3)), 255], 4 * q);
   bar.getContext("2d").putImageData(image, 0, 0);
   bar.setAttribute("aria-hidden", "true");
-  const block = blockOf(S, "run", look.layer);
-  const ends = { difference: [-1, 1], commit: [0, header.steps], mask: [0, 1] }[look.layer] ?? (block ? [block.lo, block.hi] : [0, 1]);
   const { note } = LAYERS[look.layer];
   const missing = look.layer === "v_hat" && !block ? " v̂ is zero: the loop is cut" : "";
   holder.replaceChildren(text(short(ends[0])), bar, text(short(ends[1]) + note + missing));
