@@ -1,4 +1,4 @@
-"""How a run responds to a perturbation, and to the removal of its stability mechanisms one by one."""
+"""How a run responds to a perturbation; and the switches that take its stability mechanisms away."""
 
 from __future__ import annotations
 
@@ -66,20 +66,6 @@ def response(
         how = switches.replace(clock=clock)
         runs += _apart(rollout(model, x, steps, state, how), rollout(model, x, steps, perturbed, how))
     return Response(runs[0], runs[2], runs[1], runs[3])
-
-
-def ablate(
-    model: Model,
-    x: Tensor,
-    steps: int = 60,
-    start: State | None = None,
-    switches: Switches = AS_BUILT,
-) -> dict[str, Trajectory]:
-    """The same images x (B, C, H, W) through {softmax, none} × {decay, none}, by the names of ABLATIONS.
-
-    Switched at inference, on one model: how a model trained without them behaves is another question.
-    """
-    return {name: rollout(model, x, steps, start, switches.replace(**on)) for name, on in ABLATIONS.items()}
 
 
 def _apart(one: Trajectory, other: Trajectory) -> tuple[Tensor, Tensor]:

@@ -1,1 +1,1 @@
-"""What `python -m fbseg_core` can be told to do, one module a command."""
+"""What `python -m fbseg_core` can be told to do, a module for each, or for two that belong together."""

@@ -47,12 +47,11 @@ class RunExperiment:
         check_numbers(1, jobs=self.jobs)
         command = f"python -m fbseg_core experiment {self.name} --profile {self.profile}"
         pick(self.device)  # before any cell
-        options = {"jobs": self.jobs, "backend": self.backend, "address": self.address, "keep": self.keep}
-        options["device"] = self.device
+        where = {"jobs": self.jobs, "backend": self.backend, "address": self.address, "device": self.device}
         experiment, path = EXPERIMENTS[self.name], path_of(self.name, self.profile, self.folder)
         with tqdm(unit="cell") as bar:
             for done, total in run_grid(
-                experiment, self.profile, folder=self.folder, command=command, **options
+                experiment, self.profile, folder=self.folder, command=command, keep=self.keep, **where
             ):
                 bar.total = total
                 bar.update(done - bar.n)

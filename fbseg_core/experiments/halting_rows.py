@@ -147,7 +147,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         else f"{_named(name, best, reading)} {what_it_goes_by(rows, name)}."
         for name in reads
     ]
-    details = [_trained(rows), *(_told(rows, task, best, family_of) for task in tasks)]
+    details = [_trained(rows), *(_told(rows, task, family_of) for task in tasks)]
     details += [_read(rows, task, name) for name in reads for task in tasks]
     return Finding("measured", " ".join(told), brief, details=" ".join(details))
 
@@ -176,8 +176,8 @@ def _trained(rows: Sequence[Row]) -> str:
     return f"Trained anew with each of {seeds} seeds: {', '.join(parts)}."
 
 
-def _told(rows: Sequence[Row], task: str, best: str, found: dict[tuple[str, str], Compared]) -> str:
-    """Of one task: what T = 10 and the best rule take, F1 of all against it; the best for it alone."""
+def _told(rows: Sequence[Row], task: str, found: dict[tuple[str, str], Compared]) -> str:
+    """Of one task: what T = 10 takes, F1 of all rules less that; the best for it alone."""
     whole = _of(rows, task, ("test", WHOLE, "macs"))
     against = "; ".join(f"{name} {answered(one)}" for (of, name), one in found.items() if of == task)
     alone = best_rule([row for row in rows if row.settings["task"] == task])

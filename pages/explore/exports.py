@@ -203,7 +203,7 @@ def _arguments(values: dict) -> str:
     return ", ".join(f"{key}={tuple(v) if isinstance(v, list) else v!r}" for key, v in values.items())
 
 
-def show(screen: Screen, run: Run, untouched: Run, names: Sequence[str]) -> None:
+def show(screen: Screen, run: Run, names: Sequence[str]) -> None:
     """The box at the end of the screen, filled once it is opened. Files are made when they are asked for.
 
     Until then a session must not hold on to its runs, so they are fetched, or made again, by their scene.

@@ -248,9 +248,7 @@ def show() -> None:
     if "numbers" not in view.hide and not view.presented:
         costs.show(scene)
     if "export" not in view.hide and not view.presented:
-        exports.show(
-            SCREEN, run, untouched, [traits_of(models.cards()[name].model).title for name in scene.models]
-        )
+        exports.show(SCREEN, run, [traits_of(models.cards()[name].model).title for name in scene.models])
     if not requests.dragging():
         SCREEN.write_link()
     if plane is None:  # a new server's first page: the masks came first, the plane follows

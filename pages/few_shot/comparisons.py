@@ -14,7 +14,7 @@ from fbseg_core.models.registry import traits_of
 from fbseg_core.training.fewshot import open_changes
 from pages import menu
 from pages.few_shot import computed, figures, results
-from pages.few_shot.followed_runs import IMAGES, Attempt
+from pages.few_shot.followed_runs import IMAGES
 from pages.few_shot.state import ablation_of, repeats_of
 from pages.jobs import Followed
 from pages.ui import controls, notices, shipped, visitor
@@ -25,9 +25,7 @@ POLL = 1.5
 MOST_ABLATIONS = 4
 
 
-def show(
-    screen: Screen, attempt: Attempt, job: Followed, ablations: list[Followed], repeats: Followed | None
-) -> None:
+def show(screen: Screen, job: Followed, ablations: list[Followed], repeats: Followed | None) -> None:
     """All that follows from a run, from top to bottom."""
     rested = [(one, i) for one in (job, *ablations) if not one.view.active for i in range(len(one.spec.runs))]
     rested = [(one, i) for one, i in rested if one.done(i)]
@@ -42,14 +40,14 @@ def show(
                 on_click=lambda: screen.remember("scored", asked | {job.job}),
             )  # fmt: skip
         results.show_files(job, ablations)
-    show_ablations(screen, attempt, job, ablations)
-    show_repeats(screen, attempt, job, repeats)
+    show_ablations(screen, job, ablations)
+    show_repeats(screen, job, repeats)
 
 
 # ---- what closes the gap ------------------------------------------------------------------------------
 
 
-def show_ablations(screen: Screen, attempt: Attempt, job: Followed, ablations: list[Followed]) -> None:
+def show_ablations(screen: Screen, job: Followed, ablations: list[Followed]) -> None:
     """One click trains the feedforward model again, one ablation step nearer to the feedback model."""
 
     def add(changes: tuple[str, ...], token: str) -> None:
@@ -70,7 +68,7 @@ def show_ablations(screen: Screen, attempt: Attempt, job: Followed, ablations: l
     for offer in offers:
         row.button(
             "+ all of these" if offer == names and len(names) > 1 else f"+ {offer[0]}",
-            key=f"ablation-{'-'.join(offer)}", on_click=attempt, args=(add, offer, uuid.uuid4().hex),
+            key=f"ablation-{'-'.join(offer)}", on_click=screen.attempt, args=(add, offer, uuid.uuid4().hex),
             disabled=len(ablations) >= MOST_ABLATIONS or " + ".join((baseline.name, *offer)) in there,
         )  # fmt: skip
 
@@ -78,7 +76,7 @@ def show_ablations(screen: Screen, attempt: Attempt, job: Followed, ablations: l
 # ---- how much does the seed decide? --------------------------------------------------------------------
 
 
-def show_repeats(screen: Screen, attempt: Attempt, job: Followed, repeats: Followed | None) -> None:
+def show_repeats(screen: Screen, job: Followed, repeats: Followed | None) -> None:
     """The same comparison over k seeds, and whether the difference may be called one."""
 
     def begin(token: str) -> None:
@@ -100,9 +98,11 @@ def show_repeats(screen: Screen, attempt: Attempt, job: Followed, repeats: Follo
     with slide:
         controls.slider(screen, "k", "Seeds k", screen.view.k)
     if repeats and repeats.view.active:
-        push.button("Stop", on_click=attempt, args=(end,), key="stop-repeats")
+        push.button("Stop", on_click=screen.attempt, args=(end,), key="stop-repeats")
     else:
-        push.button("Repeat over k seeds", on_click=attempt, args=(begin, uuid.uuid4().hex), key="repeats")
+        push.button(
+            "Repeat over k seeds", on_click=screen.attempt, args=(begin, uuid.uuid4().hex), key="repeats"
+        )
     if repeats:
         run_every = POLL if repeats.view.active else None
         st.fragment(show_seeds, run_every=run_every)(screen, repeats.job, repeats.view.state)

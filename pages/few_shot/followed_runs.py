@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from fbseg_core.checkpoint import Card, measured
@@ -19,7 +19,6 @@ from pages.jobs import Followed, Spec
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD
 from pages.ui.tables import csv_of
 
-Attempt = Callable[..., None]  # a callback that turns an error into a sentence on the page
 IMAGES = 200  # as `python -m fbseg_core eval`
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 import streamlit as st
 
@@ -19,15 +17,6 @@ KINDS = ("labels", "redraw", "drawing", "upload")  # of an example of one's own,
 
 
 # ---- what the visitor does ----------------------------------------------------------------------------
-
-
-def attempt(act: Callable[..., Any], *arguments: Any, box: str = "") -> None:
-    """Callback: do it, or note in one sentence why not, in the box where it was asked for if there is one."""
-    SCREEN.note(None)
-    try:
-        act(*arguments)
-    except notices.REFUSED as error:
-        SCREEN.note(str(error), box)
 
 
 def take_task() -> None:
@@ -156,7 +145,7 @@ def show_examples(view: FewShotState, busy: bool) -> None:
         image.file_uploader("Image", uploads.ENDINGS, key=SCREEN.key("image"))
         mask.file_uploader("Its mask", uploads.ENDINGS, key=SCREEN.key("mask"))
         st.button(
-            "Use it", on_click=attempt, args=(take_upload,), kwargs={"box": "upload"}, disabled=busy,
+            "Use it", on_click=SCREEN.attempt, args=(take_upload,), kwargs={"box": "upload"}, disabled=busy,
             key="use-upload",
         )  # fmt: skip
         notices.noted(SCREEN.noted_in("upload"))
@@ -200,7 +189,7 @@ def show_start(view: FewShotState, busy: bool) -> None:
         spec, reason = None, str(error)
     push.button(
         "Start training", type="primary", width="stretch", key="start", disabled=busy or spec is None,
-        on_click=attempt, args=(start, uuid.uuid4().hex),
+        on_click=SCREEN.attempt, args=(start, uuid.uuid4().hex),
     )  # fmt: skip
     with cost:
         if spec is None:
@@ -287,10 +276,10 @@ def page() -> None:
     show_start(view, busy)
     if taken:
         job, ablations, repeats = taken
-        training.show(SCREEN, attempt, job, ablations)
-        comparisons.show(SCREEN, attempt, job, ablations, repeats)
+        training.show(SCREEN, job, ablations)
+        comparisons.show(SCREEN, job, ablations, repeats)
     comparisons.say_what_was_found(ended)
-    results.bring_one(SCREEN, attempt)
+    results.bring_one(SCREEN)
     visitor.remember_owner()
     SCREEN.write_link()
 

@@ -16,7 +16,6 @@ from pages import menu
 from pages.few_shot import computed, figures
 from pages.few_shot.followed_runs import (
     IMAGES,
-    Attempt,
     command,
     command_differs,
     curves_csv,
@@ -149,7 +148,7 @@ def show_files(job: Followed, ablations: list[Followed]) -> None:
                 st.code(command(one.spec, run), language="bash", wrap_lines=True)
 
 
-def bring_one(screen: Screen, attempt: Attempt) -> None:
+def bring_one(screen: Screen) -> None:
     """Load a checkpoint back."""
 
     def take() -> None:
@@ -161,7 +160,7 @@ def bring_one(screen: Screen, attempt: Attempt) -> None:
     with st.expander("Load a checkpoint"):
         st.file_uploader(
             "A checkpoint of this page or of the command line", ["safetensors"], key=screen.key("checkpoint"),
-            on_change=attempt, args=(take,), kwargs={"box": "checkpoint"},
+            on_change=screen.attempt, args=(take,), kwargs={"box": "checkpoint"},
         )  # fmt: skip
         notices.noted(screen.noted_in("checkpoint"))
         if brought := screen.recalled("brought"):

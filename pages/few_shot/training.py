@@ -9,20 +9,17 @@ from datetime import datetime
 import streamlit as st
 
 from pages.few_shot import computed, figures, live_charts
-from pages.few_shot.followed_runs import Attempt, shown
+from pages.few_shot.followed_runs import shown
 from pages.jobs import Followed, JobError, JobView, NoSuchJob, Spec
 from pages.jobs.spec import SHOWN, VALIDATED
 from pages.ui import notices, pictures, visitor
 from pages.ui.plotly_style import chart
 from pages.ui.screen import Screen
+from pages.ui.training_pool import STATES
 from pages.ui.visitor import clock
 
 FIRST, POLL = 0.5, 1.2  # seconds between two looks at a run: until its first masks, and from then on
 FACTORS = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 1e6)
-STATES = {
-    "queued": "Waiting in line", "running": "Training", "paused": "Paused", "done": "Done",
-    "stopped": "Stopped", "interrupted": "Interrupted", "failed": "Ended by a fault",
-}  # fmt: skip
 
 
 def name_of(view: JobView) -> str:
@@ -30,10 +27,10 @@ def name_of(view: JobView) -> str:
     return f"{datetime.fromtimestamp(view.created, clock()):%d %b, %H:%M:%S} · {view.job[:4]}"
 
 
-def show(screen: Screen, attempt: Attempt, job: Followed, ablations: Sequence[Followed]) -> None:
+def show(screen: Screen, job: Followed, ablations: Sequence[Followed]) -> None:
     """The run, and its ablation steps."""
     st.caption(f"This run: {describe(job.spec)}")
-    steer(screen, attempt, job)
+    steer(screen, job)
     names = tuple(one.job for one in (job, *ablations))
     signs = tuple(_sign(one) for one in (job, *ablations))
     moving = [begun for one, (_, begun) in zip((job, *ablations), signs) if one.view.active]
@@ -46,7 +43,7 @@ def _sign(job: Followed) -> tuple[str, bool]:
     return job.view.state, bool(job.curves.scores)
 
 
-def steer(screen: Screen, attempt: Attempt, job: Followed) -> None:
+def steer(screen: Screen, job: Followed) -> None:
     """The buttons of the run on show, outside of what is redrawn, so that none moves under the pointer."""
     view, pool, owner = job.view, computed.pool(), visitor.owner()
 
@@ -58,7 +55,7 @@ def steer(screen: Screen, attempt: Attempt, job: Followed) -> None:
         screen.remember("factor", (job.job, screen.chosen("factor")))
 
     def button(label: str, key: str, width: int, act: Callable[[], object], **more) -> None:
-        row.button(label, on_click=attempt, args=(act,), key=key, width=width, **more)
+        row.button(label, on_click=screen.attempt, args=(act,), key=key, width=width, **more)
 
     row = st.container(horizontal=True, vertical_alignment="bottom")
     # One button of one width for both, so that none slips from under the pointer when the state changes.
@@ -77,7 +74,7 @@ def steer(screen: Screen, attempt: Attempt, job: Followed) -> None:
     now = factor if chosen == job.job else known
     row.select_slider(
         "Learning rate ×", FACTORS, key=screen.bind("factor", now if now in FACTORS else 1.0),
-        on_change=attempt, args=(rate,), format_func=lambda value: f"{value:g}", width=280,
+        on_change=screen.attempt, args=(rate,), format_func=lambda value: f"{value:g}", width=280,
         disabled=view.state != "running",
         help="Multiplies the scheduled rate of both from the next update on; a million breaks them.",
     )  # fmt: skip
@@ -100,7 +97,7 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
     main = jobs[0]
     lines = [shown(main, index) for index in range(len(main.spec.runs))]
     lines += [shown(job, 0, i) for i, job in enumerate(jobs[1:])]
-    say_state(jobs, lines)
+    say_state(jobs)
     batch, levels = computed.validation(main.spec.task)
     st.html(figures.legend(lines, levels))
     drawn = (
@@ -129,7 +126,7 @@ def show_run(screen: Screen, names: tuple[str, ...], signs: tuple[tuple[str, boo
         st.html(told)
 
 
-def say_state(jobs: list[Followed], lines: list[figures.Shown]) -> None:
+def say_state(jobs: list[Followed]) -> None:
     """State, place in line, progress and time left, of the job that moves if one does."""
     job = next((one for one in jobs if one.view.active), jobs[0])
     view, curves = job.view, job.curves

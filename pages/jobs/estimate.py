@@ -25,8 +25,8 @@ class Estimate:
 def estimate(scheduler: Scheduler, spec: Spec, wait: float) -> Estimate | None:
     """Have an idle worker time a few updates of each run, unless it was done before.
 
-    None where no answer came within `wait` seconds. Raises JobError where a run cannot be timed; what a
-    worker died of is tried again after a while, not at once.
+    None where no answer came within `wait` seconds. Raises JobError where a run cannot be timed; a
+    measurement that its worker died of is tried again after a while, not at once.
     """
     keys = [_cost_key(spec, run) for run in spec.runs]
     deadline = time.monotonic() + wait

@@ -125,7 +125,7 @@ class Folder:
         write_whole(self._here() / name, json.dumps(plain, allow_nan=False).encode())
 
     def _here(self) -> Path:
-        """The folder, which no write may bring back once it was deleted. Raises FileNotFoundError."""
+        """The folder; once it was deleted, no write brings it back. Raises FileNotFoundError."""
         if not self.path.is_dir():
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         return self.path
@@ -156,7 +156,7 @@ class Folder:
         save_training(state, self._here() / f"state-{run}.training")
 
     def load_live(self, run: int) -> tuple[int, np.ndarray] | None:
-        """The updates done and the masks (T, SHOWN, H, W) uint8 at t = 1 … T: P(not background) · 255."""
+        """The updates done and the masks at t = 1 … T, (T, SHOWN, H, W) uint8, as `Pool.masks` says."""
         try:
             with np.load(self.path / f"live-{run}.npz", allow_pickle=False) as file:
                 update, probs = int(file["update"]), file["probs"]
@@ -226,7 +226,7 @@ class Log:
         os.close(self._file)
 
     def _write(self, line: bytes) -> None:
-        if not os.fstat(self._file).st_nlink:  # deleted with its folder, which no later write may bring back
+        if not os.fstat(self._file).st_nlink:  # deleted with its folder: no later write may bring it back
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         if os.write(self._file, line) < len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -294,7 +294,7 @@ class Pool:
 
 
 def _touched(path: Path) -> float:
-    """When a folder was last written to; of one that is just being removed, never."""
+    """When a folder was last written to (seconds since 1970); now, where it is just being removed."""
     with contextlib.suppress(OSError):
         return path.stat().st_mtime
     return time.time()

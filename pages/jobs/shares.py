@@ -1,7 +1,7 @@
 """How much of what is kept each visitor may hold, and who gives way where all hold too much together.
 
-Nobody's things go for another's while that other holds more: a visitor who stores without end pushes out what
-is their own. Whoever makes up many visitors is not kept from it (.github/THREATS.md).
+No visitor's things make room for those of one who holds more: a visitor who stores without end pushes out
+their own. Somebody who poses as many visitors is not stopped by this (.github/THREATS.md).
 """
 
 from __future__ import annotations
@@ -10,17 +10,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 SLACK = 60.0  # seconds by which clocks may differ
-SINCE = 1_735_689_600.0  # 2025 in seconds since 1970: what is older was written under a clock that was wrong
+SINCE = 1_735_689_600.0  # 2025 in seconds since 1970: an older time comes from a clock that was wrong
 
 
 def last_used(at: float, now: float) -> float:
-    """When something was last of use, by the time that its file bears. One of the future is of a clock that
-    was set back since: nothing that is stored from now on may seem older."""
+    """When something was last used, by the time of its file (seconds since 1970).
+
+    A time in the future comes from a clock that was set back since. It counts as the oldest of all, so that
+    nothing stored from now on seems older.
+    """
     return at if at <= now + SLACK else 0.0
 
 
 def expired(at: float, now: float, age: float) -> bool:
-    """Whether something last of use at `at` has been kept for `age` seconds."""
+    """Whether something last used at `at` has been kept for `age` seconds."""
     return SINCE <= at < now - age
 
 
@@ -39,7 +42,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Held:
-    """A thing that is kept, for everybody in `owners`. size in bytes; at: when it was last of use."""
+    """A thing that is kept, for everybody in `owners`. size in bytes; at: when it was last used."""
 
     name: str
     owners: tuple[str, ...]
@@ -49,7 +52,7 @@ class Held:
 
 def surplus(things: Iterable[Held], each: Share, together: Share) -> list[tuple[str, str]]:
     """What is to go, as (name, owner): each owner's oldest beyond `each`; then, beyond `together`, the oldest
-    of whoever holds the largest part. A thing of several owners is there until it goes for the last.
+    of whoever holds the largest part. A thing of several owners is deleted once it goes for the last of them.
 
     Everybody keeps the latest of their own, unless all together hold too much even so.
     """

@@ -25,7 +25,7 @@ FLOATS = 32  # kept for backward, for each pixel, step, image and channel of wid
 class JobError(Exception):
     """Something asked of a job cannot be done. The message is one sentence fit for a visitor.
 
-    No ValueError, so that whoever handles those of a parser does not swallow it.
+    It is no ValueError, since code that handles those of a parser would swallow it.
     """
 
 
@@ -44,7 +44,7 @@ class Limits:
     per_owner: int = 2  # jobs of one visitor that run or wait
     waiting: int = 32  # jobs of all visitors that wait
     lease: float = 90.0  # a job nobody asks after is stopped; hidden tabs ask only once a minute
-    grace: float = 0.7  # a worker that does not stop within is killed
+    grace: float = 0.7  # a worker that does not stop within it is killed
     snapshot: float = 0.7  # between two snapshots: what a crash may cost
     validation: float = 0.7  # between two validation scores of a run, at least
     runs: int = 40  # in a job
@@ -57,7 +57,7 @@ class Limits:
     disk: int = 2**32  # bytes of all of them
     disk_each: int = 2**29
     disk_job: int = 2**28  # of the snapshots of one job
-    age: float = 30 * 86_400.0  # an ended job goes so long after it was last under way
+    age: float = 30 * 86_400.0  # an ended job is deleted so long after it was last under way
     # how far workers give way to the server and the visitor's browser, 19 the most
     nice: int = field(default_factory=lambda: int(os.environ.get("FBSEG_NICE", "19")))
 

@@ -24,8 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def start_worker(limits: Limits) -> subprocess.Popen[str] | Forked:
     """Start a worker; returns at once. Its standard input and output are pipes of JSON lines.
 
-    One fork server serves the whole process. It is started with the first worker, and again if it ended; one
-    that ends by itself before it is warm will not do here, and workers are then started from scratch. Raises
+    One fork server serves the whole process. It is started with the first worker, and again if it ended.
+    Where it ends by itself before it is warm, workers cannot be forked and are started from scratch. Raises
     OSError where no process can be started.
     """
     global _fork_server
@@ -98,7 +98,10 @@ class Forked:
 
 
 class ForkServer:
-    """The server's end of a fork server. warm: it forks at once. gone: it ended. useless: by itself, cold."""
+    """The server's end of a fork server.
+
+    warm: it forks at once. gone: it has ended. useless: it ended by itself before it was warm.
+    """
 
     def __init__(self, nice: int) -> None:
         self.warm = self.useless = False
@@ -173,7 +176,7 @@ class ForkServer:
             self._alive.pop(answer["ended"]).ended(answer["status"])
 
     def _outlive(self) -> None:
-        """Wait for the workers that it left; with what status they end, nobody will say."""
+        """Wait for the workers that it left behind; nobody can tell with what status they end."""
         left = {worker.fileno(): worker for worker in self._alive.values()}
         ends = select.poll()
         for pidfd in left:

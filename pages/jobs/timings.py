@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 REMEMBERED = 512
-PAUSE = 60.0  # seconds before what a worker died of is tried again
+PAUSE = 60.0  # seconds before a measurement that its worker died of is tried again
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""A worker process, forked from a warm one or python -m pages.jobs.worker: trains one job after the other.
+"""A worker process: trains one job after the other. Forked from a warm one, or python -m pages.jobs.worker.
 
 Commands come as JSON lines on standard input, events go as JSON lines to standard output. When the server
-dies its end of the input closes: the job is saved, marked as interrupted, and the worker ends. It then runs
+dies, its end of the input closes: the job is saved and marked as interrupted, and the worker ends. It does so
 at normal priority: on a busy machine it would otherwise keep the job from the next server for minutes.
 """
 

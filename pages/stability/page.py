@@ -213,7 +213,7 @@ def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int) -> No
                 st.image(picture, caption=title, alt=title, width="stretch", output_format="PNG")
 
 
-def show_overflow(variants: dict[str, Variant], walks: dict[str, Walk], frozen: bool) -> None:
+def show_overflow(walks: dict[str, Walk], frozen: bool) -> None:
     """Where runs ended early, and why."""
     ended = {name: walk.leg(frozen).stopped for name, walk in walks.items() if walk.leg(frozen).stopped}
     if ended:
@@ -239,7 +239,7 @@ def show() -> None:
         st.info(f"**{PRESETS[view.lesson].title}.** {PRESETS[view.lesson].look}")
     variants = variants_of(view, models.cards())
     walks = walks_of(variants)
-    show_overflow(variants, walks, view.frozen)
+    show_overflow(walks, view.frozen)
     drawn = show_four_ways(view, variants, walks)
     chosen = variants[NAMES[0]].checkpoint
     st.caption(

@@ -1,1 +1,1 @@
-"""What the screens share; the only place that knows both Streamlit and the core."""
+"""What the screens share."""

@@ -2,7 +2,7 @@
 
 $FBSEG_COUNTERS names the file; without it none is written. It is replaced every few seconds once a page was
 opened, and only the server's own user may read it: no page, and no address, leads to it. Each line is a name,
-maybe a label, and a number, as Prometheus' textfile collector reads them.
+perhaps a label, and a number, as Prometheus' textfile collector reads them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def _sources() -> dict[str, Callable[[], Numbers]]:
 
 
 def count(name: str, read: Callable[[], Numbers]) -> None:
-    """Write what `read` gives, numbers by what they count; a later source of a name takes its place."""
+    """Write what `read` gives, numbers by what they count; a later source of the same name replaces it."""
     _sources()[name] = read
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from cachetools import LRUCache
 
 T = TypeVar("T")
 PATIENCE = 0.1  # seconds between two calls of `meanwhile`
@@ -61,6 +61,11 @@ def _names(slots: object) -> tuple[str, ...]:
     return (slots,) if isinstance(slots, str) else tuple(slots)
 
 
+def _bytes(kept: tuple[Any, int]) -> int:
+    """Of a value as a shelf keeps it, with its size."""
+    return kept[1]
+
+
 @dataclass
 class _Flight:
     """A value that some thread makes."""
@@ -71,13 +76,6 @@ class _Flight:
     taken_over: bool = False  # stopped before it was made: a waiter makes it
 
 
-@dataclass
-class _Shelf:
-    budget: int
-    held: int = 0
-    values: OrderedDict[Hashable, tuple[Any, int]] = field(default_factory=OrderedDict)
-
-
 class Memo:
     """Values by shelf and key; on each shelf the least recently used make room. Any thread may ask.
 
@@ -85,7 +83,7 @@ class Memo:
     """
 
     def __init__(self, budgets: Mapping[str, int], at_once: int) -> None:
-        self._shelves = {name: _Shelf(budget) for name, budget in budgets.items()}
+        self._shelves = {name: LRUCache(budget, _bytes) for name, budget in budgets.items()}
         self._flights: dict[tuple[str, Hashable], _Flight] = {}
         self._changed = threading.Condition()
         self._turns, self._mine = at_once, threading.local()
@@ -112,7 +110,7 @@ class Memo:
         try:
             while True:
                 with self._changed:
-                    found, flight = self._find(shelf, key), self._flights.get((shelf, key))
+                    found, flight = self._shelves[shelf].get(key), self._flights.get((shelf, key))
                     if found:
                         return found[0]
                     if flight is None and (not takes or self._is_next(ticket)):
@@ -149,28 +147,26 @@ class Memo:
                 self._turns += takes
                 if self._flights.get((shelf, key)) is flight:  # else it was cleared meanwhile
                     del self._flights[shelf, key]
-                    if size is not None:
-                        self._keep(shelf, key, flight.value, size)
+                    if size is not None and size <= self._shelves[shelf].maxsize:
+                        self._shelves[shelf][key] = flight.value, size
                 self._changed.notify_all()
 
     def peek(self, shelf: str, key: Hashable, otherwise: Any = None) -> Any:
         """What is there already, which counts as a use."""
         with self._changed:
-            found = self._find(shelf, key)
-            return found[0] if found else otherwise
+            return self._shelves[shelf].get(key, (otherwise, 0))[0]
 
     def clear(self) -> None:
         """Forget all; what is being made reaches those who wait, and is not kept."""
         with self._changed:
             self._flights.clear()
             for shelf in self._shelves.values():
-                shelf.values.clear()
-                shelf.held = 0
+                shelf.clear()
 
     def held(self) -> dict[str, tuple[int, int]]:
         """Values and bytes on each shelf."""
         with self._changed:
-            return {name: (len(shelf.values), shelf.held) for name, shelf in self._shelves.items()}
+            return {name: (len(shelf), shelf.currsize) for name, shelf in self._shelves.items()}
 
     def _is_next(self, ticket: object) -> bool:
         """Whether there is a turn for whoever has this ticket, which else waits in line."""
@@ -182,20 +178,3 @@ class Memo:
         if ticket in self._line:
             self._line.remove(ticket)
             self._changed.notify_all()  # the next may have had to wait for this one alone
-
-    def _find(self, shelf: str, key: Hashable) -> tuple[Any, int] | None:
-        values = self._shelves[shelf].values
-        if key in values:
-            values.move_to_end(key)
-            return values[key]
-        return None
-
-    def _keep(self, name: str, key: Hashable, value: Any, size: int) -> None:
-        shelf = self._shelves[name]
-        if size > shelf.budget:  # it would drive out all others and not fit either
-            return
-        shelf.values[key] = value, size
-        shelf.held += size
-        while shelf.held > shelf.budget:
-            _, (_, freed) = shelf.values.popitem(last=False)
-            shelf.held -= freed

@@ -10,47 +10,36 @@ import functools
 import inspect
 import sys
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
+
+from cachetools import LRUCache, cached
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def recent(most: int) -> Callable[[F], F]:
     """Decorator: keep the `most` results that were asked for last, by all arguments but those of a name that
-    begins with "_". All who ask get the same object, to be read only. `clear()` forgets all, `clear(…)` what
-    was asked with these arguments.
+    begins with "_". All who ask get the same object, to be read only: the first makes it while others wait.
+    `clear()` forgets all, `clear(…)` what was asked with these arguments.
     """
 
     def decorate(make: F) -> F:
-        signature, held, lock = inspect.signature(make), OrderedDict(), threading.Lock()
+        signature = inspect.signature(make)
 
         def key(*given: Any, **named: Any) -> Hashable:
             bound = signature.bind_partial(*given, **named)
             bound.apply_defaults()
             return tuple((name, value) for name, value in bound.arguments.items() if name[0] != "_")
 
-        @functools.wraps(make)
-        def get(*given: Any, **named: Any) -> Any:
-            at = key(*given, **named)
-            with lock:
-                if at in held:
-                    held.move_to_end(at)
-                    return held[at]
-            made = make(*given, **named)  # two who ask at once may both make it
-            with lock:
-                held[at] = made
-                while len(held) > most:
-                    held.popitem(last=False)
-            return made
+        get = cached(LRUCache(most), key, condition=threading.Condition())(make)
 
         def clear(*given: Any, **named: Any) -> None:
-            with lock:
+            with get.cache_lock:
                 if given or named:
-                    held.pop(key(*given, **named), None)
+                    get.cache.pop(key(*given, **named), None)
                 else:
-                    held.clear()
+                    get.cache.clear()
 
         get.clear = clear
         return get

@@ -39,7 +39,7 @@ def keep(owner: str, file: BinaryIO) -> Path:
     """
     home = _home(owner)
     new = home / secrets.token_hex(16)
-    draft = home / f".{new.name}"  # whoever is killed meanwhile leaves no half of a folder to be read
+    draft = home / f".{new.name}"  # a server killed meanwhile leaves no half of a folder that is read
     try:
         root().mkdir(parents=True, exist_ok=True, mode=0o700)
         os.chmod(root(), 0o700)  # its folders are called by the tokens of their owners
@@ -115,7 +115,7 @@ def _size(folder: Path) -> int:
 
 
 def listed() -> dict[str, Path]:
-    """The folders that who started the app opened by FBSEG_FOLDERS, by a name that tells each apart."""
+    """The folders that whoever started the app opened by FBSEG_FOLDERS, each by a name of its own."""
     found: dict[str, Path] = {}
     for path in map(Path, allowed()):
         if path != root().resolve():

@@ -1,8 +1,8 @@
 """Checkpoints that visitors trained or brought along: files next to the jobs, found by their name alone.
 
 A name is "mine:kind-digest", of the digest of weights and card: equal names are equal files, and none is ever
-written anew. Who has the name can see the model, as who has a link can see a screen. Each file has a note on
-how it came here, and whose it is. Each visitor keeps a share; what nobody used for AGE goes.
+written anew. Whoever has the name can see the model, as whoever has a link can see a screen. Each file has a
+note on how it came here, and whose it is. Each visitor keeps a share; what nobody used for AGE is deleted.
 """
 
 from __future__ import annotations

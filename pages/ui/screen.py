@@ -1,4 +1,4 @@
-"""The state of a visitor's session, typed, and its link; the only reader of st.session_state."""
+"""The state of a screen in a visitor's session, typed, and its link."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from fbseg_core import ConfigError
-from pages.ui import images, server
+from pages.ui import images, notices, server
 from pages.ui.link import LARGEST_SEED, Linked
 from pages.ui.visitor import travelled
 
@@ -18,7 +18,7 @@ V = TypeVar("V", bound=Linked)
 
 
 def begin() -> None:
-    """Ready a page, and the process where it is its first."""
+    """Set up a page, and the process where it is the first page of all."""
     server.warm_up()
     st.set_page_config(page_title="Feedback segmentation explorer", page_icon=images.icon(), layout="wide")
     st.html(Path(__file__).with_name("style.css"))
@@ -27,7 +27,7 @@ def begin() -> None:
 class Screen(Generic[V]):
     """One page's state in this session, kept while other pages are visited, and in the page's address.
 
-    Callbacks (`take`, `next_seed`, `reset`, …) are methods, to be given to widgets.
+    Callbacks (`take`, `attempt`, `next_seed`, `reset`, …) are methods, to be given to widgets.
     """
 
     def __init__(
@@ -79,6 +79,14 @@ class Screen(Generic[V]):
         """What is to be told in a box."""
         where, sentence = self._get("note", ("", None))
         return sentence if where == box else None
+
+    def attempt(self, act: Callable[..., object], *arguments: Any, box: str = "") -> None:
+        """Callback: do it, or note in one sentence why not; box: where that is told, at the top if ""."""
+        self.note(None)
+        try:
+            act(*arguments)
+        except notices.REFUSED as error:
+            self.note(str(error), box)
 
     def remember(self, what: str, value: Any) -> None:
         """Keep something for this session that is no part of the view."""
@@ -150,9 +158,9 @@ class Screen(Generic[V]):
     # ---- widgets
 
     def bind(self, field: str, value: Any, among: object = None) -> str:
-        """Ready a widget of the view's `field` to show `value`; returns its key.
+        """Have the widget of the view's `field` show `value`; returns its key.
 
-        `among` says what the choices hang on, where that is known: while it stays the same, a widget that
+        `among` says what the choices depend on, where that is known: while it stays the same, a widget that
         shows `value` already is left alone, so that a key pressed meanwhile is not overruled.
         """
         key = f"{self.name}-{field}"

@@ -1,4 +1,4 @@
-"""What the server keeps for the next who asks, within a budget of bytes; and how its process is readied."""
+"""What the server keeps for the next who asks, within a budget of bytes; and how its process is set up."""
 
 from __future__ import annotations
 
@@ -60,21 +60,17 @@ def kept(shelf: str, key: tuple, make: Callable[[], Any], turn: bool = False) ->
 
 
 def known_or(key: tuple, make: Callable[[], Any] | None) -> Any:
-    """What took long to make, for the next who asks; with None only what is there already, or None.
-
-    `make` may draw its progress, which what st.cache_* holds cannot.
-    """
+    """What took long to make, for the next who asks; with None only what is there already, or None."""
     return memo().peek("rest", key) if make is None else kept("rest", key, make)
 
 
 @once
 def warm_up() -> threading.Event:
-    """Once a process: import what the first page does not need, then freeze what is there.
+    """Once a process, in a thread: import what the first page does not need, then freeze what is there.
 
-    The event is set once scikit-learn is imported, over a second after the first page could be shown.
-
-    The script runner collects garbage after every run. All visitors wait while it visits every object; frozen
-    ones are skipped.
+    Frozen, because Streamlit collects garbage after every run of a page: all visitors wait while every object
+    is visited, and frozen ones are skipped. The event is set once scikit-learn is imported, over a second
+    after the first page could be shown.
     """
 
     def work() -> None:

@@ -7,6 +7,12 @@ from pages.jobs import Pool
 from pages.ui import counters, own_images
 from pages.ui.once import once
 
+# a job's state, as its visitor reads it
+STATES = {
+    "queued": "Waiting in line", "running": "Training", "paused": "Paused", "done": "Done",
+    "stopped": "Stopped", "interrupted": "Interrupted", "failed": "Ended by a fault",
+}  # fmt: skip
+
 
 @once
 def pool() -> Pool:

@@ -1,8 +1,6 @@
 """Your images: a zip of images and masks, or a folder, to a trained model and its masks on new images."""
 
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 import streamlit as st
 
@@ -21,15 +19,6 @@ from pages.your_data.state import YourDataState, check, job_of, task_for
 SCREEN = screen.Screen("your_data", YourDataState, {}, check)
 SHOWN = 4  # images of the preview
 TOLD = 8  # files left out that are named
-
-
-def attempt(act: Callable[..., Any], *arguments: Any) -> None:
-    """Callback: do it, or note in one sentence why not."""
-    SCREEN.note(None)
-    try:
-        act(*arguments)
-    except notices.REFUSED as error:
-        SCREEN.note(str(error))
 
 
 def take_zip() -> None:
@@ -65,7 +54,7 @@ def choose_source(view: YourDataState) -> None:
         )  # fmt: skip
     st.file_uploader(
         f"A zip of images and masks, up to {MOST_PACKED >> 20} MB", ["zip"], key=SCREEN.key("zip"),
-        on_change=attempt, args=(take_zip,), max_upload_size=MOST_PACKED >> 20,
+        on_change=SCREEN.attempt, args=(take_zip,), max_upload_size=MOST_PACKED >> 20,
         help="Folders images/ and masks/ with files of the same names; or the layout of Pascal VOC, "
         "Cityscapes or Data Science Bowl 2018. Masks hold class numbers from 0; 255 is void, or, where masks "
         "hold nothing else but 0, what is marked.",
@@ -76,7 +65,7 @@ def choose_source(view: YourDataState) -> None:
     )
 
 
-def show_found(view: YourDataState, task: FolderConfig, found: Scan) -> None:
+def show_found(task: FolderConfig, found: Scan) -> None:
     """What was recognised."""
     train, test = (len(found.rows(split)) for split in ("train", "test"))
     kind = task_of(task)
@@ -139,19 +128,19 @@ def page() -> None:
         st.caption("The images of this link are not kept here: send the zip again.")
     if folder is not None:
         task, found = task_for(view, folder)
-        show_found(view, task, found)
+        show_found(task, found)
         if view.source == UPLOAD:
-            st.button("Delete my images", on_click=attempt, args=(forget,))
+            st.button("Delete my images", on_click=SCREEN.attempt, args=(forget,))
         st.subheader("2 · Train", anchor=False)
         choose(view, found)
-        training.show_start(SCREEN, attempt, start, job_of(view, task), uuid.uuid4().hex)
+        training.show_start(SCREEN, start, job_of(view, task), uuid.uuid4().hex)
     if view.job:
         try:
             followed = training.follow(SCREEN, owner)
         except NoSuchJob:
             st.caption("The run that this link names is not this browser's, or was deleted.")
         else:
-            training.show(SCREEN, attempt, followed)
+            training.show(SCREEN, followed)
             if not followed.view.active and followed.done(0):
                 st.subheader("3 · What it learned", anchor=False)
                 result.show(SCREEN, followed, owner)

@@ -10,20 +10,13 @@ from pages.jobs import Followed, Follower, JobError, NoSuchJob, Spec, validation
 from pages.jobs.spec import SHOWN
 from pages.ui import notices, pictures, server, visitor
 from pages.ui.screen import Screen
-from pages.ui.training_pool import pool
+from pages.ui.training_pool import STATES, pool
 
-Attempt = Callable[..., None]  # a callback that turns an error into a sentence on the page
 POLL = 1.2  # seconds between two looks at a run
 PICTURE, OF_THREE = 130, 110  # px: two, or three, beside each other on a phone
-STATES = {
-    "queued": "Waiting in line", "running": "Training", "paused": "Paused", "done": "Done",
-    "stopped": "Stopped", "interrupted": "Interrupted", "failed": "Ended by a fault",
-}  # fmt: skip
 
 
-def show_start(
-    screen: Screen, attempt: Attempt, start: Callable[[str], None], spec: Spec, token: str
-) -> None:
+def show_start(screen: Screen, start: Callable[[str], None], spec: Spec, token: str) -> None:
     """The button, and what the run would cost."""
     push, cost = st.columns([1, 3], vertical_alignment="center")
     try:
@@ -34,7 +27,7 @@ def show_start(
     active = any(job.active for job in pool().jobs(visitor.owner()))
     push.button(
         "Start training", type="primary", width="stretch", key="start", disabled=bool(reason) or active,
-        on_click=attempt, args=(start, token),
+        on_click=screen.attempt, args=(start, token),
     )  # fmt: skip
     with cost:
         if reason:
@@ -75,17 +68,17 @@ def follow(screen: Screen, owner: str) -> Followed:
     return screen.recalled("follower").poll(pool(), screen.view.job, owner)
 
 
-def show(screen: Screen, attempt: Attempt, job: Followed) -> None:
+def show(screen: Screen, job: Followed) -> None:
     """Its buttons, and what is drawn again and again while it is under way."""
     owner, view = visitor.owner(), job.view
     row = st.container(horizontal=True)
     label, act = ("Resume", pool().resume) if view.resumable else ("Pause", pool().pause)
     row.button(
-        label, key="pause", on_click=attempt, args=(lambda: act(job.job, owner),),
+        label, key="pause", on_click=screen.attempt, args=(lambda: act(job.job, owner),),
         disabled=not view.active and not view.resumable, width=100,
     )  # fmt: skip
     row.button(
-        "Stop", key="stop", on_click=attempt, args=(lambda: pool().stop(job.job, owner),),
+        "Stop", key="stop", on_click=screen.attempt, args=(lambda: pool().stop(job.job, owner),),
         disabled=not view.active and view.state != "paused", width=100, help="What was learned is kept.",
     )  # fmt: skip
     st.fragment(_show_run, run_every=POLL if view.active else None)(screen, view.state)

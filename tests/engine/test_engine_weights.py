@@ -1,12 +1,11 @@
 """Which models and images the engine takes, and how weights are laid out for it."""
 
-import json
-import struct
 from typing import Literal
 
 import numpy as np
 import pytest
 import torch
+from received import parted
 
 from fbseg_core import ModelConfig, Switches, build
 from fbseg_core.analysis.cost import cost
@@ -23,14 +22,13 @@ def test_a_payload_holds_the_settings_and_every_weight():
     shape = {"in_channels": 2, "width": 4, "depth": 1, "u": 3, "v": 2}
     model = build(ModelConfig(**shape, norm="none", spectrum=(-1, 0, 0, 0, -2)))
     payload = packed(model, (16, 16))
-    length = struct.unpack("<I", payload[:4])[0]
-    header = json.loads(payload[4 : 4 + length])
+    header, rest = parted(payload)
     assert dict(zip(weights.SETTINGS, header["settings"])) == {
         **shape, "version": weights.VERSION, "classes": 2, "norm": 0, "rows": 0, "delta_norm": 1, "basis": 1,
         "leaky": 0,
     }  # fmt: skip
     assert header["loop"]["closed"] and header["loop"]["spectrum"] == [-1, 0, 0, 0, -2]
-    sent = np.frombuffer(payload, "<f4", offset=4 + length)
+    sent = np.frombuffer(rest, "<f4")
     assert set(model.F.enter.conv.weight.flatten().tolist()) <= set(sent.tolist())
     assert model.Q.weight.flatten().tolist() == sent[-25:].tolist()
 

@@ -19,6 +19,7 @@ FOREVER = TRAIN.replace(updates=20_000)
 LONG = 180.0  # seconds to wait for what takes a few at most, where nothing else runs
 # on a busy machine a worker is slow to obey, which is not what is tested: it gets all the time it needs
 LIMITS = Limits(workers=1, snapshot=0.0, validation=0.05, nice=0, grace=LONG)
+OFTEN = Limits(snapshot=0.0, validation=0.0)  # of a job that is trained without a pool: each state is kept
 
 
 def spec(train=TRAIN, **more):
@@ -37,6 +38,14 @@ def straight(run, task=TASK, updates=None, **more):
 
 def same(a, b):
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def no_command():
+    """For `train`: nothing is asked of it."""
+
+
+def curves(folder):
+    return Curves(folder.tail()[0])
 
 
 def finish(pool, job, owner="me"):

@@ -1,25 +1,16 @@
 """A job's files damaged, incomplete or deleted, and what other servers write there."""
 
+import errno
 import json
 import shutil
 
 import numpy as np
 import pytest
-from jobs_setup import spec
+from jobs_setup import OFTEN, curves, no_command, spec
 
-from pages.jobs import Curves, JobError, Limits
-from pages.jobs.folder import Folder
+from pages.jobs import folder as files
+from pages.jobs.folder import Folder, Log
 from pages.jobs.training import train
-
-OFTEN = Limits(snapshot=0.0, validation=0.0)
-
-
-def no_command():
-    return None
-
-
-def curves(folder):
-    return Curves(folder.tail()[0])
 
 
 @pytest.fixture
@@ -69,13 +60,6 @@ def test_what_another_server_asks_of_a_worker_is_obeyed_once(folder):
     assert train(folder, no_command, OFTEN)[0] == "done"
 
 
-def test_runs_that_would_take_too_much_disk_are_refused():
-    job = spec()
-    with pytest.raises(JobError, match="MB of disk"):
-        job.check(Limits(disk_job=1000))
-    job.check(Limits())
-
-
 @pytest.mark.parametrize("updates", [0, 1, 5])
 def test_a_folder_deleted_while_its_run_is_under_way_stays_deleted(folder, updates):
     asked = []
@@ -85,8 +69,46 @@ def test_a_folder_deleted_while_its_run_is_under_way_stays_deleted(folder, updat
         if len(asked) == updates + 1:
             shutil.rmtree(folder.path)
 
-    assert train(folder, command, OFTEN)[0] == "interrupted"
+    state, reason = train(folder, command, OFTEN)
+    assert state == "interrupted" and "cannot be written" in reason
     assert not folder.path.exists()
     with pytest.raises(OSError):
         folder.set_status("stopped")
     assert not folder.path.exists()
+
+
+def test_a_folder_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
+    def make():
+        return Folder.create(tmp_path / "job", spec(), "me")
+
+    monkeypatch.setattr(files.os, "rename", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    with pytest.raises(OSError):
+        make()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    make()
+    with pytest.raises(FileExistsError):
+        make()
+    assert [path.name for path in tmp_path.iterdir()] == ["job"]
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b'{"state": 3}', b'{"state": "flying"}'])
+def test_a_status_that_makes_no_sense_reads_as_interrupted(folder, content):
+    (folder.path / "status.json").write_bytes(content)
+    assert folder.status() == ("interrupted", "")
+
+
+def test_a_log_is_read_piece_by_piece_and_survives_a_torn_line(folder):
+    log = Log(folder)
+    log.append(event="update", loss=float("nan"), losses=[1.0, float("inf")])
+    records, offset = folder.tail()
+    assert records == [{"event": "update", "loss": None, "losses": [1.0, None]}]
+    with (folder.path / "log.jsonl").open("ab") as file:
+        file.write(b'{"event": "upd')
+    assert folder.tail(offset) == ([], offset)  # not yet whole
+    log.close()
+    log = Log(folder)  # a worker that goes on after the crash
+    log.append(event="begin", done=[])
+    log.close()
+    assert folder.tail(offset)[0] == [{"event": "begin", "done": []}]
+    assert folder.tail(offset)[1] == (folder.path / "log.jsonl").stat().st_size

@@ -31,6 +31,11 @@ def explore(**query):
     return app("pages/explore/page.py", {"explore-costs": True, "explore-files": True}, **query)
 
 
+def link(at):
+    """The parameters of the page's address."""
+    return {key: value[0] if isinstance(value, list) else value for key, value in at.query_params.items()}
+
+
 def sound(at):
     """No traceback and no error on the page; returns it."""
     assert not at.exception and not at.error

@@ -6,14 +6,14 @@ import csv
 import io
 import json
 import re
-import struct
 
 import numpy as np
 import pytest
 import streamlit as st
-from few_shot_lab import ME, app, done, followed, gallery, sound, started, state, tables, traces
+from few_shot_lab import ME, app, done, followed, sound, started, state, tables, traces
 from five_classes import NAME, NAMES, VOID, environment, registered
 from PIL import Image, ImageColor
+from received import header
 from streamlit.delta_generator import DeltaGenerator
 
 from fbseg_core import ConfigError, load
@@ -31,7 +31,6 @@ from pages.ui.images import VOID_COLOUR
 # one worker drives all runs of the lab: they share a pool
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.slow]
 SIZE, FEW = (48, 80), 6
-COLUMNS = 1 + 2 + 3  # of the strip: input and truth, the feedback model's steps, the feedforward one's answer
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +76,7 @@ def colours_in(pixels):
 
 def test_the_examples_are_shown_in_their_colours_and_their_labels_can_be_drawn_over_them(task):
     at = sound(app(task=NAME))
-    sent, palette = gallery(at), task_of(task).palette(task)
+    sent, palette = header(at), task_of(task).palette(task)
     assert sent["size"] == list(SIZE) and sent["cues"] == [None, None] and not sent["drawn"]
     assert sent["labelled"] and sent["names"] == list(NAMES)
     assert sent["colours"] == [list(ImageColor.getrgb(one)) for one in (*palette, VOID_COLOUR)]
@@ -90,7 +89,7 @@ def test_the_examples_are_shown_in_their_colours_and_their_labels_can_be_drawn_o
 
 def test_an_example_is_redrawn_by_a_link_and_a_drawing_is_refused(task):
     at = sound(app(task=NAME, own='["1.r.2"]'))
-    assert gallery(at)["own"] == ["", "redraw"]
+    assert header(at)["own"] == ["", "redraw"]
     assert examples(FewShotState(task=NAME, own=("1.r.2",)), {}).clean.shape == (2, 3, *SIZE)
     at = app(task=NAME, own=json.dumps([f"0.d.{pack_mask(np.ones(SIZE, bool))}"]))
     assert "cannot be drawn" in at.warning[0].value
@@ -245,8 +244,7 @@ def test_the_stability_lab_shows_masks_by_class(stability, task):
     assert "Colour: a pixel's class." in captions
     assert any(all(f">{name}<" in body for name in NAMES) for body in html)
     assert len(at.get("image")) == 2  # with the clock running, and held
-    raw = at.get("bidi_component")[0].proto.bytes
-    sent = json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]])
+    sent = header(at)
     assert sent["classes"] == 5 and len(sent["runs"]) == 4 and sent["size"] == sent["blocks"]["truth"][2]
     assert sum("proved" in text.value.lower() for text in at.subheader) == 1 and at.success
 

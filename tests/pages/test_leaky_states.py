@@ -1,13 +1,12 @@
 """The integrator and k as a visitor sets them, in Explore and in the Stability lab."""
 
-import json
 import re
-import struct
 from types import SimpleNamespace
 
 import pytest
 import torch
 from driven import app, sound
+from received import header
 
 from fbseg_core import Switches, load
 from fbseg_core.analysis.probes import ABLATIONS
@@ -19,11 +18,6 @@ from fbseg_core.models.registry import build
 from fbseg_core.tasks import draw
 from pages.stability import probes
 from pages.stability.sections import told_of_contraction, told_of_stretch
-
-
-def header(at):
-    raw = at.get("bidi_component")[0].proto.bytes
-    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]])
 
 
 def box(at, kind, label):

@@ -2,8 +2,10 @@
 
 import ast
 import threading
+import time
 from pathlib import Path
 
+import pytest
 import streamlit as st
 
 from pages.ui.once import once, recent
@@ -11,11 +13,13 @@ from pages.ui.once import once, recent
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 
 
-def test_made_once_whoever_asks_and_again_once_cleared():
+@pytest.mark.parametrize("kept", [once, recent(1)])
+def test_made_once_whoever_asks_and_again_once_cleared(kept):
     made, gate = [], threading.Barrier(4)
 
-    @once
+    @kept
     def slow():
+        time.sleep(0.02)
         made.append(object())
         return made[-1]
 
@@ -75,7 +79,8 @@ def test_nothing_is_kept_where_any_browser_can_empty_it():
     names = {
         (path.name, node.attr)
         for path in PAGES.rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if "cache_" in (text := path.read_text("utf-8"))  # few are: reading the others takes seconds
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Attribute) and node.attr in ("cache_data", "cache_resource")
     }
     assert not names

@@ -1,4 +1,4 @@
-"""Perturbations and ablations."""
+"""Perturbations."""
 
 import math
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fbseg_core.analysis.jacobian import leading_eigenvalues
-from fbseg_core.analysis.probes import ABLATIONS, ablate, response
+from fbseg_core.analysis.probes import response
 from fbseg_core.config import ModelConfig, Switches
 from fbseg_core.models.registry import build
 from fbseg_core.rollout.trajectory import State, rollout
@@ -72,21 +72,3 @@ def test_a_perturbation_to_a_run_that_overflows_is_followed_as_far_as_it_goes():
     model = build(SMALL)
     found = response(model, X, State(0, model.initial(X)), 1.0, 60, Switches(spectrum=(10.0,), tau=0.5))
     assert 1 < len(found.clocked) < 10 and len(found.frozen) == 61
-
-
-def test_the_four_ways_are_the_rollouts_of_their_switches():
-    model = build(SMALL)
-    runs = ablate(model, X, 6, switches=Switches(tau=5.0))
-    assert list(runs) == list(ABLATIONS) and len(runs) == 4
-    for name, run in runs.items():
-        alone = rollout(model, X, 6, switches=Switches(tau=5.0, **ABLATIONS[name]))
-        assert torch.equal(run.h, alone.h)
-    assert len({float(run.h.sum()) for run in runs.values()}) == 4
-    assert torch.equal(runs["softmax, decay"].h, rollout(model, X, 6, switches=Switches(tau=5.0)).h)
-
-
-def test_the_four_ways_may_start_from_any_state():
-    model = build(SMALL)
-    start = rollout(model, X, 3).state(3)
-    runs = ablate(model, X, 4, start)
-    assert all(run.start == 3 and torch.equal(run.h[0], start.h) for run in runs.values())

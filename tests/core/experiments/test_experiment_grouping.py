@@ -6,9 +6,9 @@ import torch
 
 from fbseg_core.analysis.cost import cost
 from fbseg_core.analysis.receptive import receptive_field
-from fbseg_core.experiments.grouping import (
+from fbseg_core.experiments.grouping import EXPERIMENT, model_of, run_of
+from fbseg_core.experiments.grouping_rows import (
     CUT,
-    EXPERIMENT,
     FEEDBACK,
     MODELS,
     PLAIN,
@@ -17,9 +17,7 @@ from fbseg_core.experiments.grouping import (
     UNROLLED,
     WEIGHTS,
     Compare,
-    model_of,
-    run_of,
-)  # fmt: skip
+)
 from fbseg_core.experiments.records import Row, path_of, read
 from fbseg_core.models.registry import build, count_weights
 

@@ -9,8 +9,6 @@ from fbseg_core.experiments.resting import EXPERIMENT, VALIDATION_SEED, stopped
 from fbseg_core.experiments.resting_rows import ALL, chosen, fixed_near, pace, tracks, with_way
 from fbseg_core.experiments.settling_runs import Course
 
-COUNTS = {"f1": {"tp": [9, 9], "fp": [1, 1], "fn": [1, 1]}}
-
 
 def test_a_run_is_stopped_after_its_first_small_move_or_at_its_end():
     moves = torch.tensor([[1.0, 1.0, 1.0], [0.05, 1.0, 0.2], [0.5, 0.05, 0.2]])

@@ -1,13 +1,13 @@
 import pytest
 
 from fbseg_core.config import GroupingConfig, ShapesConfig
-from fbseg_core.experiments.grouping import CUT, FEEDBACK
+from fbseg_core.experiments.grouping_rows import CUT, FEEDBACK
 from fbseg_core.experiments.records import Row
-from fbseg_core.experiments.transfer import (
+from fbseg_core.experiments.transfer import EXPERIMENT, conditions, run_of
+from fbseg_core.experiments.transfer_rows import (
     BESIDE,
     CHECKPOINTS,
     DEEP,
-    EXPERIMENT,
     LONG,
     PLAIN,
     RANGE,
@@ -16,8 +16,6 @@ from fbseg_core.experiments.transfer import (
     STEPS,
     TRAINED,
     compare,
-    conditions,
-    run_of,
 )
 from fbseg_core.tasks import make_batch
 

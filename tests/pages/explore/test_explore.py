@@ -1,50 +1,37 @@
+"""Explore by AppTest: it opens with a run, and its controls do what they say."""
+
 import contextlib
 import io
 import json
-import struct
 import subprocess
 import sys
 
 import driven
 import numpy as np
 import pytest
-from driven import PATIENCE, ROOT, sound
+from driven import PATIENCE, ROOT, link, sound
 from driven import explore as app
+from received import header, payload
 from streamlit.testing.v1 import AppTest
 
-from fbseg_core import CheckpointError, ConfigError, checkpoint
+from fbseg_core import CheckpointError, checkpoint
 from fbseg_core.experiments.halting_rows import saved
 from fbseg_core.experiments.records import path_of, read
 from fbseg_core.rollout.halting import AUTO
 from fbseg_core.settings import settings_of
-from pages.explore import computed
-from pages.explore.run import choices, scene_of, tasks
+from pages.explore.run import choices, tasks
 from pages.explore.state import ExploreState
 from pages.ui import models
-
-
-def header(at):
-    """The header of what was sent to the player, read as a browser would: without NaN and Infinity."""
-    raw = at.get("bidi_component")[0].proto.bytes
-    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]], parse_constant=pytest.fail)
-
-
-def size(at):
-    return len(at.get("bidi_component")[0].proto.bytes)
 
 
 def f1(at, which="run"):
     return header(at)["curves"][which]["f1"]
 
 
-def link(at):
-    return {key: value[0] if isinstance(value, list) else value for key, value in at.query_params.items()}
-
-
 def test_first_load_has_a_run_with_no_click_in_at_most_700_kB():
     at = app()
     assert header(at)["steps"] == 10 and f1(at)[-1] > 0.9 and f1(at, "comparison")[-1] > 0.9
-    assert size(at) <= 700_000
+    assert len(payload(at)) <= 700_000
     assert any("200 fresh images" in caption.value for caption in at.caption)
     assert link(at) == {}
 
@@ -171,76 +158,7 @@ def test_sixteen_draws_bring_a_cloud_and_bands():
     assert contraction[5] == pytest.approx(spread[5] / spread[4], rel=1e-3)
 
 
-def test_a_link_opens_its_task_seed_and_switches():
-    at = app(task="grouping", image="7", loop="false", T="5")
-    assert at.slider(key="explore-image").value == 7
-    assert not at.toggle(key="explore-loop").value
-    assert header(at)["steps"] == 5
-
-
-KEYS = ["task", "T", "image", "loop", "do", "cue", "drawing", "hide", "layer"]
-BAD = ["-1", "1e99", "1e400", "inf", "nan", "<script>", "x" * 5000, "🔥", "null", "[]"]
-
-
-@pytest.mark.parametrize("bad", BAD)
-@pytest.mark.parametrize("key", KEYS)
-def test_a_hostile_link_is_refused_or_says_a_default(key, bad):
-    try:
-        view = ExploreState.from_link({key: bad}, {})
-        scene_of(view, models.cards())
-    except ConfigError as error:
-        assert "\n" not in str(error)
-    else:
-        assert view == ExploreState() and (key, bad) in {("T", "null"), ("cue", "null"), ("hide", "[]")}
-
-
-@pytest.fixture(scope="module")
-def default_run():
-    return header(app())["run"]
-
-
-@pytest.mark.parametrize("key, bad", zip(KEYS, BAD))
-def test_hostile_links_give_defaults_and_one_notice(key, bad, default_run):
-    at = app(**{key: bad})
-    assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
-    assert header(at)["run"] == default_run
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"t": "nan"}, {"v": "99", "task": "grouping"}, {"shapes-sigma": "1"}, {"do": "boom"},
-        {"drawing": "A" * 9000}, {"drawing": "AAAA"}, {"cue": "[99999,1]", "task": "grouping"},
-        {"hide": '["x"]'}, {"lesson": "none"}, {"model": "../../etc/passwd"}, {"image": "9" * 3000},
-    ],
-)  # fmt: skip
-def test_a_stale_link_gives_defaults_and_one_notice(bad, default_run):
-    at = app(**bad)
-    assert len(at.warning) == 1 and "defaults are shown" in at.warning[0].value
-    assert header(at)["run"] == default_run
-
-
-def test_reset_brings_the_defaults_back_but_a_teacher_s_choice_stays():
-    at = app(task="grouping", decay="false", hide='["numbers"]')
-    next(b for b in at.button if b.label == "Reset everything").click().run()
-    sound(at)
-    assert link(at) == {"v": "1", "hide": '["numbers"]'}
-    assert [e.label for e in at.expander] == ["Take it along: files, code, links"]
-
-
-def test_a_sidebar_with_nothing_of_use_is_not_shown_and_the_way_back_stays():
-    parts = ["models", "image", "noise", "switches", "numbers"]
-    assert len(app(hide=json.dumps(parts[:-1])).sidebar) > 1
-    at = app(hide=json.dumps(parts), task="grouping", image="2", cue="[0,0]")
-    assert len(at.sidebar) == 0
-    assert header(at)["cueNote"].startswith("The cue stands on background")
-    next(b for b in at.button if b.label == "Reset everything").click().run()
-    assert set(link(sound(at))) == {"v", "hide"}
-
-
 def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
-    from pages.ui import models
-
     models.cards.clear()
     monkeypatch.setattr(checkpoint, "FOLDER", tmp_path)
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=PATIENCE).run()
@@ -299,53 +217,3 @@ def test_stop_by_itself_marks_the_step_of_the_rule_and_changes_nothing_else(task
 
 def test_a_run_too_short_for_the_rule_is_not_stopped():
     assert header(app(task="grouping", auto="true", T="2"))["auto"]["stop"] is None
-
-
-def test_the_teacher_link_is_made_from_what_is_chosen():
-    at = app(task="grouping")
-    at.multiselect(key="teacher").set_value(["plane", "noise"]).run()
-    sound(at)
-    assert "hide=%5B%22plane%22%2C%22noise%22%5D" in at.code[2].value and "task=grouping" in at.code[2].value
-
-
-def cells(at):
-    """The table of costs: the name of a number -> that of the model, and of its comparison."""
-    rows = next(table.value for table in at.table if "weights" in table.value.iloc[:, 0].tolist())
-    return {row[0]: row[1:] for row in rows.values.tolist()}
-
-
-def test_a_feedforward_model_is_counted_as_one_pass_and_a_run_as_all_its_steps():
-    found = cells(app(T="20"))
-    assert found["the network is run"] == ["in each of 20 steps", "in one pass"]
-    step, one_pass = (float(text.split(" M ")[0]) for text in found["multiply-adds each time"])
-    run, whole = (float(text.split(" M")[0]) for text in found["multiply-adds of a run"])
-    assert one_pass > 10 and whole == pytest.approx(one_pass, rel=0.02) and run > 19 * step
-    assert cells(app(loop="false"))["the network is run"] == ["in one pass"] * 2
-
-
-def test_a_disturbed_timing_is_told_by_its_spread_and_taken_again_when_asked(monkeypatch):
-    takes = iter([(900.0, 10.0, 20.0)] * 2 + [(10.0, 10.0, 11.0)] * 2)
-    monkeypatch.setattr(computed.cost, "timings", lambda *_: computed.cost.Timings(next(takes)))
-    computed.timings.clear()
-    try:
-        at = app()
-        assert cells(at)["milliseconds, median"] == ["20.0 a step", "20.0 a pass"]
-        assert cells(at)["shortest to longest"] == ["10.0 to 900.0, 3 timings"] * 2
-        assert cells(sound(at.run()))["milliseconds, median"][0] == "20.0 a step"  # kept until then
-        at.button(key="time-again").click()
-        assert cells(sound(at.run()))["shortest to longest"] == ["10.0 to 11.0, 3 timings"] * 2
-    finally:
-        computed.timings.clear()
-
-
-def test_a_presentation_has_no_sidebar_and_keeps_to_itself_through_a_lesson():
-    at = app(presented="true", hide='["export"]')
-    assert not at.sidebar.children and not at.title and not at.expander
-    at.selectbox(key="explore-lesson").set_value("loop-nothing").run()
-    assert link(sound(at)) == {
-        "v": "1", "lesson": "loop-nothing", "presented": "true", "hide": '["export"]',
-    }  # fmt: skip
-    next(button for button in at.button if button.label == "Leave (Esc)").click().run()
-    assert sound(at).sidebar.children and link(at) == {
-        "v": "1", "lesson": "loop-nothing", "hide": '["export"]',
-    }  # fmt: skip

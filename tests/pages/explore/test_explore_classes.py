@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import struct
 
 import mosaics
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from driven import explore as app
 from driven import sound
 from PIL import Image, ImageColor
+from received import payload, unpacked
 
 from fbseg_core import ConfigError
 from fbseg_core.rollout.interventions import Flip, Paint, Perturb, Swap, pack_mask
@@ -38,20 +38,8 @@ def runs(link, task="mosaic", **view):
     return computed.runs(scene_of(ExploreState(**link(task), **view), models.cards()))
 
 
-def unpacked(raw):
-    """The header, and the blocks as numbers."""
-    length = struct.unpack("<I", raw[:4])[0]
-    head, blocks = json.loads(raw[4 : 4 + length]), {}
-    for name, (offset, kind, shape, lo, hi) in head["blocks"].items():
-        whole = (
-            np.frombuffer(raw, kind, int(np.prod(shape)), 4 + length + offset).reshape(shape).astype(float)
-        )
-        blocks[name] = lo + (hi - lo) * whole / (65535 if kind == "uint16" else 255)
-    return head, blocks
-
-
 def sent(at):
-    return unpacked(at.get("bidi_component")[0].proto.bytes)
+    return unpacked(payload(at))
 
 
 @pytest.mark.parametrize("layer", list(LAYERS))

@@ -6,7 +6,7 @@ import folders
 import numpy as np
 import pytest
 from driven import app
-from test_explore import header
+from received import header
 
 from fbseg_core import ConfigError, build
 from fbseg_core.checkpoint import Card

@@ -6,7 +6,7 @@ import torch
 from driven import explore as app
 from driven import sound
 from lesson_sent import curves, says, sent
-from test_explore import header
+from received import header
 
 from fbseg_core import load, rollout
 from fbseg_core.checkpoint import read_card

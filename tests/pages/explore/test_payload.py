@@ -1,11 +1,11 @@
 import io
 import json
-import struct
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from received import unpacked
 
 from fbseg_core.rollout.interventions import Flip, Perturb, Swap, pack_mask
 from pages.explore import computed, exports
@@ -14,7 +14,6 @@ from pages.explore.player.payload import pack
 from pages.explore.run import cue_note, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import marks, models
-from pages.ui.web import wire
 
 
 def packed(view, **parts):
@@ -29,13 +28,7 @@ def packed(view, **parts):
         header={},
         **({"fed": False, "state": False} | parts),
     )
-    length = struct.unpack("<I", raw[:4])[0]
-    head = json.loads(raw[4 : 4 + length])
-    blocks = {}
-    for name, (offset, kind, shape, lo, hi) in head["blocks"].items():
-        values = np.frombuffer(raw, kind, int(np.prod(shape)), 4 + length + offset).reshape(shape)
-        blocks[name] = lo + (hi - lo) * values / wire.DTYPES[kind]
-    return run, head, blocks
+    return run, *unpacked(raw)
 
 
 @pytest.mark.parametrize("key", ["loop-everything", "erase", "no-decay"])

@@ -2,7 +2,6 @@
 
 import json
 import re
-import struct
 import time
 
 import torch
@@ -82,12 +81,6 @@ def traces(at, name):
         return {line["name"]: (line["x"], line["y"]) for line in chart["lines"]}
     chart = next(c for c in at.get("plotly_chart") if c.proto.id.endswith(f"chart-{name}"))
     return {t["name"]: (t["x"], t["y"]) for t in json.loads(chart.proto.spec)["data"] if "name" in t}
-
-
-def gallery(at):
-    """The header of what was sent to the gallery."""
-    raw = at.get("bidi_component")[0].proto.bytes
-    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]])
 
 
 def weights(model):

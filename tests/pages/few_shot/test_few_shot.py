@@ -4,7 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from few_shot_lab import STRANGER, app, gallery, sound, until, view
+from few_shot_lab import STRANGER, app, sound, until, view
+from received import header
 
 from fbseg_core.rollout.interventions import pack_mask
 from pages.few_shot import computed
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("noth
 @pytest.mark.slow
 def test_opened_alone_it_asks_nothing_and_measures_what_it_would_cost():
     at = sound(app())
-    assert gallery(at)["own"] == ["", ""] and not at.button(key="start").disabled
+    assert header(at)["own"] == ["", ""] and not at.button(key="start").disabled
     until(at, lambda: any("measured: 20 updates" in caption.value for caption in at.caption))
     assert not at.get("plotly_chart")
     assert view(at).protocol == "paper" and any("**A puzzle.**" in text.value for text in at.markdown)
@@ -52,7 +53,7 @@ def test_protocol_and_task_are_chosen_and_reset():
     at = app()
     at.selectbox(key="few_shot-protocol").set_value("matched").run()
     at.selectbox(key="few_shot-task").set_value("grouping").run()
-    assert (view(at).protocol, view(at).task) == ("matched", "grouping") and all(gallery(sound(at))["cues"])
+    assert (view(at).protocol, view(at).task) == ("matched", "grouping") and all(header(sound(at))["cues"])
     next(button for button in at.button if button.label == "Reset everything").click().run()
     assert view(sound(at)) == FewShotState()
 

@@ -5,8 +5,9 @@ import io
 import numpy as np
 import pytest
 import torch
-from few_shot_lab import app, gallery, sound, view
+from few_shot_lab import app, sound, view
 from PIL import Image
+from received import header
 
 from fbseg_core import ConfigError, ShapesConfig
 from fbseg_core.config import GroupingConfig
@@ -121,12 +122,12 @@ def test_an_upload_takes_the_place_of_an_example_and_survives_a_reload():
     at.file_uploader(key="few_shot-mask").set_value(("m.png", png(inside), "image/png"))
     at.run()
     at.button(key="use-upload").click().run()
-    assert gallery(sound(at))["own"] == ["", "upload"]
+    assert header(sound(at))["own"] == ["", "upload"]
     link = view(at).link({})
-    assert gallery(sound(app(**link)))["own"] == ["", "upload"]
+    assert header(sound(app(**link)))["own"] == ["", "upload"]
     kept_uploads.kept().clear()
     at = app(**link)
-    assert gallery(at)["own"] == ["", ""] and "uploaded elsewhere" in at.warning[0].value
+    assert header(at)["own"] == ["", ""] and "uploaded elsewhere" in at.warning[0].value
 
 
 @pytest.mark.parametrize("name", ["digits", "textures"])

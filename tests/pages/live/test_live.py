@@ -1,10 +1,8 @@
 """Live by AppTest: it opens; a link is read, or refused in one sentence; old links of Explore go there."""
 
-import json
-import struct
-
 import pytest
 from driven import app, sound
+from received import header, payload
 
 from fbseg_core.models.registry import traits_of
 from pages import menu
@@ -16,12 +14,6 @@ from pages.ui import models
 PAGE = "pages/live/page.py"
 
 
-def header(at):
-    """The header of what was sent to the stage."""
-    raw = at.get("bidi_component")[0].proto.bytes
-    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]], parse_constant=pytest.fail)
-
-
 def test_it_opens_on_grouping_with_one_model_of_each_title():
     at = app(PAGE)
     told = header(at)
@@ -31,7 +23,7 @@ def test_it_opens_on_grouping_with_one_model_of_each_title():
     assert told["setup"] == LiveState().model_dump(mode="json", exclude={"lesson"})
     assert any("arxiv.org/abs/2507.10143" in text.value for text in at.markdown)
     sent = sum(model["bytes"][1] for model in told["models"])
-    assert sent < len(at.get("bidi_component")[0].proto.bytes) < 1_500_000
+    assert sent < len(payload(at)) < 1_500_000
 
 
 def test_a_link_sets_the_stage_up():

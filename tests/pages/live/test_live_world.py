@@ -1,12 +1,11 @@
 """What the stage is sent: the images are the task's, and those it opens on are ordinary ones."""
 
-import json
-import struct
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from received import parted
 
 from fbseg_core import ConfigError, build, load, rollout
 from fbseg_core.scores.metrics import f1_over_time
@@ -20,13 +19,13 @@ from pages.ui import models, own_models
 def test_images_and_noise_arrive_as_the_task_draws_them(task):
     raw, refused = world.pack(LiveState(world=task), 0)
     assert not refused
-    start = 4 + struct.unpack("<I", raw[:4])[0]
-    told = json.loads(raw[4:start])["world"]
+    head, rest = parted(raw)
+    told = head["world"]
     config = load(f"{task}-feedback")[1].task
     kind = task_of(config)
 
     def read(place, kind):
-        return np.frombuffer(raw, kind, place[1] // np.dtype(kind).itemsize, start + place[0])
+        return np.frombuffer(rest, kind, place[1] // np.dtype(kind).itemsize, place[0])
 
     assert np.array_equal(read(told["noise"], "<f4"), kind.noise(config, 1, 0).numpy().ravel())
     for picture in told["pictures"][:3]:
@@ -64,7 +63,7 @@ def own(monkeypatch, tmp_path):
 
 def read(view):
     raw, refused = world.pack(view, 0)
-    return json.loads(raw[4 : 4 + struct.unpack("<I", raw[:4])[0]]), refused
+    return parted(raw)[0], refused
 
 
 def test_a_visitor_s_own_leaky_model_runs_beside_one_that_ships(own):

@@ -1,11 +1,9 @@
 """What the predictive-coding screen sends to the browser."""
 
-import json
-import struct
-
 import numpy as np
 import pytest
 import torch
+from received import parted
 
 from fbseg_core import ConfigError
 from fbseg_core.config import EVAL_SEED
@@ -20,9 +18,8 @@ from pages.ui import models
 
 def read(payload):
     """The header, and what lies at a place of the blocks."""
-    length = struct.unpack("<I", payload[:4])[0]
-    blocks = payload[4 + length :]
-    return json.loads(payload[4 : 4 + length]), lambda at: blocks[at[0] : at[0] + at[1]]
+    head, blocks = parted(payload)
+    return head, lambda at: blocks[at[0] : at[0] + at[1]]
 
 
 @pytest.mark.parametrize("name", ["shapes", "photographs"])

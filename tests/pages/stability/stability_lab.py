@@ -62,7 +62,3 @@ def chart(at, key):
             y = np.frombuffer(base64.b64decode(y["bdata"]), y["dtype"]).tolist()
         traces.setdefault(trace["name"], y)
     return traces
-
-
-def link(at):
-    return {key: value[0] if isinstance(value, list) else value for key, value in at.query_params.items()}

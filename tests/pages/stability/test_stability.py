@@ -2,8 +2,8 @@
 
 import driven
 import pytest
-from driven import ROOT, sound
-from stability_lab import SMALL, app, chart, link, table, texts
+from driven import ROOT, link, sound
+from stability_lab import SMALL, app, chart, table, texts
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import Card, build, checkpoint, load, save

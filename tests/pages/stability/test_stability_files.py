@@ -9,8 +9,8 @@ import tomllib
 
 import numpy as np
 import pytest
-from driven import ROOT
-from stability_lab import SMALL, app, chart, link, said, table, texts, together
+from driven import ROOT, link
+from stability_lab import SMALL, app, chart, said, table, texts, together
 
 from pages.stability import computed, exports, figures
 from pages.stability.state import NAMES, StabilityState, variants_of

@@ -4,7 +4,8 @@ import re
 
 import numpy as np
 import pytest
-from stability_lab import EACH_PRESET, SMALL, app, chart, link, opened, said, table, texts, together
+from driven import link
+from stability_lab import EACH_PRESET, SMALL, app, chart, opened, said, table, texts, together
 
 from pages.stability import computed
 from pages.stability.presets import PRESETS
