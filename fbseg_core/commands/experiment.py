@@ -12,6 +12,7 @@ from tqdm import tqdm
 from fbseg_core.arguments import check_numbers
 from fbseg_core.device import Choice, pick
 from fbseg_core.experiments import EXPERIMENTS
+from fbseg_core.experiments.clusters import Backend
 from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.harness import run as run_grid
 from fbseg_core.experiments.records import RESULTS, path_of, read, related
@@ -28,10 +29,10 @@ class RunExperiment:
     """How large a grid: tiny (a test of the machinery), quick (minutes), full (what ships)."""
     jobs: int = 1
     """Worker processes, one thread each."""
-    backend: Literal["loky", "dask"] = "loky"
-    """Where cells run: on this machine, or on a Dask cluster."""
+    backend: Backend = "loky"
+    """Where cells run: on this machine, or on a Dask or Ray cluster."""
     address: str | None = None
-    """Address of the Dask scheduler."""
+    """Of the cluster: tcp://HOST:PORT of Dask's scheduler; HOST:PORT or ray://HOST:PORT of Ray's head."""
     device: Choice = "cpu"
     """Where models stand. auto: cuda where there is one. Digits agree between machines on the CPU alone."""
     folder: Path = RESULTS

@@ -1,4 +1,4 @@
-"""Grids of measurements: every cell one row of a result file, finished cells kept, run anywhere joblib runs.
+"""Grids of measurements: every cell one row of a result file, finished cells kept, on one machine or many.
 
 `records.py` says what a result file holds. A cell is a pure function of its settings and of the code that
 measures it (code.py), so a row measured again, on whatever backend, holds the same numbers on machines that
@@ -15,7 +15,6 @@ feedback models of one seed, 0.2 h for the feedforward ones, 10.6 h for eight se
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from fbseg_core import device as device_of
+from fbseg_core.experiments.clusters import Backend, workers
 from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.records import (
     RESULTS,
@@ -53,7 +53,7 @@ def run(
     profile: Profile,
     *,
     jobs: int = 1,
-    backend: str = "loky",
+    backend: Backend = "loky",
     address: str | None = None,
     folder: Path = RESULTS,
     command: str = "",
@@ -85,7 +85,7 @@ def run(
     head = {"experiment": experiment.name, "profile": profile, "command": command, "cells": len(cells)}
     _write(path, head, kept.values(), code)  # without the line that a crash may have torn
     try:
-        with _workers(backend, address, jobs) as parallel, path.open("a", encoding="utf-8") as file:
+        with workers(backend, address, jobs) as parallel, path.open("a", encoding="utf-8") as file:
             from joblib import delayed
 
             how = experiment.name, experiment.measure, experiment.checkpoints, device
@@ -116,31 +116,6 @@ def _noted(row: Row, code: str) -> Row:
     if row.code != code or not code:
         made["note"] = OTHER if row.code else UNRECORDED
     return replace(row, made=made)
-
-
-@contextlib.contextmanager
-def _workers(backend: str, address: str | None, jobs: int):
-    from joblib import Parallel, parallel_config
-
-    options: dict[str, Any] = {}
-    if backend == "dask":
-        try:
-            from distributed import Client
-        except ImportError:
-            raise ConfigError("backend: dask needs `pip install distributed`.") from None
-        try:
-            client = Client(address)
-        except (OSError, ValueError) as error:  # nobody answers; an address that is none
-            raise ConfigError(
-                f"address: there is no Dask scheduler at {address!r:.80} ({error!s:.60})."
-            ) from None
-        with client, parallel_config(backend="dask"):
-            yield Parallel(return_as="generator_unordered")
-        return
-    if address is not None:
-        raise ConfigError("address: only the dask backend takes one.")
-    with parallel_config(backend=backend, n_jobs=jobs, **options):
-        yield Parallel(return_as="generator_unordered")
 
 
 def _cell(

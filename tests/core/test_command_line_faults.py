@@ -7,11 +7,12 @@ import signal
 import pytest
 from test_command_line import TINY
 
-from fbseg_core import load
+from fbseg_core import ConfigError, load
 from fbseg_core.__main__ import main
 from fbseg_core.arguments import check_out, stopped_as_by_hand
 from fbseg_core.checkpoint import load_training, save_training
 from fbseg_core.commands import train
+from fbseg_core.experiments.clusters import workers
 from fbseg_core.training.fit import fit
 
 TRAIN = ["train", "grouping-settling", *TINY, "--train.updates", "4"]
@@ -59,6 +60,17 @@ def test_a_dask_scheduler_that_does_not_answer_is_one_sentence(tmp_path, capsys)
     with dask.config.set({"distributed.comm.timeouts.connect": "0.2s"}):
         assert main(["experiment", "noise", "--profile", "tiny", *where]) == 2
     assert "no Dask scheduler at 'tcp://127.0.0.1:1'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address, word",
+    [("127.0.0.1:1", "no Ray cluster at '127.0.0.1:1'"), ("ray://127.0.0.1:1", "no Ray cluster"),
+     ("127.0.0.1:99999", "no Ray cluster"), ("auto", "no HOST:PORT"), ("tcp://127.0.0.1:1", "no HOST:PORT")],
+)  # fmt: skip
+def test_a_ray_cluster_that_does_not_answer_is_one_sentence(address, word):
+    with pytest.raises(ConfigError, match=f"^address: .*{word}") as told, workers("ray", address, 1):
+        pass  # found out before Ray, which is not installed here, is asked
+    assert "\n" not in str(told.value) and len(str(told.value)) <= 200
 
 
 def told_to_end_after(update):

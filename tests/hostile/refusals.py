@@ -2,7 +2,7 @@
 
 import ctypes
 import gc
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fbseg_core import CheckpointError, ConfigError
@@ -30,3 +30,13 @@ def resident():
     with suppress(OSError, AttributeError):
         ctypes.CDLL("libc.so.6").malloc_trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+@contextmanager
+def peak_within(most):
+    """Checks that this process never held more than `most` bytes meanwhile."""
+    process = Path("/proc/self")
+    (process / "clear_refs").write_text("5")  # the peak so far is forgotten
+    yield
+    peak = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM"))
+    assert int(peak.split()[1]) * 1024 < most, peak

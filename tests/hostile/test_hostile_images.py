@@ -1,12 +1,11 @@
 """Images and masks of a stranger: each is read as a viewer shows it, or refused in one sentence."""
 
 import io
-import sys
 
 import numpy as np
 import pytest
 import torch
-from refusals import resident, sentence_of
+from refusals import sentence_of
 from sent_pictures import COLOUR, DISC, GREY, IMAGES, MASK, MASKS, NAMES, SOUND, TIFFS
 
 from fbseg_core.config import DigitsConfig, FolderConfig, ModelConfig, ShapesConfig
@@ -113,15 +112,3 @@ def test_whatever_a_file_is_called_it_is_told_in_one_sentence(name):
     model = build(ModelConfig(width=2, depth=1, u=2, v=2))
     for content in (SOUND, b"no image"):
         sentence_of(lambda content=content: answers.answer(model, config, name, io.BytesIO(content)))
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc")
-def test_no_memory_is_kept_of_all_this():
-    def every():
-        for content in IMAGES.values():
-            sentence_of(lambda content=content: uploads.example(TASK, content, MASK))
-
-    every()
-    before = resident()
-    every()
-    assert resident() - before < 50 * 2**20

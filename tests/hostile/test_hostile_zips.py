@@ -60,7 +60,7 @@ ZIPS = {
     "twice": (lambda: of([*SOUND, SOUND[0]]), "twice"),
     "file and folder": (lambda: of([SOUND[0], ("images/a.png/b.png", IMAGE)]), "cannot be unpacked"),
     "bomb": (lambda: of([("images/a.png", bytes(2**22 + 1))]), "once unpacked"),
-    "pixels": (lambda: of([(f"images/{n}.png", huge(4096)) for n in range(20)]), "pixels"),
+    "pixels": (lambda: of(zip((f"images/{n}.png" for n in range(20)), [huge(4096)] * 20)), "pixels"),
     "one picture": (lambda: of([("images/a.png", huge(12_000))]), "too many"),
     "entries": (lambda: many(), "entries"),
     "HTML in a picture": (lambda: of([("images/a.png", b"<html>"), ("masks/a.png", MASK)]), "no PNG"),
