@@ -158,7 +158,7 @@ def turn_pages(view: LearnState) -> None:
     keys = (None, None) if view.presented else ("Left", "Right")  # a presentation has keys of its own
     first, last = view.at == 1, view.at == len(COURSE)
     row.button("Back", on_click=go, args=(-1,), disabled=first, shortcut=keys[0])
-    row.button("On", on_click=go, args=(1,), disabled=last, shortcut=keys[1])
+    row.button("Next", on_click=go, args=(1,), disabled=last, shortcut=keys[1])
     done = sum(view.guess_of(at) is not None for at in range(1, len(COURSE) + 1))
     row.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
     with row:

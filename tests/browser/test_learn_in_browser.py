@@ -16,7 +16,7 @@ def test_a_guess_by_keyboard_is_answered_and_another_visit_goes_on_from_it(new_c
     page.keyboard.press("Enter")
     eventually(lambda: page.get_by_text("updates r is at").count())
     eventually(lambda: page.evaluate("location.href"), lambda found: "guesses" in found)
-    page.get_by_role("button", name=re.compile(r"^On\b")).focus()
+    page.get_by_role("button", name=re.compile(r"^Next\b")).focus()
     page.keyboard.press("Enter")
     eventually(lambda: page.evaluate("location.href"), lambda found: "at=2" in found)
     at_rest(page)

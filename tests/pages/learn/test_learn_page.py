@@ -40,7 +40,7 @@ def test_a_choice_asks_for_one_and_lessons_follow_each_other():
     assert at.radio[0].value is None
     sound(next(one for one in at.button if one.label == "Show the answer").click().run())
     assert "You said" not in words(at)
-    sound(next(one for one in at.button if one.label == "On").click().run())
+    sound(next(one for one in at.button if one.label == "Next").click().run())
     assert at.subheader[0].value.startswith("8. ")
 
 
@@ -137,7 +137,7 @@ def test_a_room_from_opening_to_closing():
     teacher.radio[0].set_value(COURSE[2].options[0])
     sound(button(teacher, "Show the answer").click().run())
     assert "worked out" in html(sound(teacher.run()))
-    sound(button(teacher, "On").click().run())
+    sound(button(teacher, "Next").click().run())
     sound(teacher.run())
     sound(button(teacher, "Ask lesson 4").click().run())
     assert sound(phone.run()).subheader[0].value == COURSE[3].title
