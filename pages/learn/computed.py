@@ -177,7 +177,7 @@ def loop(steps: float) -> Outcome:
     whole, cut = (_scored(net, batch, int(steps), Switches(loop=on)) for on in (None, False))
     told = (
         f"Cut, it reaches {cut[0][-1]:.2f}; whole, {whole[0][-1]:.2f}. Marking every region, whatever the "
-        f"dot, reaches {_f1(batch.trivial, batch):.2f} on these images. With v̂ at 0 every step adds the "
+        f"dot, reaches {_f1(batch.trivial, batch):.2f} on these images. With v̂ at 0 every step computes the "
         "same δ, and F sees only a part of the image about each pixel (lesson 8): what it makes of the dot "
         "is passed on to no later step."
     )

@@ -1,13 +1,14 @@
 """The course: every lesson is short, asks first, and tells numbers that are worked out and hold."""
 
 import re
+from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from fbseg_core import load, make_batch
+from fbseg_core import Switches, iterate, load, make_batch
 from fbseg_core.config import EVAL_SEED
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.predictive import files
@@ -102,6 +103,10 @@ def test_cutting_the_loop_costs_what_is_told():
     whole, cut = (found.lines[name][-1] for name in ("whole loop", "loop cut"))
     assert whole > 0.85 and cut == found.truth < whole - 0.2
     assert found.pictures["truth"][0].flatten()[found.dot] == 1  # the dot lies in the region
+    net, card = load(computed.LOOP)
+    x = make_batch(card.task, 1, EVAL_SEED).x
+    first, *later = islice(iterate(net, x, switches=Switches(loop=False)), 1, 4)
+    assert all(torch.equal(state.delta, first.delta) for state in later)  # as is told
 
 
 def test_a_positive_eigenvalue_grows_ever_faster_and_a_negative_one_comes_to_rest():
@@ -112,7 +117,7 @@ def test_a_positive_eigenvalue_grows_ever_faster_and_a_negative_one_comes_to_res
         assert len(steps) == 40 and steps[1:] / steps[:-1] == pytest.approx(np.exp(a / tau), rel=0.05)
         assert f"{steps[-1]:,.{0 if steps[-1] > 10 else 1}f} with a = {a:g}".replace("-", "−") in found.told
     assert float(re.search(r"changed by (\d+\.\d) %", found.told)[1]) <= 5  # else steps could shrink by F
-    assert curves(found).layout.yaxis.type == "log"
+    assert curves(found).layout.yaxis.title.text == "length of the step, log scale"
 
 
 def test_the_deep_network_is_level_with_the_loop_and_the_shallow_one_is_not():
