@@ -6,7 +6,7 @@ own.
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import islice, pairwise
 
 import torch
 from torch import Tensor
@@ -49,8 +49,13 @@ def one_neuron(precision: float) -> Outcome:
     senses = Senses(x, memory, precision, 0.0, 3.0)
     path = [float(state.r) for state in islice(infer(model, senses, step=0.1 / (precision + 3)), 61)]
     mean = (precision * 8 + 3 * 2) / (precision + 3)
-    told = f"r comes to rest at {path[-1]:.2f}: the mean of 8 and 2, weighted by precision, is {mean:.2f}."
-    return Outcome(path[-1], told, lines={"r": path}, y="r")
+    told = (
+        f"After {len(path) - 1} updates r is at {path[-1]:.2f}: the mean of 8 and 2, weighted by their "
+        f"precision, ({precision:g}·8 + 3·2)/({precision:g} + 3), is {mean:.2f}. There the two pulls are "
+        "equal."
+    )
+    flat = {"eyes": [8.0] * len(path), "memory": [2.0] * len(path)}
+    return Outcome(path[-1], told, lines={"r": path, **flat}, y="value")
 
 
 @torch.no_grad()
@@ -66,9 +71,10 @@ def prediction(updates: float) -> Outcome:
     ratio = 100 * sizes[-1] / sizes[0]
     rose = sum(b > a * (1 + 1e-6) for a, b in zip(_energies(states), _energies(states)[1:]))
     told = (
-        f"{left[-1]:.1f} % is left, and the energy rose in {rose} of {len(states) - 1} updates. The paper's "
-        f"‖δ‖, run for as many steps on one of its own images, is at {ratio:.0f} % of its first value: the "
-        "loop ends however large δ is, because a clock lets each step add less of it."
+        f"{left[-1]:.1f} % is left, and the energy rose in {rose} of {len(states) - 1} updates. ‖δ‖, the "
+        f"size of δ, after as many steps of the paper's loop on one of its own images, is at {ratio:.0f} % "
+        "of its first value. That loop ends however large δ is, because a clock lets each step add less of "
+        "it (lesson 7)."
     )
     pictures = {
         "image x": (x[0, 0], True),
@@ -131,7 +137,10 @@ def two_levels(trust: float) -> Outcome:
         f"For the longest bar, {lengths[-1]} px, ε₁ is at {share:.0f} % of its strongest answer, and r "
         f"itself at {of_r:.0f} %. End-stopping by half or more would be 50 % or less."
     )
-    pictures = {"a bar of 11 px": (x[lengths.index(11), 0], True), f"of {lengths[-1]} px": (x[-1, 0], True)}
+    pictures = {
+        "a bar of 11 px": (x[lengths.index(11), 0], True),
+        f"a bar of {lengths[-1]} px": (x[-1, 0], True),
+    }
     return Outcome(
         share, told, lines=answers, at=lengths, x="length of the bar, px", y="answer", pictures=pictures,
         asked=tuple(pictures),
@@ -150,7 +159,11 @@ def learning(updates: float) -> Outcome:
     for _ in fit(model, lambda k: Senses.of(config, patches(source, 2, k)), train):
         energies.append(float(settle(model, unseen, 40).energy.total.sum()))
     left = [100 * one / before for one in energies]
-    told = f"{left[-1]:.0f} % is left after {int(updates)} updates."
+    rose = sum(b > a for a, b in pairwise(left))
+    told = (
+        f"{left[-1]:.0f} % is left after {int(updates)} updates. On these patches the energy rose in {rose} "
+        "of them: each update is made for two other patches."
+    )
     pictures = {"filters before": (_tiles(first), True), "filters after": (_tiles(model.U), True)}
     lines = {"energy, % of before": left}
     return Outcome(left[-1], told, lines=lines, y="%", pictures=pictures, asked=("filters before",))
@@ -163,8 +176,10 @@ def loop(steps: float) -> Outcome:
     batch = make_batch(card.task, 8, IMAGE, "test")
     whole, cut = (_scored(net, batch, int(steps), Switches(loop=on)) for on in (None, False))
     told = (
-        f"Cut, it scores {cut[0][-1]:.2f}; whole, {whole[0][-1]:.2f}. Marking every region, whatever the "
-        f"dot, scores {_f1(batch.trivial, batch):.2f} on these images."
+        f"Cut, it reaches {cut[0][-1]:.2f}; whole, {whole[0][-1]:.2f}. Marking every region, whatever the "
+        f"dot, reaches {_f1(batch.trivial, batch):.2f} on these images. With v̂ at 0 every step computes the "
+        "same δ, and F sees only a part of the image about each pixel (lesson 8): what it makes of the dot "
+        "is passed on to no later step."
     )
     pictures = {
         "image": (batch.x[0, 0], False),
@@ -174,39 +189,42 @@ def loop(steps: float) -> Outcome:
     }
     lines = {"whole loop": whole[0], "loop cut": cut[0]}
     given = f"The whole loop scores {whole[0][-1]:.2f}."
-    return Outcome(
-        cut[0][-1], told, given, lines, "step t", "F1", None, pictures, ("image", "truth", "whole loop")
-    )
+    asked = ("image", "truth", "whole loop")
+    dot = int(batch.x[0, task_of(card.task).cue_channel(card.task)].argmax())
+    return Outcome(cut[0][-1], told, given, lines, "step t", "F1", None, pictures, asked, dot=dot)
 
 
 @torch.no_grad()
 def clock(eigenvalue: float) -> Outcome:
-    """‖h‖ over time under three eigenvalues of A, and under the one chosen."""
+    """How far each step moves the state under three eigenvalues of A, and under the one chosen; whether ‖h‖
+    comes to rest."""
     net, card = load(LOOP)
     batch = make_batch(card.task, 1, IMAGE, "test")
     wanted = {f"a = {value:g}": value for value in (-1.0, 0.0, 1.0)}
     wanted[f"a = {eigenvalue:g}"] = eigenvalue
-    lines, sizes = {}, []
+    lines, sizes, norms = {}, [], {}
     for name, value in wanted.items():
         run = list(islice(iterate(net, batch.x, switches=Switches(spectrum=(value,))), 41))
-        lines[name] = [float(state.h.norm()) for state in run]
+        norms[name] = [float(state.h.norm()) for state in run]
+        lines[name] = [float((b.h - a.h).norm()) for a, b in pairwise(run)]
         sizes += [float(state.delta.norm()) for state in run[1:]]
-    steps = {name: (path[-1] - path[-2], path[20] - path[19]) for name, path in lines.items()}
+    path = norms["a = 1"]
+    late, middle = path[-1] - path[-2], path[20] - path[19]
     truth = "it grows about evenly"
-    late, middle = steps["a = 1"]
     if late > 2 * middle > 0:
         truth = "it grows ever faster"
-    elif abs(late) < 0.01 * lines["a = 1"][-1]:
-        truth = "the state comes to rest"
+    elif abs(late) < 0.01 * path[-1]:
+        truth = "it comes to rest"
+    last = [f"{steps[-1]:,.{0 if steps[-1] > 10 else 1}f} with {name}" for name, steps in lines.items()]
     told = (
-        f"In its last step ‖h‖ grew by {steps['a = -1'][0]:.2g} with a = −1, by {steps['a = 0'][0]:.2g} "
-        f"with a = 0 and by {late:.2g} with a = +1. Negative is enough: δ is normalised, ‖δ‖ was from "
-        f"{min(sizes):.1f} to {max(sizes):.1f} in all these runs, so what is added shrinks like a geometric "
-        "series, whose sum ends, whatever F does. And it must be negative: with a = 0 each step is as long "
-        "as δ, with a > 0 longer, and a state whose steps never shrink is not at rest. That says nothing of "
-        "the mask, which may be wrong. A loop that replaces its state, as in lesson 9, needs no clock."
+        f"The last of {len(path) - 1} steps moves the state by {', '.join(last)}.".replace("-", "−")
+        + f" δ is normalised: over all these runs ‖δ‖ changed by {100 * (max(sizes) / min(sizes) - 1):.1f} "
+        "%. So a < 0 is enough: the steps shrink like a geometric series, whose sum is finite, whatever F "
+        "does. And it must be so: with a = 0 every step is as long as δ, with a > 0 longer, and a state "
+        "whose steps do not shrink never rests. It is the clock that stops it: the mask may be wrong. A "
+        "loop that replaces its state, as in lesson 9, needs no clock."
     )
-    return Outcome(truth, told, lines=lines, x="step t", y="‖h‖")
+    return Outcome(truth, told, lines=lines, x="step t", y="length of the step")
 
 
 @torch.no_grad()
@@ -223,10 +241,11 @@ def where(images: float) -> Outcome:
         batch = make_batch(card.task, int(images), 2000, "test")
         scores[name] = _scored(net, batch, 20 if name == LOOP else 1, Switches())[0][-1]
     told = (
-        f"The last place is {found.told(*place)}; over the region, step and way have a rank correlation of "
-        f"{found.correlation:.2f}. On {int(images)} fresh images the deep network scores "
-        f"{scores[DEEP]:.2f}, the loop {scores[LOOP]:.2f}, and the network of the loop's own depth "
-        f"{scores[SHALLOW]:.2f}; marking every region {_f1(batch.trivial, batch):.2f}."
+        f"The last place is {found.told(*place)}. Over the whole region, the order in which pixels are "
+        f"marked and that of their ways from the dot have a rank correlation of {found.correlation:.2f} (1: "
+        f"the same order). F1 on {int(images)} fresh images: the deep network {scores[DEEP]:.2f}, the loop "
+        f"{scores[LOOP]:.2f}, the network of the loop's own depth {scores[SHALLOW]:.2f}, marking every "
+        f"region {_f1(batch.trivial, batch):.2f}."
     )
     pictures = {
         "image": (shown.x[0, 0], False),
@@ -245,9 +264,11 @@ def settled(more: float) -> Outcome:
     released = list(islice(iterate(net, batch.x, there, Switches(clock=FULL)), int(more) + 1))[-1]
     mask, clocked, free = (mask_of(net.readout(state.h)) for state in (there, later, released))
     moved = [100 * float((other != mask).sum() / mask.sum().clamp_min(1)) for other in (clocked, free)]
+    held = "The clock alone had held that part still: it was switched off, not settled."
+    none = "So far no pixel speaks against a settled mask."
     told = (
-        f"Under the clock {moved[0]:.0f} % changes, with full updates {moved[1]:.0f} %. "
-        f"{_leaky(batch, int(more))}"
+        f"Under the clock {moved[0]:.0f} % changes, with full updates {moved[1]:.1f} %. "
+        f"{held if moved[1] > moved[0] else none} {_leaky(batch, int(more))}"
     )
     pictures = {
         f"mask at {LOOKED}": (mask[0].float(), False),
@@ -265,9 +286,9 @@ def claim(_: float) -> Outcome:
     cut = score(rows, FEEDBACK._replace(loop="cut"), 2)
     low, high = ends["feedforward"].mean, ends["feedback"].mean
     told = (
-        f"It reaches {plain.mean:.2f} [{plain.low:.2f}, {plain.high:.2f}]: "
-        f"{(plain.mean - low) / (high - low):.0%} of the gap between {low:.2f} and {high:.2f} is closed "
-        f"without any loop. Trained with its loop cut, the feedback network scores {cut.mean:.2f}."
+        f"It reaches {plain.mean:.2f} (95 % interval {plain.low:.2f} to {plain.high:.2f}): "
+        f"{100 * (plain.mean - low) / (high - low):.0f} % of the gap between {low:.2f} and {high:.2f} is "
+        f"closed without any loop. Trained with its loop cut, the feedback network scores {cut.mean:.2f}."
     )
     given = f"The paper's feedforward network scores {low:.2f}, its loop {high:.2f}."
     return Outcome(plain.mean, told, given)

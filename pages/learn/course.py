@@ -87,13 +87,15 @@ COURSE = (
     Lesson(
         "prediction",
         "Prediction and error on an image",
-        "Now r is many numbers. Each draws a filter, and together they draw a prediction of the image. "
-        "What the prediction misses, x minus U∗r, is the error, and it pushes r. The paper calls its own "
-        "signal δ an error too. But δ is what a network puts out: no image is subtracted from anything.",
-        "After 40 updates, how much of the image's power is left as error?",
+        "Now r is many numbers. Each draws a filter, and together they draw a prediction of the image, U∗r. "
+        "What it misses, x − U∗r, is the error. The energy adds up the squared errors and a small cost of "
+        "activity, and each update moves r downhill on it: that is error minimization. The paper behind this "
+        "app (Calhas and Oliveira 2025) runs a network in a loop and calls its output δ an error too. But "
+        "no image is subtracted there: δ is what a network puts out.",
+        "After 40 updates, how much of the image's power (its squares, added up) is left as error?",
         hi=100.0, step=1.0, unit="%",
         trial=("Updates", 1.0, 80.0, 1.0, 40.0),
-        simplified="Photographs are grey and whitened: slow changes of brightness are taken out.",
+        simplified="Slow changes of brightness are taken out; contrast is set for each picture.",
         screen="predictive", values={"picture": 3},
         terms={
             "U∗r": "the image that r predicts", "ε₀": "x − U∗r, the error",
@@ -119,11 +121,12 @@ COURSE = (
         "Two levels, and a bar that grows too long",
         "The level above, s, predicts r. The error ε₁ = r − W∗s keeps only what s cannot explain. In 1999 "
         "Rao and Ballard saw such an error neuron answer a short bar and fall almost silent to a long one, "
-        "as cells in visual cortex do: end-stopping. Re-implementations find less of it. Here it is "
-        "measured, whatever comes out.",
+        "as cells in visual cortex do: end-stopping. Their reason: contours in natural images are long, so s "
+        "learns to predict long bars better. Re-implementations find less of it. Here it is measured, "
+        "whatever comes out.",
         "How strong is ε₁ for the longest bar, as a share of its strongest answer?",
         hi=100.0, step=1.0, unit="%",
-        trial=("Precision π₁ of the second level", 0.0, 4.0, 0.25, 0.5),
+        trial=("Precision π₁ of the second level (0: there is none)", 0.0, 4.0, 0.25, 0.5),
         simplified="One bar, one position, the filter that answers it best.",
         screen="predictive",
         terms={"s": "causes of r", "ε₁": "r − W∗s, what s does not explain of r", "π₁": "how far ε₁ counts"},
@@ -131,9 +134,10 @@ COURSE = (
     Lesson(
         "learning",
         "Learning by making the error small",
-        "The weights move by the same energy. Each synapse changes by the error at its end times the "
-        "activity at its start. It needs to know nothing else, and nothing is sent backwards through the "
-        "network. Here a model of random filters sees twelve pairs of photographs' patches.",
+        "Once r has settled, the weights move downhill on the same energy. Each synapse changes by the error "
+        "at its end times the activity at its start. It needs to know nothing else: no gradient is sent back "
+        "through layers. Here a model of random filters is updated twelve times, each time on two patches of "
+        "photographs.",
         "What is then left of its energy on patches it has never seen?",
         hi=100.0, step=1.0, unit="% of before",
         trial=("Updates", 2.0, 24.0, 2.0, 12.0),
@@ -144,33 +148,39 @@ COURSE = (
     Lesson(
         "loop",
         "From predictive coding to the paper's loop",
-        "The paper's model keeps a state h = [u, v]. The mask is read from u; v is fed back as v̂, laid "
-        "beside the image, and a U-Net F turns both into a correction δ, which is added to h. Nothing "
-        "predicts the image. The task: mark the whole region that holds the dot. We cut the loop: v̂ is 0 "
-        "at every step.",
-        "The whole loop scores its F1 below. What does the cut one score on the same images?",
+        "The paper's model keeps numbers at every pixel, its state h = [u, v]. The mask is read from u; v "
+        "is fed back: as v̂ it is laid beside the image, and a convolutional network F turns both into a "
+        "correction δ, which is normalised and added to h. Nothing predicts the image, and no energy falls: "
+        "what is made small is the loss of the masks, in training. The task: mark the whole region that "
+        "holds the dot. We cut the loop: v̂ is 0.",
+        "What F1 does the cut loop reach on the same images?",
         trial=("Steps", 2.0, 30.0, 1.0, 20.0),
         simplified="One model, one training seed, eight images; it was trained with its loop.",
         screen="explore", values={"T": 20, "do": (Flip(),), **IMAGE},
         terms={
             "h": "the state of every pixel, h = [u, v]", "u": "the part that the mask is read from",
-            "v": "the part that is fed back", "v̂": "v as it is fed back: each pixel's channels add up to 1",
-            "F1": "overlap of mask and truth, 1 at best",
+            "v": "the part that is fed back",
+            "v̂": "v as it is fed back: by softmax, numbers that add up to 1 at each pixel",
+            "δ": "what F adds to h", "F1": "overlap of mask and truth, 1 at best",
         },
     ),
     Lesson(
         "clock",
         "A clock, and why its eigenvalues are negative",
-        "At step t every correction is multiplied by e^((t/τ)a). a is an eigenvalue of the matrix A: along "
-        "one of A's directions it says whether what is added shrinks from step to step (a < 0), keeps its "
-        "size (0) or grows (a > 0). The paper takes a = −1. Here the same model runs on the same image with "
-        "a = −1, 0 and +1, and we watch the size of its state.",
-        "What happens with a = +1?",
-        options=("the state comes to rest", "it grows about evenly", "it grows ever faster"),
+        "Before it is added, the correction δ of step t is multiplied by e^((t/τ)A), with τ = 8 steps here. "
+        "Along each direction of the matrix A (an eigenvector) that is e^((t/τ)a), a being its eigenvalue: "
+        "what is added shrinks from step to step (a\u00a0<\u00a00), keeps its size (a\u00a0=\u00a00) or "
+        "grows (a\u00a0>\u00a00). The paper takes a\u00a0=\u00a0−1. The same model runs on the same image "
+        "with a\u00a0=\u00a0−1, 0 and +1.",
+        "What happens to the size of the state, ‖h‖, with a = +1?",
+        options=("it comes to rest", "it grows about evenly", "it grows ever faster"),
         trial=("Eigenvalue a", -2.0, 1.0, 0.1, -1.0),
-        simplified="All eigenvalues are the same; the model was trained with a = −1 alone.",
+        simplified="Eigenvalues are alike and real (else the real part counts); trained with a = −1 alone.",
         screen="explore", values={"T": 40, "eigenvalue": 1.0, "curve": "norms", **IMAGE},
-        terms={"τ": "after so many steps an update counts 1/e as much", "A": "the matrix of the decay"},
+        terms={
+            "τ": "after so many steps an update counts 1/e as much", "A": "the matrix of the decay",
+            "‖h‖": "the size of h",
+        },
     ),
     Lesson(
         "where",
@@ -197,29 +207,31 @@ COURSE = (
         trial=("Steps more", 1.0, 40.0, 1.0, 20.0),
         simplified="One image. In training only the first step was ever added at full size.",
         screen="stability", values={"model": "grouping-feedback", "image": 7, "noise": 7, "T": 50},
-        terms={"δ̃": "what of δ is added after the decay", "clock": "the t that the decay reads"},
+        terms={"δ̃": "what of δ is added after the decay", "clock": "the t in the decay e^((t/τ)A)"},
     ),
     Lesson(
         "path",
         "Learning from the whole path, or from its end",
         "A loop can be taught in two ways. Whole-trajectory learning, the paper's, asks every step to be "
-        "right and sends the gradient back through all of them. Recurrent back-propagation asks only the "
-        "fixed point to be right, where the loop comes to rest: it needs a loop that rests by itself. For a "
-        "loop of one number, h ← h + k(wh + x − h), both gradients can be worked out exactly.",
+        "right: the loss is the mean over all steps, and its gradient goes back through each. Recurrent "
+        "back-propagation asks only the fixed point to be right, where the loop comes to rest; its gradient "
+        "needs that point alone, not the way there. Take one number, h ← h + ½(wh + 1 − h), from 0, that is "
+        "to come to 8. At w = 0.8 both gradients by w are exact.",
         "After 5 steps, how large is the whole path's gradient, as a share of the fixed point's?",
         hi=200.0, step=1.0, unit="%",
         trial=("Steps T", 1.0, 60.0, 1.0, 5.0),
-        simplified="One number, one weight, w = 0.8 and k = 0.5; with networks both are estimates.",
+        simplified="One number, one weight; the loss is half the squared error.",
         screen="evidence", values={"claim": "help"},
         terms={"T": "steps of a training trajectory", "fixed point": "where a step changes nothing"},
     ),
     Lesson(
         "claim",
         "A claim checked: few examples",
-        "The paper learns from two examples where a feedforward network fails. But the two differ in more "
-        "than the loop: the network inside is normalised differently, and so is its output. So the two "
-        "kinds of normalisation were given to the feedforward network, and nothing else was changed.",
-        "What F1 does the feedforward network then reach? (The loop's stands below.)",
+        "From two examples of noisy triangles the paper's loop learns to mark them, where its feedforward "
+        "network fails. But the two differ in more than the loop: the network inside is normalised "
+        "differently, and so is its output. So the two kinds of normalisation were given to the feedforward "
+        "network, and nothing else was changed.",
+        "What F1 does the feedforward network then reach?",
         simplified="Noisy triangles alone, at one level of noise; the mean over training seeds.",
         screen="few_shot",
         terms={"normalisation": "bringing each channel to mean 0 and variance 1"},

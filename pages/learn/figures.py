@@ -24,17 +24,14 @@ def curves(found: Outcome) -> go.Figure:
         at = found.at or list(range(len(values)))
         line = {"color": colour, "dash": dash, "width": 2.5}
         figure.add_scatter(x=at, y=values, name=name, mode="lines", line=line)
-    grows = [
-        max(values) / max(min(v for v in values if v > 0), 1e-9)
-        for values in found.lines.values()
-        if max(values) > 0
-    ]
     lay_out(
         figure, 300, showlegend=True, legend={"orientation": "h", "y": 1.15},
         xaxis_title=found.x, yaxis_title=found.y,
     )  # fmt: skip
-    if min(min(values) for values in found.lines.values()) >= 0 and max(grows, default=1) > 1e4:
-        figure.update_yaxes(type="log")
+    values = [value for line in found.lines.values() for value in line]
+    positive = [value for value in values if value > 0]
+    if min(values) >= 0 and positive and max(positive) > 1e3 * min(positive):
+        figure.update_yaxes(type="log", title_text=f"{found.y}, log scale")
     return figure
 
 

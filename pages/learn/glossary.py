@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 FILE = Path(__file__).parents[2] / ".github" / "CONTRIBUTING.md"
+TAGS = re.compile(r" \(E\d'?\)|`")  # of equations that stand elsewhere
 SMALL = str.maketrans("", "", "₀₁₂")  # π₁ is a π
 
 
@@ -42,7 +43,7 @@ def linked(term: str) -> str:
 def table() -> str:
     """The glossary as HTML: closed until it is opened, or a link leads to one of its rows."""
     items = "".join(
-        f"<dt id='word-{number}'>{escape(words)}</dt><dd>{escape(meaning.replace('`', ''))}</dd>"
+        f"<dt id='word-{number}'>{escape(words)}</dt><dd>{escape(TAGS.sub('', meaning))}</dd>"
         for number, (words, meaning) in enumerate(rows())
     )
     return f"<details class='glossary'><summary>Glossary</summary><dl>{items}</dl></details>"

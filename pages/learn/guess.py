@@ -22,7 +22,8 @@ def field(lesson: Lesson, key: str, picture: Callable[[Lesson], Image]) -> None:
         return
     middle = round((lesson.lo + lesson.hi) / 2 / lesson.step) * lesson.step
     span = (lesson.lo, lesson.hi, middle, lesson.step)
-    st.slider(f"Your guess {lesson.unit}", *span, f"%{lesson.format}", key=key)
+    label = f"Your guess, {lesson.unit}" if lesson.unit else "Your guess"
+    st.slider(label, *span, f"%{lesson.format}", key=key)
 
 
 def value(lesson: Lesson, chosen: object) -> float | None:

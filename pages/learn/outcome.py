@@ -16,7 +16,8 @@ class Outcome:
 
     given: what is told before the guess. lines: values by step, by name; x and y are what the axes say.
     pictures: maps (H, W) by name, each with whether it is signed. asked: those that belong to the question.
-    spread: of a question that is answered by pointing, what happens at each place.
+    spread: of a question that is answered by pointing, what happens at each place. dot: the number of the
+    pixel that is to be marked in all pictures, where they do not show it themselves.
     """
 
     truth: float | str
@@ -29,3 +30,4 @@ class Outcome:
     pictures: dict[str, tuple[Tensor, bool]] = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     spread: Spread | None = None
+    dot: int | None = None

@@ -1,5 +1,7 @@
 """Learn: a course that asks for a guess before it answers, and works the answer out on the spot."""
 
+import math
+
 import streamlit as st
 from PIL.Image import Image
 from streamlit.delta_generator import DeltaGenerator
@@ -87,7 +89,7 @@ def ask(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
         st.button("Show the answer", on_click=take_guess, type="primary")
     if not lesson.side:  # that one's picture is where the guess is made
         with figure:
-            pictures({name: found.pictures[name] for name in found.asked})
+            pictures({name: found.pictures[name] for name in found.asked}, marks(lesson, found, asked=True))
 
 
 def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
@@ -95,7 +97,8 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
     said, found = lesson.said(SCREEN.view.guess()), usual(lesson)
     with words:
         right = found.truth if lesson.options else lesson.said(found.truth)
-        st.markdown(f"You said **{said}**; it is **{right}**.{at_place(lesson, found)}")
+        verb = "worked out:" if lesson.options else "it is"  # an option can be a sentence of its own
+        st.markdown(f"You said **{said}**; {verb} **{right}**.{at_place(lesson, found)}")
         if lesson.trial:
             label, low, high, step, start = lesson.trial
             key = SCREEN.key(f"try-{lesson.key}")
@@ -119,12 +122,15 @@ def at_place(lesson: Lesson, found: Outcome) -> str:
     """What happens at the place that was pointed at."""
     if found.spread is None:
         return ""
-    return f" Your place is {found.spread.told(*lesson.place(SCREEN.view.guess()))}."
+    mine, last = (lesson.place(place) for place in (SCREEN.view.guess(), found.spread.last))
+    return f" Your place is {found.spread.told(*mine)}. The last is {math.dist(mine, last):.0f} px away."
 
 
-def marks(lesson: Lesson, found: Outcome) -> dict[str, tuple[int, int]]:
-    """What is marked in a lesson's pictures once it is answered."""
-    if found.spread is None:
+def marks(lesson: Lesson, found: Outcome, asked: bool = False) -> dict[str, tuple[int, int]]:
+    """What is marked in a lesson's pictures: the dot, and once it is answered what was pointed at, too."""
+    if found.dot is not None:
+        return {figures.DOT: divmod(found.dot, found.pictures[found.asked[0]][0].shape[-1])}
+    if found.spread is None or asked:
         return {}
     places = {
         figures.DOT: found.spread.dot,
@@ -152,7 +158,7 @@ def turn_pages(view: LearnState) -> None:
     keys = (None, None) if view.presented else ("Left", "Right")  # a presentation has keys of its own
     first, last = view.at == 1, view.at == len(COURSE)
     row.button("Back", on_click=go, args=(-1,), disabled=first, shortcut=keys[0])
-    row.button("On", on_click=go, args=(1,), disabled=last, shortcut=keys[1])
+    row.button("Next", on_click=go, args=(1,), disabled=last, shortcut=keys[1])
     done = sum(view.guess_of(at) is not None for at in range(1, len(COURSE) + 1))
     row.progress(done / len(COURSE), f"Lesson {view.at} of {len(COURSE)}; {done} answered")
     with row:

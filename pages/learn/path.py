@@ -17,24 +17,28 @@ def path(steps: float) -> Outcome:
     """The whole path's gradient over so many steps, as a share of the fixed point's; what each teaches."""
     T, at_rest = int(steps), fixed_point_gradient(W)
     share, later = (100 * whole_path_gradient(W, many) / at_rest for many in (T, LONG))
-    told = f"It is {share:.0f} %; after {LONG} steps, {later:.0f} %."
+    told = (
+        f"It is {share:.0f} %: in the first steps w has hardly had a say, and they count in the mean. After "
+        f"{LONG} steps it is {later:.0f} %."
+    )
     aim, best = 1 - X / WANTED, best_for_path(T)  # of the first the fixed point is WANTED
     rests = follow(aim, LONG)
-    lines = {"taught at the fixed point": rests.tolist()}
+    lines = {"by the fixed point": rests.tolist()}
     if best is not None:
         led = follow(best, LONG)
         then = "never comes to rest" if best >= 1 else f"comes to rest at {X / (1 - best):.1f}"
         told += (
-            f" So the two teach different loops. An end of {WANTED:g} asks for w = {aim:g}, which is at "
-            f"{float(rests[T]):.1f} after {T} steps; a path near {WANTED:g} as a whole asks for w = "
-            f"{best:.2f}, which is at {float(led[T]):.1f} by then and {then}."
+            f" So the two teach different loops. To rest at {WANTED:g} takes w = {aim:g}; that loop is at "
+            f"{float(rests[T]):.1f} after {T} steps. The path of {T} steps is nearest to {WANTED:g} with w = "
+            f"{best:.2f}; that loop is at {float(led[T]):.1f} by then and {then}."
         )
-        lines["taught by the whole path"] = [h for h in led.tolist() if h <= 4 * WANTED]
+        lines["by the whole path"] = [h for h in led.tolist() if h <= 4 * WANTED]
     formula, true = fixed_point_gradient(RESTLESS), whole_path_gradient(RESTLESS, 20)
     told += (
-        f" The fixed point's way must have rest: with w = {RESTLESS:g} the loop grows past every bound, and "
-        f"the formula asks for a {_changed(formula)} w. The path's gradient over 20 steps asks for a "
-        f"{_changed(true)} one; its price is that all 20 states are kept."
+        f" The fixed point's way needs a loop that rests by itself: with w = {RESTLESS:g} it grows past "
+        f"every bound, and the formula asks for a {_changed(formula)} w. The path's gradient over 20 steps "
+        f"asks for a {_changed(true)} one; its price is that all 20 states are kept. The paper's loop has "
+        "no such point: its δ is never 0 (lesson 7), only its clock stops it."
     )
     return Outcome(share, told, lines=lines, x="step", y=f"h, wanted {WANTED:g}")
 

@@ -19,18 +19,20 @@ def words(at):
 def test_a_guess_comes_before_the_answer():
     at = app(PAGE)
     assert at.subheader[0].value == f"1. {COURSE[0].title}"
-    assert "comes to rest at" not in words(at)
+    assert "updates r is at" not in words(at)
     at.slider[0].set_value(5.0)
     sound(next(one for one in at.button if one.label == "Show the answer").click().run())
-    assert "You said **5.0**; it is **3.5**." in words(at) and "comes to rest at" in words(at)
+    assert "You said **5.0**; it is **3.5**." in words(at) and "updates r is at" in words(at)
     assert at.query_params["guesses"] == "[5.0]"
     sound(next(one for one in at.button if one.label == "Guess again").click().run())
-    assert "comes to rest at" not in words(at)
+    assert "updates r is at" not in words(at)
 
 
 def test_a_link_opens_a_lesson_with_its_guess():
     at = app(PAGE, v="1", at="7", guesses="[null,null,null,null,null,null,2]")
-    assert at.subheader[0].value.startswith("7. ") and "You said **it grows ever faster**" in words(at)
+    assert at.subheader[0].value.startswith(
+        "7. "
+    ) and "You said **it grows ever faster**; worked out: **it grows" in words(at)
 
 
 def test_a_choice_asks_for_one_and_lessons_follow_each_other():
@@ -38,7 +40,7 @@ def test_a_choice_asks_for_one_and_lessons_follow_each_other():
     assert at.radio[0].value is None
     sound(next(one for one in at.button if one.label == "Show the answer").click().run())
     assert "You said" not in words(at)
-    sound(next(one for one in at.button if one.label == "On").click().run())
+    sound(next(one for one in at.button if one.label == "Next").click().run())
     assert at.subheader[0].value.startswith("8. ")
 
 
@@ -49,7 +51,7 @@ def test_a_place_that_was_pointed_at_is_told_beside_the_one_worked_out():
     assert "You said" not in words(at)  # nothing was pointed at
     at = app(PAGE, v="1", at="8", guesses="[null,null,null,null,null,null,null,142]")
     assert "You said **row 3, column 47**; it is **row" in words(at)
-    assert "Your place is marked at step 1, 0 px along the region from the dot." in words(at)
+    assert "Your place is marked at step 1, 0 px along the region from the dot. The last is " in words(at)
     assert "white disc: the dot, □ marked last, ○ your place" in [caption.value for caption in at.caption]
 
 
@@ -105,6 +107,7 @@ def test_a_presentation_s_chart_has_large_text():
 def test_a_question_comes_with_its_image_and_not_with_what_it_asks_for():
     at = app(PAGE, v="1", at="2")
     assert [image.proto.imgs[0].caption for image in at.get("image")] == ["image x"]
+    assert "white disc: the dot" in [one.value for one in app(PAGE, v="1", at="6").caption]
 
 
 def html(at):
@@ -134,7 +137,7 @@ def test_a_room_from_opening_to_closing():
     teacher.radio[0].set_value(COURSE[2].options[0])
     sound(button(teacher, "Show the answer").click().run())
     assert "worked out" in html(sound(teacher.run()))
-    sound(button(teacher, "On").click().run())
+    sound(button(teacher, "Next").click().run())
     sound(teacher.run())
     sound(button(teacher, "Ask lesson 4").click().run())
     assert sound(phone.run()).subheader[0].value == COURSE[3].title
