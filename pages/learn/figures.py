@@ -31,7 +31,7 @@ def curves(found: Outcome) -> go.Figure:
     values = [value for line in found.lines.values() for value in line]
     positive = [value for value in values if value > 0]
     if min(values) >= 0 and positive and max(positive) > 1e3 * min(positive):
-        figure.update_yaxes(type="log", title_text=f"{found.y}, log scale")
+        figure.update_yaxes(type="log", dtick=1, title_text=f"{found.y}, log scale")
     return figure
 
 

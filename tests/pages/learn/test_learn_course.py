@@ -117,7 +117,8 @@ def test_a_positive_eigenvalue_grows_ever_faster_and_a_negative_one_comes_to_res
         assert len(steps) == 40 and steps[1:] / steps[:-1] == pytest.approx(np.exp(a / tau), rel=0.05)
         assert f"{steps[-1]:,.{0 if steps[-1] > 10 else 1}f} with a = {a:g}".replace("-", "−") in found.told
     assert float(re.search(r"changed by (\d+\.\d) %", found.told)[1]) <= 5  # else steps could shrink by F
-    assert curves(found).layout.yaxis.title.text == "length of the step, log scale"
+    axis = curves(found).layout.yaxis
+    assert axis.title.text == "length of the step, log scale" and axis.dtick == 1  # no digits between decades
 
 
 def test_the_deep_network_is_level_with_the_loop_and_the_shallow_one_is_not():
