@@ -117,7 +117,9 @@ def test_wrong_cards_are_refused(path, change):
     refused(path, match="card|tensor|belong|needs")
 
 
-@pytest.mark.parametrize("card", ["", "{", "null", "[]", "3", '{"model": 1}', "[" * 100_000])
+@pytest.mark.parametrize(
+    "card", ["", "{", "null", "[]", "3", '{"model": 1}', pytest.param("[" * 100_000, id="deep")]
+)
 def test_unreadable_cards_are_refused(path, card):
     save_file(load_file(path), path, {"format": checkpoint.FORMAT, "card": card})
     refused(path)

@@ -55,8 +55,8 @@ def brute_force(config, observed, step, radii, turns=1):
 @pytest.mark.parametrize(
     ("changes", "step", "radii", "turns"),
     [
-        ({}, 0.5, 5, 1),
-        ({"sigma": 3.0, "channels": 1}, 0.5, 5, 1),
+        pytest.param({}, 0.5, 5, 1, marks=pytest.mark.slow),
+        pytest.param({"sigma": 3.0, "channels": 1}, 0.5, 5, 1, marks=pytest.mark.slow),
         ({"sides": (4, 0, 5), "border": "inside"}, 0.5, 5, 1),
         ({"sides": (3, 0), "rotate": True, "radius_min": 0.2, "radius_max": 0.2}, 1.0, 1, 4),
     ],

@@ -57,7 +57,7 @@ def test_a_frozen_gain_scales_the_distance_from_one(stand_in):
 
 
 @pytest.mark.parametrize("model", [
-    build(SMALL, 1),
+    pytest.param(build(SMALL, 1), marks=pytest.mark.slow),
     build(SMALL.replace(spectrum=(-1.0, -0.5, -2.0, -0.1, 0.3)), 2),
     build(SMALL.replace(norm="batch", projection="none"), 3).eval(),
 ], ids=["equal", "Q", "batch"])  # fmt: skip

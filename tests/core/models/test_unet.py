@@ -84,7 +84,7 @@ def test_batch_norm_in_evaluation_leaves_its_statistics_alone(batch_statistics):
 
 def test_running_statistics_learned_in_the_loop_fit_every_step():
     model = build(ModelConfig(width=4, depth=1, u=3, v=2, steps=4, norm="batch")).train()
-    for _ in range(80):
+    for _ in range(40):
         rollout(model, X, 4)
     model.eval()
     running = rollout(model, X, 4)

@@ -157,6 +157,7 @@ def test_the_bare_base_config_is_no_task():
         make_batch(TaskConfig(), 1, 0)
 
 
+@pytest.mark.slow
 def test_any_number_of_images_can_be_drawn_where_they_do_occur():
     assert len(make_batch(GroupingConfig(side=16, winding=0.0, scale=1.0), 6500, 0)) == 6500
 

@@ -186,6 +186,7 @@ def test_a_rate_changed_in_flight_holds_from_that_update_on_and_resumes_exactly(
         assert torch.equal(resumed, weights(model)) and [p.lr for p in rest] == rates[done:]
 
 
+@pytest.mark.slow
 def test_two_shots_are_learned():
     task, _, plain = few_shot(ShapesConfig(sigma=0.2, side=32), FewShotConfig(updates=60))
     model = build(plain.model.replace(depth=2))

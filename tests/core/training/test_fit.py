@@ -153,7 +153,9 @@ def test_a_misfit_is_refused_before_any_weight_moves(model, task, key):
     assert same(weights(network), before)
 
 
-@pytest.mark.parametrize("kind", ["feedback", "loop_cut", "feedforward"])
+@pytest.mark.parametrize(
+    "kind", ["feedback", pytest.param("loop_cut", marks=pytest.mark.slow), "feedforward"]
+)
 def test_every_kind_of_model_learns_a_clean_shape(kind):
     task = ShapesConfig(side=16, sigma=0.0, radius_min=0.3, radius_max=0.4)
     train = SHORT.replace(examples=2, updates=40, lr=0.03)
