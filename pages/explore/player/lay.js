@@ -93,7 +93,7 @@ function layRun(entity, moments, told) {
     applied: listed(norms.applied),
     norm: listed(moments.map(({ h }) => norm(h))),
   });
-  if (fed) Object.assign(blocks, layChannels(`${entity}.v_hat`, moments.map(({ v_hat }) => v_hat ?? null), fed, shape, classes, true));
+  if (fed && moments.some(({ v_hat }) => v_hat)) Object.assign(blocks, layChannels(`${entity}.v_hat`, moments.map(({ v_hat }) => v_hat ?? null), fed, shape, classes, true));
   if (state) Object.assign(blocks, layChannels("state", moments.map(({ h }) => h), moments[0].h.length / pixels, shape, classes));
   return { blocks, curves };
 }
