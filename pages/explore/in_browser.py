@@ -6,15 +6,46 @@ import hashlib
 from typing import Any
 
 from fbseg_core import ConfigError
+from fbseg_core.config import ModelConfig
 from fbseg_core.tasks import task_of
 from pages.engine import carrier
 from pages.engine.observe import normalisation
 from pages.engine.weights import EngineError
 from pages.explore.run import Run, Scene
+from pages.explore.state import ExploreState
 from pages.ui import marks
 from pages.ui.models import model
 
 FOLLOWED = {"flip", "freeze"}  # interventions that the player can repeat
+
+
+def switches_shown(view: ExploreState, model: ModelConfig) -> dict[str, dict[str, Any]]:
+    """What the sidebar's switches show, by their fields: `value`, `options` of a menu, and what was `built`.
+
+    The player computes them anew as they move; None or "" in the view stands for what was built.
+    """
+    eigenvalue = model.spectrum[0]
+    return {
+        "loop": {"value": view.loop, "built": True},
+        "softmax": {"value": view.softmax, "built": True},
+        "decay": {"value": view.decay and model.decay != "none", "built": True},
+        "eigenvalue": {
+            "value": eigenvalue if view.eigenvalue is None else view.eigenvalue,
+            "built": eigenvalue,
+        },
+        "frozen": {"value": view.clock is not None},
+        "clock": {"value": view.clock or 0},
+        "integrator": {
+            "value": view.integrator or model.integrator,
+            "built": model.integrator,
+            "options": ["sum", "leaky"],
+        },
+        "kernel": {
+            "value": view.kernel or model.kernel,
+            "built": model.kernel,
+            "options": ["none", "fractional"],
+        },
+    }
 
 
 def weights_of(scene: Scene) -> list[tuple[str, bytes]]:

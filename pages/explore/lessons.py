@@ -72,7 +72,7 @@ LESSONS: dict[str, Lesson] = {
         Lesson(
             "Over-damped",
             "τ = 1.5 steps instead of 8: no pixel changes after step 6, and the lower part of the region is "
-            "still missing (blue), F1 0.57. Set τ to 8 in the sidebar, and F1 is 1.00 at step 10.",
+            "still missing (blue), F1 0.57. Set τ to 8 beside σ, and F1 is 1.00 at step 10.",
             ExploreState(lesson="over-damped", tau=1.5, layer="error", **_GROUPING),
         ),
         Lesson(

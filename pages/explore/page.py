@@ -131,27 +131,24 @@ def choose_switches(view: ExploreState, card: Card) -> None:
     model = card.model
     controls.slider(SCREEN, "T", "Run for T", view.T or model.steps, model.steps)
     controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halting.measured())
+    shown = in_browser.switches_shown(view, model)
     st.markdown("**Switched at inference** (not trained without)")
     controls.toggle(SCREEN, "loop", "Feedback loop", view.loop, disabled=not traits_of(model).has_loop)
     controls.toggle(SCREEN, "softmax", "Softmax projection", view.softmax)
     timeless = model.decay == "none"
     controls.toggle(
-        SCREEN, "decay", "Exponential decay", view.decay and not timeless, disabled=timeless,
+        SCREEN, "decay", "Exponential decay", shown["decay"]["value"], disabled=timeless,
         note="This model was built without." if timeless else "",
     )  # fmt: skip
-    still = timeless or not view.decay
-    eigenvalue = model.spectrum[0] if view.eigenvalue is None else view.eigenvalue
-    controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", eigenvalue, model.spectrum[0], disabled=still)
+    still = not shown["decay"]["value"]
+    controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", **shown["eigenvalue"], disabled=still)
     frozen = st.toggle(
-        "Freeze the clock", key=SCREEN.bind("frozen", view.clock is not None), on_change=take_clock,
+        "Freeze the clock", key=SCREEN.bind("frozen", shown["frozen"]["value"]), on_change=take_clock,
         help="Updates then keep one gain for the whole run. A mask that then moves on was only damped.",
     )  # fmt: skip
-    controls.slider(SCREEN, "clock", "Clock stands at t", view.clock or 0, disabled=not frozen)
-    ways = ("sum", "leaky")
-    integrator = view.integrator or model.integrator
-    controls.choice(SCREEN, "integrator", "Integrator", integrator, ways, model.integrator)
-    kernels = ("none", "fractional")
-    controls.choice(SCREEN, "kernel", "Kernel", view.kernel or model.kernel, kernels, model.kernel)
+    controls.slider(SCREEN, "clock", "Clock stands at t", **shown["clock"], disabled=not frozen)
+    controls.choice(SCREEN, "integrator", "Integrator", **shown["integrator"])
+    controls.choice(SCREEN, "kernel", "Kernel", **shown["kernel"])
 
 
 # ---- the screen ---------------------------------------------------------------------------------------
@@ -187,6 +184,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         "sigmas": [SIGMA.lo, SIGMA.hi, SIGMA.step],
         "trained": cards[0].task.sigma,
         "settings": under_the_hand(view, model),
+        "sidebar": in_browser.switches_shown(view, model),
         "image": view.image,
         "noise": view.noise,
         "drawn": bool(view.drawing),

@@ -13,7 +13,18 @@ from pages.engine import carrier
 from pages.engine.weights import EngineError
 from pages.stability import computed, exports, figures, race, sections, verdicts
 from pages.stability.presets import PRESETS
-from pages.stability.state import MODES, NAMES, TRAINED, StabilityState, Variant, checkpoints, variants_of
+from pages.stability.state import (
+    INTEGRATORS,
+    MODES,
+    NAMES,
+    TRAINED,
+    StabilityState,
+    Variant,
+    built_with,
+    checkpoints,
+    followed,
+    variants_of,
+)  # fmt: skip
 from pages.ui import controls, models, notices, pictures, screen, web
 from pages.ui.models import model_titles
 from pages.ui.plotly_style import chart
@@ -69,23 +80,22 @@ def choose_run(view: StabilityState) -> None:
         st.caption("One checkpoint each: " + ", ".join(f"{TRAINED[name]} ({name})" for name in NAMES) + ".")
     controls.seed(SCREEN, "image", "Image seed", "image")
     controls.seed(SCREEN, "noise", "Noise seed", "noise draw")
-    first = variants_of(view, cards)[NAMES[0]]
-    card = cards[first.checkpoint]
-    controls.slider(SCREEN, "sigma", "Noise σ", first.task.sigma, card.task.sigma)
+    built = built_with(view, cards[variants_of(view, cards)[NAMES[0]].checkpoint])
+
+    def number(field: str, label: str, **more: Any) -> None:
+        value = getattr(view, field)
+        controls.slider(SCREEN, field, label, built[field] if value is None else value, built[field], **more)
+
+    number("sigma", "Noise σ")
     controls.slider(SCREEN, "T", "Run for T", view.T)
     st.markdown("**Spectrum of the decay**")
-    built = card.model.spectrum[0]
-    tau = card.model.tau if view.tau is None else view.tau
-    controls.slider(SCREEN, "tau", "τ", tau, card.model.tau)
-    value = built if view.eigenvalue is None else view.eigenvalue
-    controls.slider(SCREEN, "eigenvalue", "Eigenvalue of A", value, built)
-    own = value if view.eigenvalue_v is None else view.eigenvalue_v
-    controls.slider(SCREEN, "eigenvalue_v", "…of the feedback neurons v", own, value)
+    number("tau", "τ")
+    number("eigenvalue", "Eigenvalue of A")
+    number("eigenvalue_v", "…of the feedback neurons v")
     st.markdown("**How the state takes δ**")
-    integrator = view.integrator or card.model.integrator
-    controls.choice(SCREEN, "integrator", "Integrator", integrator, ("sum", "leaky"), card.model.integrator)
-    k = card.model.k if view.k is None else view.k
-    controls.slider(SCREEN, "k", "k", k, card.model.k, disabled=integrator != "leaky")
+    integrator = view.integrator or built["integrator"]
+    controls.choice(SCREEN, "integrator", "Integrator", integrator, INTEGRATORS, built["integrator"])
+    number("k", "k", disabled=integrator != "leaky")
     st.button("Reset everything", on_click=SCREEN.reset, width="stretch", key="stability-reset")
 
 
@@ -155,8 +165,9 @@ def show_race(
     if begun != key:  # from then on the race knows better what it shows
         look = {"t": view.t, "log": view.log}
         SCREEN.remember("begun", (key, look))
+    sidebar = followed(view, models.cards()[variants[NAMES[0]].checkpoint])
     try:
-        payload = race.pack(variants, legs, batch, plane, **look)
+        payload = race.pack(variants, legs, batch, plane, sidebar, **look)
     except EngineError as error:
         return str(error)
     race.race(payload, take_wish)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,7 @@ from pages.ui.link import LARGEST_SEED, Linked
 NAMES: tuple[str, ...] = tuple(ABLATIONS)
 # variant -> the checkpoint that was trained so; all else about their training is the same
 TRAINED = dict(zip(NAMES, ("shapes-feedback", "shapes-no-decay", "shapes-no-softmax", "shapes-no-both")))
+INTEGRATORS = ("sum", "leaky")
 MODES = {"inference": "switched off at inference", "trained": "trained without"}
 
 
@@ -202,6 +203,28 @@ def variants_of(view: StabilityState, cards: Mapping[str, Card]) -> dict[str, Va
             ),
         )
     return made
+
+
+def built_with(view: StabilityState, card: Card) -> dict[str, Any]:
+    """What None and "" stand for in the fields that say how a checkpoint is run."""
+    model, own = card.model, card.model.spectrum[0]
+    return {
+        "sigma": card.task.sigma,
+        "tau": model.tau,
+        "eigenvalue": own,
+        "eigenvalue_v": own if view.eigenvalue is None else view.eigenvalue,
+        "integrator": model.integrator,
+        "k": model.k,
+    }
+
+
+def followed(view: StabilityState, card: Card) -> dict[str, dict[str, Any]]:
+    """The controls that the race follows: `value` in the view, None as `built`; `options` of a menu."""
+    built = built_with(view, card)
+    values = {field: getattr(view, field) for field in built} | {"integrator": view.integrator or None}
+    found = {field: {"value": values[field], "built": built[field]} for field in built}
+    found["integrator"]["options"] = INTEGRATORS
+    return found
 
 
 def subjects(view: StabilityState, cards: Mapping[str, Card]) -> Iterator[Subject]:

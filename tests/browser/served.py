@@ -81,3 +81,16 @@ def watched(context):
     page.on("pageerror", lambda error: page.faults.append(str(error)))
     page.on("requestfailed", lambda request: page.faults.append(request.url))
     return page
+
+
+def hold_in_the_sidebar(page, key: str, by: float) -> float:
+    """Take the thumb of a slider of Streamlit's, and move it by so many pixels; returns what it shows."""
+    slider = page.locator(f".st-key-{key}")
+    slider.scroll_into_view_if_needed()
+    box = slider.locator("[data-testid=stSliderThumbValue]").locator("..").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for share in (0.3, 0.6, 1):
+        page.mouse.move(x + share * by, y)
+    return float(slider.locator("input").input_value())

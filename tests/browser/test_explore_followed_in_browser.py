@@ -4,7 +4,8 @@ import base64
 
 import numpy as np
 import pytest
-from explorer import another_run, pixels, reference, run_id, shape, shows
+from explorer import another_run, near, pixels, reference, run_id, shape, shows
+from served import hold_in_the_sidebar
 
 from fbseg_core.rollout.interventions import Flip, Freeze
 from pages.engine import constants
@@ -18,7 +19,7 @@ from pages.ui.web import script
 
 pytestmark = pytest.mark.browser
 
-# What the browser lays of a run at another σ than the payload's, beside what the payload of that σ holds.
+# What the browser lays of a run with other switches than the payload's, beside what their own payload holds.
 COMPARE = """async ([sent, wanted, bytes, values]) => {
     const raw = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     const read = (text) => {
@@ -59,8 +60,10 @@ def ask(chromium):
 
 
 def sent(view: ExploreState) -> bytes:
-    run, untouched = computed.runs(scene_of(view, models.cards()))
+    scene = scene_of(view, models.cards())
+    run, untouched = computed.runs(scene)
     told = {
+        "sidebar": in_browser.switches_shown(view, models.cards()[scene.models[0]].model),
         "engine": in_browser.header(run),
         "leaks": view.integrator == "leaky",
         "sigma": run.scene.task.sigma,
@@ -75,23 +78,30 @@ LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}
 @pytest.mark.parametrize(
     "view, changes",
     [
-        pytest.param({"task": "shapes"}, {"sigma": 1.1}, marks=pytest.mark.slow),
-        ({"task": "grouping", "comparison": "grouping-loop-cut", "T": 20}, {"sigma": 0.5, "tau": 30.0}),
-        ({"task": "grouping", "do": (Flip(t=2, switch="loop", on=False), Freeze(t=4))}, {"sigma": 0.1}),
+        pytest.param({"task": "shapes"}, {"sigma": 1.1, "loop": False}, marks=pytest.mark.slow),
+        (
+            {"task": "grouping", "comparison": "grouping-loop-cut", "T": 20},
+            {"sigma": 0.5, "tau": 30.0, "eigenvalue": -0.5, "clock": 3},
+        ),
+        (
+            {"task": "grouping", "do": (Flip(t=2, switch="loop", on=False), Freeze(t=4))},
+            {"sigma": 0.1, "eigenvalue": 0.1, "softmax": False, "kernel": "fractional"},
+        ),
+        pytest.param({"task": "shapes", "decay": False}, {"integrator": "leaky"}, marks=pytest.mark.slow),
         pytest.param(LEAKY, {"sigma": 0.5, "k": 0.8}, marks=pytest.mark.slow),
     ],
-    ids=["shapes", "two runs", "interventions", "leaky"],
+    ids=["shapes", "two runs", "interventions", "becomes leaky", "leaky"],
 )  # fmt: skip
 def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
     before, after = ExploreState(**view), ExploreState(**view | changes)
     scene = scene_of(before, models.cards())
     coded = [base64.b64encode(raw).decode() for raw in (sent(before), sent(after))]
     bytes_ = [base64.b64encode(raw).decode() for _, raw in in_browser.weights_of(scene)]
-    far, curves, wanted = ask(COMPARE, [*coded, bytes_, changes])
-    assert {"input", "run.mask", "run.state.0".removeprefix("run."), "run.v_hat.0", "comparison.logit"} < set(
-        far
-    )
-    assert ("ghost.applied" in far) == bool(before.do) and ("run.mismatch" in far) == ("k" in changes)
+    shown = {"frozen": True} if "clock" in changes else {}
+    far, curves, wanted = ask(COMPARE, [*coded, bytes_, changes | shown])
+    assert {"input", "run.mask", "state.0", "comparison.logit"} < set(far)
+    assert ("run.v_hat.0" in far) == after.loop and ("ghost.applied" in far) == bool(before.do)
+    assert ("run.mismatch" in far) == (after.integrator == "leaky")
     for name, (same_shape, most, differ) in far.items():
         assert same_shape, name
         whole = name.endswith(("mask", "commit"))
@@ -119,7 +129,19 @@ def hold(page, share):
     return float(page.locator(".sigma").input_value())
 
 
-def test_dragging_sigma_shows_the_run_at_once_asks_nothing_and_does_not_jump(open_page):
+# What Streamlit sends waits until it is let go: whatever moves before that was computed in the browser.
+KEEP_BACK = """() => {
+    const { send } = WebSocket.prototype;
+    const kept = [];
+    WebSocket.prototype.send = function (...given) { kept.push(() => send.apply(this, given)); };
+    window.letGo = () => {
+        WebSocket.prototype.send = send;
+        kept.forEach((go) => go());
+    };
+}"""
+
+
+def test_what_is_dragged_shows_the_run_at_once_asks_nothing_and_does_not_jump(open_page):
     asked = []
 
     def listen(page):
@@ -147,6 +169,35 @@ def test_dragging_sigma_shows_the_run_at_once_asks_nothing_and_does_not_jump(ope
         assert abs(colours - pixels(page, panel)).max() <= 6, panel  # a step of the colour scale
     assert page.locator(".summary").inner_text() == words
     assert f"{value:.2f} (paper σ {8 * value:.1f}" in page.locator(".sigma-text").inner_text()
+    # a slider in the sidebar, which is Streamlit's
+    page.wait_for_timeout(1000)
+    before = run_id(page)
+    asked.clear()
+    eigenvalue = hold_in_the_sidebar(page, "explore-eigenvalue", 40)
+    page.wait_for_selector(f".player[data-made='{{\"eigenvalue\":{eigenvalue:g}}}']")
+    want = reference("shapes-feedback", sigma=value, spectrum=(eigenvalue,))
+    assert eigenvalue != -1 and shows(page, "run", shape(want, 10)) and asked == []
+    held = pixels(page, "run")
+    page.mouse.up()
+    another_run(page, before)
+    page.wait_for_function(f"location.search.includes('eigenvalue={eigenvalue:g}')")
+    assert page.locator(".player.ahead").count() == 0 and abs(held - pixels(page, "run")).max() <= 6
+    # its toggles and menus
+    before = run_id(page)
+    page.evaluate(KEEP_BACK)
+    for field in ("softmax", "frozen"):
+        page.locator(f".st-key-explore-{field} label").click()
+    page.get_by_role("combobox", name="Integrator").click()
+    page.get_by_role("option", name="leaky").click()
+    page.wait_for_selector(".player[data-made*=softmax][data-made*=frozen][data-made*=leaky]")
+    changed = {"softmax": False, "clock": 0, "integrator": "leaky"}
+    want = reference("shapes-feedback", sigma=value, spectrum=(eigenvalue,), **changed)
+    held = pixels(page, "run")
+    assert run_id(page) == before and near(held, shape(want, 10)).mean() > 0.999
+    page.evaluate("letGo()")
+    another_run(page, before)
+    page.wait_for_function("location.search.includes('clock=0&integrator=leaky')")
+    assert page.locator(".player.ahead").count() == 0 and abs(held - pixels(page, "run")).max() <= 6
     assert page.faults == []
 
 

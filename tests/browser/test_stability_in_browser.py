@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 from explorer import near
-from served import at_rest, eventually, watched
+from served import at_rest, eventually, hold_in_the_sidebar, watched
 
 from pages.stability import computed
 from pages.stability.state import StabilityState, variants_of
@@ -18,8 +18,10 @@ SMALL = "T=16"  # short runs, where the length does not matter
 
 @pytest.fixture
 def open_page(new_context, url):
-    def open_page(query, charts=CHARTS, **options):
+    def open_page(query, charts=CHARTS, before=None, **options):
         page = watched(new_context(**options))
+        if before:
+            before(page)
         page.goto(f"{url}/stability?{query}")
         settle(page, charts)
         return page
@@ -111,20 +113,44 @@ def mask_of(page, which):
     return np.array(raw[2]).reshape(raw[1], raw[0], 4)[..., :3]
 
 
-def test_the_four_race_in_the_browser_as_the_core_runs_them(open_page):
-    page = open_page(f"{SMALL}&frozen=true&clock=3", reduced_motion="reduce")
+def shows_four(page, t, **view):
+    """The race shows at step t what the core computes, with the clock held from step 3 on."""
+    variants = variants_of(StabilityState(T=16, frozen=True, clock=3, **view), models.cards())
+    for i, variant in enumerate(variants.values()):
+        leg = computed.walk_of(variant).frozen
+        assert near(mask_of(page, i), leg.shape[t] / 255).mean() > 0.998, (t, i)
+        f1 = float(re.search(r"F1 ([\d.]+)", page.locator(".masks figcaption").nth(i).inner_text())[1])
+        assert abs(f1 - leg.curves["f1"][t]) < 2e-3
+
+
+def test_the_four_race_in_the_browser_as_the_core_runs_them_and_follow_the_sidebar(open_page):
+    asked = []
+
+    def listen(page):
+        page.on("websocket", lambda socket: socket.on("framesent", lambda _: asked.append("message")))
+
+    page = open_page(f"{SMALL}&frozen=true&clock=3", before=listen, reduced_motion="reduce")
     raced(page)
-    view = StabilityState(T=16, frozen=True, clock=3)
-    variants = variants_of(view, models.cards())
-    for t in (16, 5, 0):
+    for t in (16, 0, 5):
         page.locator(".race .time").evaluate(
             "(r, t) => { r.value = t; r.dispatchEvent(new Event('input', {bubbles: true})); }", t
         )
-        for i, variant in enumerate(variants.values()):
-            leg = computed.walk_of(variant).frozen
-            assert near(mask_of(page, i), leg.shape[t] / 255).mean() > 0.998, (t, i)
-            assert f"F1 {leg.curves['f1'][t]:.3f}" in page.locator(".masks figcaption").nth(i).inner_text()
-    page.wait_for_url(re.compile("[?&]t=0"))
+        shows_four(page, t)
+    page.wait_for_url(re.compile("[?&]t=5"))
+    page.wait_for_timeout(500)
+    at_rest(page)
+    changed = {}
+    for field, by in (("eigenvalue", 50), ("sigma", 30)):
+        asked.clear()
+        changed[field] = hold_in_the_sidebar(page, f"stability-{field}", by)
+        page.wait_for_selector(f".race[data-made*='\"{field}\":{changed[field]:g}}}']")
+        shows_four(page, 5, **changed)
+        assert asked == []
+        page.mouse.up()
+        page.wait_for_url(re.compile(f"{field}={changed[field]:g}"))
+        settle(page)
+        page.wait_for_selector(".race[data-made$=',{}]'][data-computed='16']")
+        shows_four(page, 5, **changed)
     assert page.faults == []
 
 

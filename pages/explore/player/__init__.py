@@ -15,8 +15,11 @@ from pages.ui.web import HERE as WEB
 from pages.ui.web import component
 
 HERE = Path(__file__).parent
-SCRIPTS = ("paint", "panels", "confusion", "plots", "transport", "build", "view", "lay", "follow", "player")
-SHARED = ("decode", "charts", "brush", "tools", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
+SCRIPTS = (
+    "paint", "panels", "confusion", "plots", "transport", "build", "view", "lay", "sidebar",
+    "follow", "player",
+)  # fmt: skip
+SHARED = ("decode", "charts", "brush", "tools", "widgets", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
 KEY = "player"
 
 _mount = component(

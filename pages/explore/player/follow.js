@@ -84,11 +84,12 @@ async function catchUp(S) {
 
 // In place of what Python sent, all that follows from what was computed here.
 function takeMade(S) {
-  const { blocks, curves } = S.made;
+  const { blocks, curves, leaks } = S.made;
   const auto = S.header.auto && { ...S.header.auto, stop: stopOf(S.header.auto.rule, curves.run) };
   const atRest = S.t === rest(S);
-  S.blocks = joined(S.blocks, blocks);
-  S.header = { ...S.header, curves, auto, bands: null };
+  const kept = Object.entries(Object.getOwnPropertyDescriptors(S.blocks)).filter(([name]) => !MAY_LACK.test(name));
+  S.blocks = joined(Object.defineProperties({}, Object.fromEntries(kept)), blocks);
+  S.header = { ...S.header, curves, auto, leaks, bands: null };
   if (atRest && !S.playing) S.t = rest(S);
   S.$(".player").classList.add("ahead");
   S.$(".player").dataset.made = S.made.values;
@@ -104,6 +105,7 @@ function fallBehind(S) {
   S.$(".player").classList.remove("ahead");
 }
 
+const MAY_LACK = /\.(v_hat|mismatch)\b/; // blocks that a run has only with its loop closed, or only where it leaks
 const WANTED = ["h", "delta", "applied", "v_hat", "logits"];
 
 async function computed(S) {
@@ -115,16 +117,17 @@ async function computed(S) {
   const x = normalised(withNoise(blocks.clean.data, blocks.noise.data, sigma), engine.normalise);
   const has = (name) => name in blocks;
   const asked = (entity) => Array.from({ length: classes }, (_, k) => k).filter((k) => has(`${entity}.class.${k}`));
-  const told = { truth: frameOf(blocks.truth, 0), size, classes, steps, leaks: header.leaks };
+  const leaks = changed.integrator ? changed.integrator === "leaky" : header.leaks;
+  const told = { truth: frameOf(blocks.truth, 0), size, classes, steps, leaks };
   const [model, other] = S.engine.models;
-  const switches = { ...engine.switches, ...changed };
+  const switches = { ...engine.switches, ...switchesOf(header, changed) };
   const [run, untouched, comparison] = await Promise.all([
     ranBy(model, x, size, switchesAt(switches, header.do, steps)),
     header.curves.ghost ? ranBy(model, x, size, Array(steps).fill(switches)) : null,
     header.still ? answerOf(other, x, size) : ranBy(other, x, size, Array(steps).fill({})),
   ]);
   if (![run, untouched, comparison].every((moments) => !moments || finite(moments))) return { of, scene: "" }; // the server ends it early, and says why
-  const fed = Object.keys(blocks).filter((name) => name.startsWith("run.v_hat.")).length;
+  const fed = has("run.v_hat.0") || S.look?.layer === "v_hat" ? header.channels.v : 0;
   const parts = {
     run: layRun("run", run, { ...told, fed, state: has("state.0"), asked: asked("run") }),
     ...(untouched && { ghost: layRun("ghost", untouched, { ...told, asked: asked("ghost") }) }),
@@ -132,7 +135,7 @@ async function computed(S) {
   };
   const curves = Object.fromEntries(Object.entries(parts).map(([entity, part]) => [entity, part.curves]));
   const input = lazily({ input: () => inputOf(x, header) });
-  return { of, scene: engine.of, values, curves, blocks: joined(input, ...Object.values(parts).map((part) => part.blocks)) };
+  return { of, scene: engine.of, values, leaks, curves, blocks: joined(input, ...Object.values(parts).map((part) => part.blocks)) };
 }
 
 // The run from rest on, with the switches of each step. The engine takes one call after another.

@@ -150,7 +150,7 @@ function layRun(entity, moments, told) {
     applied: () => listed(over((t) => norm(layers.applied(t)))),
     norm: () => listed(sizes()),
   };
-  if (fed) Object.assign(blocks, layChannels(`${entity}.v_hat`, moments.map(({ v_hat }) => v_hat ?? null), fed, shape, classes, true));
+  if (fed && moments.some(({ v_hat }) => v_hat)) Object.assign(blocks, layChannels(`${entity}.v_hat`, moments.map(({ v_hat }) => v_hat ?? null), fed, shape, classes, true));
   if (state) Object.assign(blocks, layChannels("state", moments.map(({ h }) => h), moments[0].h.length / pixels, shape, classes));
   return { blocks: joined(answers.blocks, lazily(blocks)), curves: joined(answers.curves, lazily(curves)) };
 }

@@ -13,11 +13,13 @@ export default function (component) {
   S.alive = true;
   clearTimeout(S.closing);
   document.addEventListener("keydown", S.onKey);
+  const unwatch = watchWidgets("explore", (...move) => sidebarMoved(S, ...move));
   receive(S, component.data);
   return () => {
     S.alive = false;
     document.removeEventListener("keydown", S.onKey);
-    clearTimeout(S.telling);
+    unwatch();
+    for (const timer of [S.telling, S.backing]) clearTimeout(timer);
     S.closing = setTimeout(() => closeEngines(S), 1000); // unless Streamlit only draws it anew
   };
 }
@@ -102,7 +104,7 @@ function receive(S, data) {
   S.t = Math.min(S.t, header.steps);
   if (atRest && !elsewhere) S.t = rest(S);
   const answered = header.answered >= S.sent;
-  if (answered && !S.pending && !S.hand && (S.ahead?.told ?? true)) {
+  if (answered && !S.pending && !S.hand && (!S.ahead || (S.ahead.told && agreed(header, S.ahead.values)))) {
     fallBehind(S);
     S.values = {};
     S.sigma = header.sigma;

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from fbseg_core import Projection
-from fbseg_core.analysis.lockstep import Leg, grid
+from fbseg_core import ConfigError, Projection
+from fbseg_core.analysis.lockstep import Leg, grid, steps_judged
 from fbseg_core.tasks import Batch, task_of
 from pages import engine
 from pages.engine import carrier
+from pages.engine.observe import normalisation
 from pages.stability.figures import COLOURS, DASHES
 from pages.stability.state import Variant
 from pages.ui import images
@@ -31,9 +32,10 @@ from pages.ui.web.wire import Blocks, Layout
 
 HERE = Path(__file__).parent
 KEY = "race"
-SHARED = ("decode", "charts", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
-SCRIPTS = tuple(HERE / f"{name}.js" for name in ("run", "view", "race"))
+SHARED = ("decode", "charts", "widgets", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
+SCRIPTS = tuple(HERE / f"{name}.js" for name in ("run", "view", "follow", "race"))
 STROKES = {"solid": "", "dash": "9 4", "dot": "2 3", "dashdot": "9 3 2 3"}  # as SVG draws plotly's dashes
+IMAGE = Layout(("channel", "row", "column"), "exact", "float32")
 VALUES = Layout(("coordinate",), "exact", "float32")
 
 _mount = component(
@@ -51,17 +53,23 @@ def weights_of(variants: Mapping[str, Variant]) -> list[tuple[str, bytes]]:
 
 
 def pack(
-    variants: Mapping[str, Variant], legs: Mapping[str, Leg], batch: Batch, plane: Projection, **told: Any
+    variants: Mapping[str, Variant],
+    legs: Mapping[str, Leg],
+    batch: Batch,
+    plane: Projection,
+    sidebar: Mapping[str, Mapping[str, Any]],
+    **told: Any,
 ) -> bytes:
     """The payload of the race for the runs `legs`; told: what the caller adds to its header.
 
-    Raises EngineError where the engine does not take a model.
+    sidebar: the controls that the race follows, of `state.followed`. Raises EngineError where the engine does
+    not take a model.
     """
     keys = [key for key, _ in weights_of(variants)]
     first = next(iter(variants.values()))
     kind, config = task_of(first.task), first.task
     blocks = Blocks()
-    blocks.lay("x", batch.x[0], Layout(("channel", "row", "column"), "exact", "float32"))
+    blocks.lay("x", batch.x[0], IMAGE)
     blocks.lay("truth", batch.labels[0], Layout(("row", "column"), "whole"))
     for name, values in (
         ("mean", plane.mean),
@@ -69,27 +77,20 @@ def pack(
         ("axis.1", plane.components[1]),
     ):
         blocks.lay(name, values, VALUES)
+    try:
+        told["normalise"] = normalisation(kind, config)
+        blocks.lay("clean", kind.content(config, 1, first.image, "test").clean[0], IMAGE)
+        blocks.lay("noise", kind.noise(config, 1, first.noise)[0], IMAGE)
+    except ConfigError:  # an image that only Python can make: σ waits for it
+        sidebar = {field: one for field, one in sidebar.items() if field != "sigma"}
     shown = list(kind.shown_channels(config))
-    runs = [
-        {
-            "name": name,
-            "model": key,
-            "colour": COLOURS[name],
-            "dash": STROKES[DASHES[name]],
-            "switches": variants[name].switches.changed(),
-            "held": leg.held,
-            "steps": len(leg),
-            "leaks": (
-                variants[name].switches.integrator or model(variants[name].checkpoint)[1].model.integrator
-            )
-            == "leaky",
-        }
-        for key, (name, leg) in zip(keys, legs.items())
-    ]
     rows, columns = grid(config.size)
     header = {
         **told,
-        "runs": runs,
+        "runs": [_run(name, key, variants[name], leg) for key, (name, leg) in zip(keys, legs.items())],
+        "planned": first.clock + steps_judged(first.steps, first.clock),
+        "sidebar": sidebar,
+        "of": _of(variants, legs),
         "size": list(config.size),
         "classes": len(kind.class_names(config)),
         "palette": list(images.class_palette(config)),
@@ -101,6 +102,41 @@ def pack(
     }
     header["id"] = hashlib.sha1(json.dumps(header).encode() + b"".join(blocks.parts)).hexdigest()
     return blocks.packed(header)
+
+
+def _run(name: str, key: str, variant: Variant, leg: Leg) -> dict[str, Any]:
+    """What the race must know of one of its runs; key: of its model."""
+    built = model(variant.checkpoint)[1].model
+    return {
+        "name": name,
+        "model": key,
+        "colour": COLOURS[name],
+        "dash": STROKES[DASHES[name]],
+        "switches": variant.switches.changed(),
+        "held": leg.held,
+        "steps": len(leg),
+        "leaks": (variant.switches.integrator or built.integrator) == "leaky",
+        "integrator": built.integrator,
+        "spectrum": built.spectrum,
+        "neurons": [built.u, built.v],
+    }
+
+
+def _of(variants: Mapping[str, Variant], legs: Mapping[str, Leg]) -> str:
+    """A digest of all that the controls in `sidebar` do not change."""
+    same = [
+        (
+            one.checkpoint,
+            one.task.model_dump(exclude={"sigma"}),
+            one.image,
+            one.noise,
+            one.steps,
+            one.clock,
+            leg.held,
+        )
+        for one, leg in zip(variants.values(), legs.values())
+    ]
+    return hashlib.sha1(repr(same).encode()).hexdigest()
 
 
 def race(payload: bytes, on_ask: Callable[[], None]) -> None:

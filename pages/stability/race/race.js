@@ -14,9 +14,11 @@ export default function (component) {
   S.alive = true;
   const { data } = component;
   receive(S, data instanceof Uint8Array ? data : new Uint8Array(data));
+  const unwatch = watchWidgets("stability", (...move) => sidebarMoved(S, ...move));
   // Where Streamlit only draws it anew, the race goes on; left for good, it ends.
   return () => {
     S.alive = false;
+    unwatch();
     clearTimeout(S.telling);
     S.closing = setTimeout(() => {
       close(S);
@@ -27,7 +29,7 @@ export default function (component) {
 
 function open(root) {
   const $ = (selector) => root.querySelector(selector);
-  const S = { root, $, id: "", token: null, runs: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "" };
+  const S = { root, $, id: "", token: null, runs: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false };
   $(".reset").addEventListener("click", () => goTo(S, 0));
   $(".back").addEventListener("click", () => goTo(S, S.t - 1));
   $(".step").addEventListener("click", () => goTo(S, S.t + 1));
@@ -54,6 +56,7 @@ function receive(S, bytes) {
   const { header, start } = decodeHeader(bytes);
   if (refusalOf(header)) return refuse(S, refusalOf(header));
   if (header.id === S.id) return;
+  if (S.ahead && S.runs.length && header.of === S.header.of) return answered(S, header, decodeBlocks(bytes, header, start));
   const race = begun(S, bytes, header, start);
   const { token } = S;
   race.catch((error) => token === S.token && refuse(S, error.message)); // one that was interrupted has no engine left
@@ -70,7 +73,8 @@ function refuse(S, why) {
 async function begun(S, bytes, header, start) {
   const token = (S.token = {});
   const first = !S.id;
-  S.id = header.id;
+  Object.assign(S, { id: header.id, ahead: null });
+  S.made = wantedOf(S);
   close(S);
   clearTimeout(S.telling); // of a step of the race before
   S.$(".race").dataset.computed = 0;
@@ -149,7 +153,7 @@ function tell(S) {
   clearTimeout(S.telling);
   S.telling = setTimeout(() => {
     const text = said(S, S.t);
-    if (S.playing || !S.alive || text === S.told) return;
+    if (S.playing || S.ahead || !S.alive || text === S.told) return;
     S.told = text;
     S.send("ask", { ...JSON.parse(text), n: Date.now() });
   }, REST);

@@ -26,13 +26,14 @@ async function begin({ header, blocks }, run) {
 const WANTED = ["h", "delta", "applied", "logits"];
 
 // The switches of step t: from `held` on the clock stands there.
-const switchesOf = ({ switches, held }, t) => (held !== null && t >= held ? { ...switches, clock: held } : switches);
+const heldAt = ({ switches, held }, t) => (held !== null && t >= held ? { ...switches, clock: held } : switches);
 
 async function stepOn(S, run) {
   const t = run.moments.length - 1;
   if (t >= run.told.steps) return;
-  const [found] = await run.engine.run(1, switchesOf(run.told, t), WANTED);
-  keep(S, run, found);
+  const [found] = await run.engine.run(1, heldAt(run.told, t), WANTED);
+  if (Number.isFinite(norm(found.h)) && Number.isFinite(norm(found.logits))) keep(S, run, found);
+  else run.told.steps = t; // as the core ends a run that leaves the range of its numbers
 }
 
 // delta: ‖δ‖, or where the state leaks ‖δ − h‖; at: the place in the plane. What led to a step belongs to it.

@@ -46,12 +46,18 @@ function buildMasks(S) {
   S.$(".masks").replaceChildren(...S.panels.map(({ figure }) => figure));
   const [input, truth] = [figureOf("input"), figureOf("truth")];
   S.$(".given").replaceChildren(input.figure, truth.figure);
-  const { x, truth: labels } = S.blocks;
-  const pixels = labels.data.length;
-  const shown = S.header.shown.map((c) => x.data.subarray(c * pixels, (c + 1) * pixels));
+  S.given = { input, truth };
+  drawGiven(S, S.blocks.x.data);
+}
+
+// Input and truth. x: the image (C, H, W).
+function drawGiven(S, x) {
+  const { input, truth } = S.given;
+  const labels = S.blocks.truth.data;
+  const shown = S.header.shown.map((c) => x.subarray(c * labels.length, (c + 1) * labels.length));
   const [lo, hi] = shown.flatMap((part) => [...part]).reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
   paint(S, input.canvas, (i) => [0, 1, 2].map((c) => (255 * (shown[Math.min(c, shown.length - 1)][i] - lo)) / Math.max(hi - lo, 1e-6)));
-  paint(S, truth.canvas, (i) => (labels.data[i] === VOID ? rgbOf(VOID_COLOUR) : S.palette[labels.data[i]]));
+  paint(S, truth.canvas, (i) => (labels[i] === VOID ? rgbOf(VOID_COLOUR) : S.palette[labels[i]]));
   if (!S.header.cue) return;
   const context = input.canvas.getContext("2d");
   context.fillStyle = "#e6007e";

@@ -127,8 +127,7 @@ def test_over_damped():
         "over-damped",
         f"τ = {LESSONS['over-damped'].view.tau} steps instead of {card.model.tau:g}",
         "changes after step 6",
-        f"F1 {run['f1'][10]:.2f}. Set τ to {card.model.tau:g} in the sidebar, "
-        f"and F1 is {usual[10]:.2f} at step 10",
+        f"F1 {run['f1'][10]:.2f}. Set τ to {card.model.tau:g} beside σ, and F1 is {usual[10]:.2f} at step 10",
     )
     assert run["label_flips"][6] > 0 and run["label_flips"][7:].sum() == 0
     missed = (blocks["truth"][0] > 0) & (blocks["run.mask"][10] == 0)
