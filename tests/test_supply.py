@@ -50,7 +50,7 @@ def test_no_module_of_the_app_imports_what_speaks_to_other_machines():
     found = {name: set(imported.findall(path.read_text())) for name, path in MODULES.items()}
     assert not [name for name, of in found.items() if {one for one, _ in of} & speaks]
     assert not [name for name, of in found.items() if ("urllib", "request") in of]
-    # by a socket pair, to the process beside it that forks workers; and to a cluster that the command line names
+    # by a socket pair, to the process beside it that forks workers; to a cluster that the command line names
     assert {name for name, of in found.items() if ("socket", "") in of} == {
         "pages.jobs.fork_server", "pages.jobs.start", "fbseg_core.experiments.clusters"
     }  # fmt: skip

@@ -16,7 +16,7 @@ from fbseg_core.predictive.images import draw
 from fbseg_core.tasks import draw as draw_one
 from pages import menu
 from pages.explore.run import scene_of
-from pages.learn import computed, glossary
+from pages.learn import computed, glossary, loops
 from pages.learn.course import COURSE, WORDS
 from pages.learn.figures import DOT, MINE, curves, marked, picture
 from pages.learn.handout import handout
@@ -103,14 +103,14 @@ def test_cutting_the_loop_costs_what_is_told():
     whole, cut = (found.lines[name][-1] for name in ("whole loop", "loop cut"))
     assert whole > 0.85 and cut == found.truth < whole - 0.2
     assert found.pictures["truth"][0].flatten()[found.dot] == 1  # the dot lies in the region
-    net, card = load(computed.LOOP)
+    net, card = load(loops.LOOP)
     x = make_batch(card.task, 1, EVAL_SEED).x
     first, *later = islice(iterate(net, x, switches=Switches(loop=False)), 1, 4)
     assert all(torch.equal(state.delta, first.delta) for state in later)  # as is told
 
 
 def test_a_positive_eigenvalue_grows_ever_faster_and_a_negative_one_comes_to_rest():
-    found, tau = outcome("clock", -0.5), load(computed.LOOP)[1].model.tau
+    found, tau = outcome("clock", -0.5), load(loops.LOOP)[1].model.tau
     assert found.truth == "it grows ever faster" and f"τ = {tau:g} steps" in LESSONS["clock"].words
     for a in (-1.0, 0.0, 1.0, -0.5):
         steps = np.array(found.lines[f"a = {a:g}"])
@@ -125,7 +125,7 @@ def test_the_deep_network_is_level_with_the_loop_and_the_shallow_one_is_not():
     found = outcome("where")
     deep, loop, shallow_one = (float(n) for n in re.findall(r"\d\.\d\d", found.told)[1:4])
     assert deep > 0.9 and loop > 0.9 and loop - shallow_one > 0.1
-    shallow, card = load(computed.SHALLOW)
+    shallow, card = load(loops.SHALLOW)
     assert card.f1[1] < 0.75 and shallow.steps
 
 
@@ -151,7 +151,7 @@ def test_a_mask_that_stands_still_is_tried_with_full_updates():
     found = outcome("settled")
     assert "Under the clock 0 % changes" in found.told and 0 <= found.truth <= 100
     assert ("it was switched off" in found.told) == (found.truth > 0)
-    assert ("does not ship yet" in found.told) == (computed.LEAKY not in computed.shipped())
+    assert ("does not ship yet" in found.told) == (loops.LEAKY not in loops.shipped())
 
 
 def test_the_gradient_of_the_whole_path_nears_that_of_the_fixed_point():
@@ -195,7 +195,7 @@ def test_figures_are_drawn_of_every_kind():
     places = marked(drawn, 48, {DOT: (0, 24), MINE: (24, 24)})
     changed = np.argwhere(np.asarray(places) != np.asarray(drawn.convert("RGB")))[:, :2] / 5
     assert changed[:, 0].max() < 30 and abs(changed[:, 1] - 24.5).max() < 3
-    assert len(make_batch(load(computed.LOOP)[1].task, 1, EVAL_SEED)) == 1
+    assert len(make_batch(load(loops.LOOP)[1].task, 1, EVAL_SEED)) == 1
 
 
 def test_a_handout_asks_all_questions_and_the_other_answers_them():
