@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
+_recent: dict[str, tuple[OrderedDict[Hashable, Any], int]] = {}  # by function: what is held, and the most
 
 
 def recent(most: int) -> Callable[[F], F]:
@@ -25,6 +26,7 @@ def recent(most: int) -> Callable[[F], F]:
 
     def decorate(make: F) -> F:
         signature, held, lock = inspect.signature(make), OrderedDict(), threading.Lock()
+        _recent[f"{make.__module__}.{make.__qualname__}"] = held, most
 
         def key(*given: Any, **named: Any) -> Hashable:
             bound = signature.bind_partial(*given, **named)
@@ -56,6 +58,15 @@ def recent(most: int) -> Callable[[F], F]:
         return get
 
     return decorate
+
+
+def counts() -> dict[str, int]:
+    """How many results each `recent` function holds, and at most, for the operator's numbers."""
+    return {
+        f'recent_{what}{{of="{name}"}}': number
+        for name, (held, most) in list(_recent.items())
+        for what, number in (("values", len(held)), ("bound_values", most))
+    }
 
 
 def once(make: F) -> F:
