@@ -97,7 +97,14 @@ def warm_up() -> threading.Event:
     torch.set_num_threads(1)
     threadpool_limits(1)
     give_back_freed_memory()
+    logging.getLogger("uvicorn.error").addFilter(is_worth_a_line)
     counters.count("sessions", lambda: {"sessions": visitor.sessions()})
     imported = threading.Event()
     threading.Thread(target=work, daemon=True).start()
     return imported
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Whether a record belongs into the log: a page closed in mid-upload is no fault, but Streamlit's server
+    (1.67) writes a traceback of 60 lines."""
+    return not record.exc_info or record.exc_info[0].__name__ != "ClientDisconnect"
