@@ -209,11 +209,13 @@ def take_up() -> tuple[Followed, list[Followed], Followed | None] | None:
     pool, owner = computed.pool(), visitor.owner()
     if SCREEN.recalled("follower") is None:
         SCREEN.remember("follower", Follower())
+    dropped, whose = SCREEN.recalled("dropped", ({}, owner))
+    if whose != owner and not SCREEN.view.job:  # whose browser it is was told late
+        SCREEN.change(**dropped)
+    if SCREEN.recalled("looked") != owner:
+        SCREEN.remember("looked", owner)
         if not SCREEN.view.job and (active := [job for job in pool.jobs(owner) if job.active]):
             SCREEN.change(job=active[0].job)  # come back after the tab was closed
-    dropped, whose = SCREEN.recalled("dropped", ({}, owner))
-    if whose != owner and not SCREEN.view.job:  # the cookie, which says whose browser it is, came late
-        SCREEN.change(**dropped)
     follower, view = SCREEN.recalled("follower"), SCREEN.view
     if not view.job:
         return None

@@ -138,7 +138,7 @@ def two_levels(trust: float) -> Outcome:
         f"itself at {left(r):.0f} %. End-stopping by half or more would be 50 % or less."
     )
     if trust > 0:  # without s, ε₁ is r
-        told += f" Without a second level, whose ε₁ is r, it is {left(answered(0.0)[1]):.0f} %."
+        told += f" With no level above it ε₁ is r, at {left(answered(0.0)[1]):.0f} %."
     pictures = {
         "a bar of 11 px": (x[lengths.index(11), 0], True),
         f"a bar of {lengths[-1]} px": (x[-1, 0], True),

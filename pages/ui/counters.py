@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pages.ui.once import once
+from pages.ui.once import counts, once
 
 FILE = "FBSEG_COUNTERS"
 Numbers = Mapping[str, float]
@@ -31,7 +31,7 @@ def count(name: str, read: Callable[[], Numbers]) -> None:
 
 def text() -> str:
     """All numbers now, a line each."""
-    numbers = {"up_seconds": time.time() - STARTED} | _resident()
+    numbers = {"up_seconds": time.time() - STARTED} | _resident() | counts()
     for read in list(_sources().values()):
         numbers |= read()
     return "".join(f"fbseg_{name} {value:.0f}\n" for name, value in sorted(numbers.items()))

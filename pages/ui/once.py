@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from cachetools import LRUCache, cached
 
 F = TypeVar("F", bound=Callable[..., Any])
+_recent: dict[str, LRUCache] = {}  # by function
 
 
 def recent(most: int) -> Callable[[F], F]:
@@ -33,6 +34,7 @@ def recent(most: int) -> Callable[[F], F]:
             return tuple((name, value) for name, value in bound.arguments.items() if name[0] != "_")
 
         get = cached(LRUCache(most), key, condition=threading.Condition())(make)
+        _recent[f"{make.__module__}.{make.__qualname__}"] = get.cache
 
         def clear(*given: Any, **named: Any) -> None:
             with get.cache_lock:
@@ -45,6 +47,15 @@ def recent(most: int) -> Callable[[F], F]:
         return get
 
     return decorate
+
+
+def counts() -> dict[str, int]:
+    """How many results each `recent` function holds, and at most, for the operator's numbers."""
+    return {
+        f'recent_{what}{{of="{name}"}}': number
+        for name, cache in list(_recent.items())
+        for what, number in (("values", cache.currsize), ("bound_values", cache.maxsize))
+    }
 
 
 def once(make: F) -> F:

@@ -19,14 +19,48 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 COOKIE = "fbseg_owner"
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
-# A cookie and not the link: a link is passed on, and whoever has it would then own the sender's runs.
+# A cookie and not the link: a link is passed on, and whoever has it would then own the sender's runs. And a
+# database beside it: Chromium writes cookies to the disk every 30 s, so that a browser that is killed before
+# would no longer own what it has just begun.
 _visitor = st.components.v2.component(
     "fbseg.visitor",
     js="""
-    export default function ({ data, setTriggerValue }) {
-      const found = document.cookie.match(new RegExp(`(?:^|; )${data.name}=([0-9a-f]{32})(?:;|$)`));
-      if (!found) document.cookie = `${data.name}=${data.token}; path=/; max-age=31536000; samesite=strict`;
-      else if (found[1] !== data.token) setTriggerValue("found", found[1]); // another tab was first
+    const asked = (request) => new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+
+    // The token of this browser's database, which takes `token`, or `otherwise` where it has none.
+    async function kept(name, token, otherwise) {
+      const opening = indexedDB.open(name, 1);
+      opening.onupgradeneeded = () => opening.result.createObjectStore(name);
+      const database = await asked(opening);
+      const store = database.transaction(name, "readwrite").objectStore(name);
+      token ??= await asked(store.get(name));
+      await asked(store.put(token ?? otherwise, name));
+      database.close();
+      return token;
+    }
+
+    let known; // the token that cookie and database hold
+
+    async function remember({ data, setTriggerValue }) {
+      const { name, token } = data;
+      const pattern = new RegExp(`(?:^|; )${name}=([0-9a-f]{32})(?:;|$)`);
+      const cookie = () => document.cookie.match(pattern)?.[1];
+      if (known === token && cookie() === token) return;
+      let found = cookie();
+      try {
+        found = await kept(name, found, token);
+      } catch {} // a browser that keeps no databases
+      found = cookie() ?? found; // another tab was first
+      known = found ?? token;
+      document.cookie = `${name}=${known}; path=/; max-age=31536000; samesite=strict`;
+      if (known !== token) setTriggerValue("found", known);
+    }
+
+    export default function (component) {
+      remember(component);
     }
     """,
 )

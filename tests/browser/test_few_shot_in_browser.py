@@ -1,11 +1,16 @@
 """The Few-shot lab in a real Chromium: runs left and found again, examples drawn by hand, no blinking."""
 
+import os
 import re
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from served import PATIENCE, at_rest, eventually, start_app, watched
+from served import FLAGS, PATIENCE, at_rest, chromium_path, eventually, start_app, watched
 
 from fbseg_core.config import TexturesConfig
 from pages.few_shot.drawn_labels import unpack_labels
@@ -55,16 +60,40 @@ def overflows(page):
     )
 
 
+def kill(profile):
+    """kill -9 of the browser that keeps its data there."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if f"={profile}\0".encode() in path.read_bytes():
+                os.kill(int(path.parent.name), signal.SIGKILL)
+
+
+@pytest.fixture
+def launch(chromium, tmp_path):
+    """Start a browser of the test's own, which keeps its data in tmp_path."""
+
+    def launch():
+        start = chromium.browser_type.launch_persistent_context
+        context = start(tmp_path, executable_path=chromium_path(), args=FLAGS)
+        context.set_default_timeout(1000 * PATIENCE)
+        return context
+
+    yield launch
+    kill(tmp_path)
+
+
 @pytest.mark.slow
-def test_a_run_left_is_found_again_by_its_owner_alone(new_context, url):
-    browser = new_context()
-    page = opened(browser, f"{url}/few_shot?{QUICK}")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are read from /proc")
+def test_a_run_of_a_browser_that_was_killed_is_found_again_by_its_owner_alone(
+    launch, tmp_path, new_context, url
+):
+    page = opened(launch(), f"{url}/few_shot?{QUICK}")
     started(page)
     page.wait_for_function("location.search.includes('job=')")
     link, seen = page.url.split("/few_shot")[1], updates(page)
-    page.close()
-    page = opened(browser, f"{url}/few_shot")  # no run is named: the cookie knows whose it is
-    state(page, "Training")
+    kill(tmp_path)
+    page = opened(launch(), f"{url}/few_shot")
+    state(page, "Training")  # no run is named: what the browser keeps says whose it is
     assert updates(page) >= seen
     other = opened(new_context(), f"{url}/few_shot{link}")
     other.get_by_text("not this browser's").wait_for()
@@ -72,6 +101,7 @@ def test_a_run_left_is_found_again_by_its_owner_alone(new_context, url):
     press(page, "Stop")
     state(page, "Stopped")
     assert page.faults == []
+    page.context.close()
 
 
 @pytest.mark.slow

@@ -183,24 +183,34 @@ def test_step_and_axes_change_the_picture_and_not_the_verdicts_and_files_hold_bo
     assert [fault for fault in page.faults if "/media/" not in fault] == []  # a download is an aborted visit
 
 
+# As soon as there is a Stop: a click from the test's own process may come after the answer.
+ASK_AND_STOP = """ask => new Promise(done => {
+    const look = () => {
+        const all = [...document.querySelectorAll('button')];
+        const stop = all.find((one) => one.textContent.trim() === 'Stop');
+        if (!stop) return setTimeout(look, 5);
+        stop.click();
+        done();
+    };
+    ask.click();
+    look();
+})"""
+
+
 @pytest.mark.slow
 def test_eigenvalues_come_on_a_button_with_progress_can_be_stopped_and_nothing_is_clipped(open_page):
-    for at in (4, 5, 6):  # where the answer is quicker than the click, another state is asked about
-        page = open_page(f"{SMALL}&focus=neither&at={at}")
-        ask = page.get_by_role("button", name="Compute eigenvalues and growth rates")
-        ask.click()
-        page.get_by_role("button", name="Stop").or_(page.get_by_text("spectral radius")).first.click()
-        ask.or_(page.get_by_text("spectral radius")).first.wait_for()
-        at_rest(page)
-        if ask.is_visible():
-            break
+    page = open_page(f"{SMALL}&focus=neither&at=4")
+    ask = page.get_by_role("button", name="Compute eigenvalues and growth rates")
+    ask.evaluate(ASK_AND_STOP)
+    at_rest(page)
+    ask.wait_for()
     assert "local" not in page.url and page.get_by_text("spectral radius").count() == 0
     ask.click()
     page.get_by_text(re.compile(r"Eigenvalues: \d+ products|Growth rates: \d+ of")).wait_for()
     page.get_by_text("spectral radius").wait_for()
     settle(page, CHARTS + 2)
     assert "local=true" in page.url
-    page.get_by_role("button", name=f"Perturb at t = {at}").click()
+    page.get_by_role("button", name="Perturb at t = 4").click()
     settle(page, CHARTS + 3)
     assert page.get_by_text("of the perturbation is left").count() == 1
     fits(page, 1440, "dark")

@@ -9,7 +9,7 @@ import torch
 
 from fbseg_core.tasks import Content
 from pages.few_shot import kept_uploads
-from pages.ui import counters, server
+from pages.ui import counters, once, server
 
 OWNER = "5ec0de" * 5 + "00"
 
@@ -44,6 +44,19 @@ def test_what_is_cached_and_brought_along_is_counted_in_bytes_beside_its_bound(n
     assert after["resident_bytes"] > 50e6 and after["up_seconds"] >= 0
     server.memo().clear()
     kept_uploads.kept().clear()
+
+
+def test_what_is_kept_by_number_is_counted_beside_its_bound(numbers):
+    @once.recent(2)
+    def double(n):
+        return 2 * n
+
+    for n in range(5):
+        double(n)
+    told = f'{{of="{__name__}.{double.__qualname__}"}}'
+    assert numbers()["recent_values" + told] == 2 == numbers()["recent_bound_values" + told]
+    double.clear()
+    assert numbers()["recent_values" + told] == 0
 
 
 def test_without_a_file_named_nothing_is_written(tmp_path, monkeypatch):

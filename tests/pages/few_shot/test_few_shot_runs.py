@@ -69,6 +69,9 @@ def test_a_second_click_of_the_same_button_is_the_same_run():
     assert computed.pool().start(spec, ME, token) == token
     assert len([job for job in computed.pool().jobs(ME) if job.job == token]) == 1
     assert at.button(key="start").disabled
+    at.button(key="start").proto.disabled = False  # as in a browser that was not told yet
+    at.button(key="start").click().run()
+    assert view(at).job == token and len([job for job in computed.pool().jobs(ME) if job.active]) == 1
 
 
 @pytest.mark.slow
@@ -105,7 +108,10 @@ def test_a_run_is_found_again_by_its_owner_alone():
     at = started(updates="2000", steps="2")
     job = view(at).job
     assert view(app()).job == job and state(app()) in ("Training", "Waiting in line")
-    assert view(app(owner=STRANGER)).job == ""
+    late = app(owner=STRANGER)
+    assert view(late).job == ""
+    late.session_state["owner"] = ME  # a browser that was killed tells late whose it is
+    assert view(late.run()).job == job
     computed.pool().stop(job, ME)
     at = app()
     assert view(at).job == "" and at.selectbox(key="few_shot-job").options[1].endswith(job[:4])
