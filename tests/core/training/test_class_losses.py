@@ -66,4 +66,5 @@ def test_the_weighted_loss_is_the_weighted_mean_over_pixels(kind):
     losses = losses_of(model, Batch(batch.x.double(), batch.labels), 3, TrainConfig(balance=0.7)).losses
     logs = model(batch.x.double(), 3).log_softmax(1).gather(1, batch.labels[:, None])[:, 0]
     weights = class_weights(batch.labels, 4, 0.7)[batch.labels]
-    assert float(losses[-1]) == pytest.approx(float(-(logs * weights).sum() / weights.sum()), rel=1e-6)
+    expected = -(logs * weights).sum() / weights.sum()
+    assert losses[-1].item() == pytest.approx(expected.item(), rel=1e-6)
