@@ -8,10 +8,13 @@ const wantedOf = (S) => JSON.stringify([S.id, S.ahead?.values ?? {}]);
 function sidebarMoved(S, field, value, held) {
   const known = S.header?.sidebar[field];
   if (!S.runs.length || !known || !(known.options?.includes(value) ?? true)) return;
-  S.ahead = { values: { ...S.ahead?.values, [field]: value }, held };
+  const values = { ...S.ahead?.values, [field]: value };
+  S.ahead = held || differ(S.header, values) ? { values, held } : null; // back where it was, Python has nothing to answer
   if (S.playing) play(S, false);
   if (!S.following) catchUp(S);
 }
+
+const differ = ({ sidebar }, values) => Object.entries(values).some(([field, value]) => value !== (sidebar[field].value ?? sidebar[field].built));
 
 // Python's answer to it: what else it holds is shown at once.
 function answered(S, header, blocks) {
