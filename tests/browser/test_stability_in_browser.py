@@ -123,7 +123,23 @@ def shows_four(page, t, **view):
         assert abs(f1 - leg.curves["f1"][t]) < 2e-3
 
 
-def test_the_four_race_in_the_browser_as_the_core_runs_them_and_follow_the_sidebar(open_page):
+def to_step(page, t):
+    page.locator(".race .time").evaluate(
+        "(r, t) => { r.value = t; r.dispatchEvent(new Event('input', {bubbles: true})); }", t
+    )
+
+
+def test_the_four_race_in_the_browser_as_the_core_runs_them(open_page):
+    page = open_page(f"{SMALL}&frozen=true&clock=3", reduced_motion="reduce")
+    raced(page)
+    for t in (16, 0, 5):
+        to_step(page, t)
+        shows_four(page, t)
+    assert page.faults == []
+
+
+@pytest.mark.slow
+def test_the_four_follow_the_sidebar(open_page):
     asked = []
 
     def listen(page):
@@ -131,11 +147,7 @@ def test_the_four_race_in_the_browser_as_the_core_runs_them_and_follow_the_sideb
 
     page = open_page(f"{SMALL}&frozen=true&clock=3", before=listen, reduced_motion="reduce")
     raced(page)
-    for t in (16, 0, 5):
-        page.locator(".race .time").evaluate(
-            "(r, t) => { r.value = t; r.dispatchEvent(new Event('input', {bubbles: true})); }", t
-        )
-        shows_four(page, t)
+    to_step(page, 5)
     page.wait_for_url(re.compile("[?&]t=5"))
     page.wait_for_timeout(500)
     at_rest(page)
