@@ -76,6 +76,17 @@ def worker(pool, other_than=None):
     )
 
 
+def next_to_measure(pool):
+    """The worker that takes what is measured next: the first, once none is still to come or at work."""
+
+    def first():
+        there = list(pool._scheduler.processes)
+        calm = not pool._scheduler._starting and all(one.ready and one.job is None for one in there)
+        return there[0] if calm and there else None
+
+    return wait_for(first)
+
+
 def wait_for(what):
     """Wait until what() is true, and return it; fail after LONG seconds."""
     deadline = time.monotonic() + LONG

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from jobs_setup import FOREVER, LONG, TRAIN, finish, spec, under_way, wait_for, worker
+from jobs_setup import FOREVER, LONG, TRAIN, finish, next_to_measure, spec, under_way, wait_for, worker
 
 from pages.jobs import JobError, scheduler, start
 from pages.jobs.folder import Folder
@@ -60,7 +60,7 @@ def test_a_worker_killed_between_two_jobs_is_replaced(pool):
 
 
 def test_a_worker_killed_while_it_measures_is_told_in_a_sentence_and_tried_again_later(pool, monkeypatch):
-    held = worker(pool)
+    held = next_to_measure(pool)
     os.kill(held.pid, signal.SIGSTOP)  # so that it is still at it when it is killed
     asked = spec(TRAIN.replace(batch=1))
     assert pool.estimate(asked) is None and held.measuring
@@ -81,7 +81,7 @@ def test_a_worker_killed_while_it_measures_is_told_in_a_sentence_and_tried_again
 
 def test_a_measurement_that_hangs_ends(pool, monkeypatch):
     monkeypatch.setattr(scheduler, "MEASURING", 0.3)
-    held = worker(pool)
+    held = next_to_measure(pool)
     os.kill(held.pid, signal.SIGSTOP)
     with pytest.raises(JobError, match="could not be measured"):
         pool.estimate(spec(TRAIN.replace(batch=3)), wait=LONG)
