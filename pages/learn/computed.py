@@ -69,8 +69,8 @@ def prediction(updates: float) -> Outcome:
     told = (
         f"{left[-1]:.1f} % is left, and the energy rose in {rose} of {len(states) - 1} updates. ‖δ‖, the "
         f"size of δ, after as many steps of the paper's loop on one of its own images, is at {ratio:.0f} % "
-        "of its first value. That loop ends however large δ is, because a clock lets each step add less of "
-        "it (lesson 7)."
+        "of its first value: it is normalised, and cannot shrink. That loop ends all the same, because a "
+        "clock lets each step add less of it (lesson 7)."
     )
     pictures = {
         "image x": (x[0, 0], True),
@@ -138,7 +138,10 @@ def two_levels(trust: float) -> Outcome:
         f"itself at {left(r):.0f} %. End-stopping by half or more would be 50 % or less."
     )
     if trust > 0:  # without s, ε₁ is r
-        told += f" With no level above it ε₁ is r, at {left(answered(0.0)[1]):.0f} %."
+        alone = left(answered(0.0)[1])
+        told += (
+            f" With no level above, ε₁ is r, at {alone:.0f} %: the level changes {left(error) - alone:+.0f}."
+        )
     pictures = {
         "a bar of 11 px": (x[lengths.index(11), 0], True),
         f"a bar of {lengths[-1]} px": (x[-1, 0], True),

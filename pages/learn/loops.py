@@ -31,9 +31,9 @@ def loop(steps: float) -> Outcome:
     whole, cut = (_scored(net, batch, int(steps), Switches(loop=on)) for on in (None, False))
     told = (
         f"Cut, it reaches {cut[0][-1]:.2f}; whole, {whole[0][-1]:.2f}. Marking every region, whatever the "
-        f"dot, reaches {_f1(batch.trivial, batch):.2f} on these images. With v̂ at 0 every step computes the "
-        "same δ, and F sees only a part of the image about each pixel (lesson 8): what it makes of the dot "
-        "is passed on to no later step."
+        f"dot, reaches {_f1(batch.trivial, batch):.2f} on these images. With v̂ at 0, which it never met in "
+        "training, every step computes the same δ, and F sees only a part of the image about each pixel "
+        "(lesson 8): what it makes of the dot is passed on to no later step."
     )
     pictures = {
         "image": (batch.x[0, 0], False),
@@ -140,7 +140,8 @@ def claim(_: float) -> Outcome:
     cut = score(rows, FEEDBACK._replace(loop="cut"), 2)
     low, high = ends["feedforward"].mean, ends["feedback"].mean
     told = (
-        f"It reaches {plain.mean:.2f} (95 % interval {plain.low:.2f} to {plain.high:.2f}): "
+        f"It reaches {plain.mean:.2f} ({plain.k} training seeds, 95 % interval {plain.low:.2f} to "
+        f"{plain.high:.2f}): "
         f"{100 * (plain.mean - low) / (high - low):.0f} % of the gap between {low:.2f} and {high:.2f} is "
         f"closed without any loop. Trained with its loop cut, the feedback network scores {cut.mean:.2f}."
     )
