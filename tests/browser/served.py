@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from playwright.sync_api import TimeoutError
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 90.0  # seconds: a busy machine is no fault of the page
 # Debian's headless shell draws no window of a browser: a page costs a third less of the processor's time
@@ -94,3 +96,19 @@ def hold_in_the_sidebar(page, key: str, by: float) -> float:
     for share in (0.3, 0.6, 1):
         page.mouse.move(x + share * by, y)
     return float(slider.locator("input").input_value())
+
+
+def choose(page, menu: str, name: str) -> None:
+    """Choose from a menu of Streamlit's, which closes again where the page still settles while it opens."""
+    option = page.get_by_role("option", name=name)
+
+    def chosen() -> bool:
+        if not option.is_visible():
+            page.get_by_role("combobox", name=menu).click()
+        try:
+            option.click(timeout=3000)
+        except TimeoutError:
+            return False
+        return True
+
+    eventually(chosen)

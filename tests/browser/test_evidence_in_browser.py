@@ -1,10 +1,8 @@
-import contextlib
 import csv
 import json
 
 import pytest
-from playwright.sync_api import TimeoutError
-from served import at_rest, eventually, watched
+from served import at_rest, choose, eventually, watched
 
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.records import path_of, read
@@ -78,21 +76,6 @@ def test_a_chart_is_chosen_and_its_card_leads_to_the_setting(open_page):
     eventually(slider.input_value, lambda value: float(value) == 1)
     lab.locator("[data-testid=stSidebar]").get_by_text("Paper σ 8").first.wait_for()
     assert not page.faults
-
-
-def choose(page, menu, name):
-    """Choose from a menu, which is closed again where the page still settles while it opens."""
-    option = page.get_by_role("option", name=name)
-
-    def opened():
-        if not option.is_visible():
-            page.get_by_role("combobox", name=menu).click()
-            with contextlib.suppress(TimeoutError):
-                option.wait_for(timeout=2000)
-        return option.is_visible()
-
-    eventually(opened)
-    option.click()
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 from explorer import another_run, near, pixels, reference, run_id, shape, shows
-from served import hold_in_the_sidebar
+from served import choose, hold_in_the_sidebar
 
 from fbseg_core.rollout.interventions import Flip, Freeze
 from pages.engine import constants
@@ -187,8 +187,7 @@ def test_what_is_dragged_shows_the_run_at_once_asks_nothing_and_does_not_jump(op
     page.evaluate(KEEP_BACK)
     for field in ("softmax", "frozen"):
         page.locator(f".st-key-explore-{field} label").click()
-    page.get_by_role("combobox", name="Integrator").click()
-    page.get_by_role("option", name="leaky").click()
+    choose(page, "Integrator", "leaky")
     page.wait_for_selector(".player[data-made*=softmax][data-made*=frozen][data-made*=leaky]")
     changed = {"softmax": False, "clock": 0, "integrator": "leaky"}
     want = reference("shapes-feedback", sigma=value, spectrum=(eigenvalue,), **changed)
