@@ -5,10 +5,11 @@ from pathlib import Path
 import axe_playwright_python
 import pytest
 from served import at_rest, eventually, watched
+from tiers import forms
 
 from pages.menu import SCREENS
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = pytest.mark.browser
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")  # its licence: MPL 2.0; not shipped
 
 # How each is opened: with as much on show as one visit can, and what says that it is there.
@@ -53,7 +54,8 @@ MOUSE_ALONE = """() => {
 }"""
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+# in both themes each, with all that can be opened: the screens that are made of most kinds of parts
+@pytest.mark.parametrize("screen", forms(SCREENS, slow=("learn", "explore", "few_shot", "evidence")))
 def test_a_screen_is_for_all_in_both_themes_and_asks_no_other_server(screen, new_context, url):
     page = watched(new_context(reduced_motion="reduce"))
     asked = []

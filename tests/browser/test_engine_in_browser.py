@@ -9,6 +9,7 @@ import math
 import pytest
 import torch
 from engine_page import distance, reference, scripts, stepped
+from tiers import forms
 
 from fbseg_core import ModelConfig, Switches, build, load, make_batch, rollout
 from fbseg_core.checkpoint import shipped
@@ -62,15 +63,11 @@ def check_steps(page, model, x, cases, simd=True):
 
 
 OFTEN = ("grouping-feedback",)
-MANY = ("digits-feedback",)  # of more than two classes, which a run is held for
-EACH = [
-    name if name in OFTEN else pytest.param(name, marks=pytest.mark.slow)
-    for name in shipped()
-    if name.startswith(("grouping", "shapes"))
-]
+MANY = "digits-feedback"  # of more than two classes, which a run is held for
+EACH = [name for name in shipped() if name.startswith(("grouping", "shapes"))]
 
 
-@pytest.mark.parametrize("name", EACH)
+@pytest.mark.parametrize("name", forms(EACH, OFTEN, slow=EACH[::3]))
 def test_a_step_from_the_core_s_own_state_is_the_core_s(page, name):
     model, card = load(name)
     x = make_batch(card.task, 1, seed=3).x
@@ -80,7 +77,7 @@ def test_a_step_from_the_core_s_own_state_is_the_core_s(page, name):
     check_steps(page, model, x[0], [*cases, (h[0], 0, Switches()), (h[20], 20, Switches())])
 
 
-@pytest.mark.parametrize("name", [*EACH, *(pytest.param(name, marks=pytest.mark.slow) for name in MANY)])
+@pytest.mark.parametrize("name", forms([*EACH, MANY], OFTEN, slow=[*EACH[::3], MANY]))
 def test_a_run_of_thirty_steps_ends_in_the_core_s_mask(page, name):
     model, card = load(name)
     x = make_batch(card.task, 1, seed=4).x
@@ -171,8 +168,7 @@ SPACE = [
 ]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("i", range(len(SPACE)))
+@pytest.mark.parametrize("i", forms(range(len(SPACE)), slow=range(0, len(SPACE), 3)))
 def test_models_over_the_space_of_settings(page, i):
     settings = SPACE[i]
     if settings["norm"] == "pixel":  # over two channels it is little but a sign, which magnifies rounding

@@ -61,7 +61,7 @@ def test_the_table_comes_first_and_whole_nothing_is_cut_off_and_a_row_leads_to_i
 CHART = "() => document.querySelector('.js-plotly-plot')?.innerHTML"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_chart_is_chosen_and_its_card_leads_to_the_setting(open_page):
     page = open_page("?v=1&claim=noise")
     before = eventually(lambda: page.evaluate(CHART))
@@ -78,7 +78,7 @@ def test_a_chart_is_chosen_and_its_card_leads_to_the_setting(open_page):
     assert not page.faults
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_raw_table_holds_every_row_and_the_file_is_the_one_that_ships(open_page):
     page = open_page("?v=1&claim=ladder")
     _, rows = read(path_of("ladder", "full"))

@@ -40,7 +40,7 @@ def f1_at(result, truth, t=7):
     return float(f1_over_time(result.trajectory.logits[t][None], truth)[0, 0])
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_each_intervention_acts_at_the_step_on_show(open_page):
     page = open_page("?task=grouping&image=2&t=3")
     untouched = want = reference("grouping-feedback", image=2)
@@ -90,7 +90,7 @@ def test_each_intervention_acts_at_the_step_on_show(open_page):
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_painting_and_erasing_with_the_pointer(open_page):
     page = open_page("?task=grouping&image=2&t=7")
     for name, kind in (("Wipe the state", "erase"), ("Paint into the feedback neurons", "paint v")):
@@ -112,7 +112,7 @@ def test_painting_and_erasing_with_the_pointer(open_page):
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_clear_all_and_the_most_that_is_allowed(open_page):
     items = "~".join(f"perturb,t:{t}" for t in range(1, 13))
     page = open_page(f"?task=grouping&do={items}&t=2")
@@ -236,7 +236,7 @@ def test_make_batch_is_what_the_reference_draws():
     assert rollout(load("shapes-feedback")[0], draw(card.task, 0, 0).x, 2).h.shape[0] == 3
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_text_contrast_is_AA_in_either_theme(open_page):
     page = open_page("?lesson=erase&layer=error")
     page.get_by_text("What it costs").click()

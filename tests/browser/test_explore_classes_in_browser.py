@@ -107,6 +107,7 @@ def test_every_layer_arrives_as_sent(new_context, link, monkeypatch, task):
         assert off <= (0 if whole else (0.5 + 1e-4) * block["level"]), (name, off)
 
 
+@pytest.mark.thorough
 def test_a_payload_of_another_version_is_refused_in_one_sentence(new_context, served):
     page = watched(new_context())
     page.goto(f"{served}/?old=1")
@@ -233,6 +234,7 @@ def test_nothing_is_clipped_and_pictures_keep_their_shape(open_mosaic, width, th
     assert page.faults == []
 
 
+@pytest.mark.thorough
 def test_a_saved_frame_keeps_the_shape_and_names_the_classes(open_mosaic, tmp_path):
     from PIL import Image
 
@@ -248,6 +250,7 @@ def test_a_saved_frame_keeps_the_shape_and_names_the_classes(open_mosaic, tmp_pa
         assert (foot == colour).all(1).sum() >= 100
 
 
+@pytest.mark.thorough
 def test_where_nothing_can_be_drawn_the_screen_says_so(open_mosaic):
     page = open_mosaic()
     tools = page.locator(".draw-tools")
@@ -265,6 +268,7 @@ def test_where_nothing_can_be_drawn_the_screen_says_so(open_mosaic):
     assert page.faults == []
 
 
+@pytest.mark.thorough
 def test_cue_and_pen_land_where_the_hand_is_on_a_wide_image(open_mosaic, link):
     page = open_mosaic("sketched")
     page.mouse.click(*place(page, "input", 40, 76))

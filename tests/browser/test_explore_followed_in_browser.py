@@ -78,7 +78,7 @@ LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}
 @pytest.mark.parametrize(
     "view, changes",
     [
-        pytest.param({"task": "shapes"}, {"sigma": 1.1, "loop": False}, marks=pytest.mark.slow),
+        pytest.param({"task": "shapes"}, {"sigma": 1.1, "loop": False}, marks=pytest.mark.thorough),
         (
             {"task": "grouping", "comparison": "grouping-loop-cut", "T": 20},
             {"sigma": 0.5, "tau": 30.0, "eigenvalue": -0.5, "clock": 3},
@@ -87,7 +87,7 @@ LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}
             {"task": "grouping", "do": (Flip(t=2, switch="loop", on=False), Freeze(t=4))},
             {"sigma": 0.1, "eigenvalue": 0.1, "softmax": False, "kernel": "fractional"},
         ),
-        pytest.param({"task": "shapes", "decay": False}, {"integrator": "leaky"}, marks=pytest.mark.slow),
+        pytest.param({"task": "shapes", "decay": False}, {"integrator": "leaky"}, marks=pytest.mark.thorough),
         pytest.param(LEAKY, {"sigma": 0.5, "k": 0.8}, marks=pytest.mark.slow),
     ],
     ids=["shapes", "two runs", "interventions", "becomes leaky", "leaky"],

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize(
-    "task, theme", [("shapes", "light"), pytest.param("grouping", "dark", marks=pytest.mark.slow)]
+    "task, theme", [("shapes", "light"), pytest.param("grouping", "dark", marks=pytest.mark.thorough)]
 )
 def test_plays_once_on_load_and_every_frame_is_the_core_s(open_page, task, theme):
     page = open_page(f"?task={task}", theme=theme, reduced_motion="no-preference")
@@ -49,7 +49,7 @@ def test_plays_once_on_load_and_every_frame_is_the_core_s(open_page, task, theme
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_reduced_motion_does_not_play_by_itself(open_page):
     page = open_page("?T=60", reduced_motion="reduce")
     assert step(page) == 60
@@ -60,7 +60,7 @@ def test_reduced_motion_does_not_play_by_itself(open_page):
 # ---- time ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_buttons_step_play_pause_and_stop_at_both_ends(open_page):
     page = open_page("?task=grouping")
     press = lambda name: page.locator(f".transport .{name}").click()  # noqa: E731
@@ -85,7 +85,7 @@ def test_buttons_step_play_pause_and_stop_at_both_ends(open_page):
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_keys_step_from_anywhere_but_leave_focused_widgets_alone(open_page):
     page = open_page("?task=grouping")
     page.locator("h1").click()
@@ -181,7 +181,7 @@ def pictures_stand_in_line(page):
     return len(dict(zip(figures, pictures))) == len(set(zip(figures, pictures)))
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_commit_time_counts_up_and_hatches_what_flips_now(open_page):
     page = open_page("?task=grouping&image=2&layer=commit&t=5")
     masks = reference("grouping-feedback", image=2).trajectory.logits[:, 0].argmax(1)
@@ -201,7 +201,7 @@ def test_commit_time_counts_up_and_hatches_what_flips_now(open_page):
     assert np.ptp(tops) < 1  # side by side, however long their captions
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_pointing_at_a_pixel_reads_it_off_in_all_panels(open_page):
     page = open_page("?task=grouping&image=2")
     result = reference("grouping-feedback", image=2)
@@ -246,7 +246,7 @@ def test_plane_follows_its_menus_and_sixteen_draws_are_a_cloud(open_page):
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_every_curve_is_drawn(open_page):
     page = open_page("?task=grouping&lesson=late-perturbation&t=3")
     drawn = set()
@@ -271,7 +271,7 @@ def test_every_curve_is_drawn(open_page):
     assert not page.locator("select.scale").is_visible()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_run_that_overflows_is_drawn_as_far_as_it_came(open_page):
     page = open_page("?eigenvalue=2&T=60&tau=0.1&curve=norms")
     assert summary(page).startswith("Step 4 of 4")
@@ -291,7 +291,7 @@ def test_a_run_that_overflows_is_drawn_as_far_as_it_came(open_page):
 # ---- noise --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_preview_is_the_input_that_the_model_gets(open_page):
     page = open_page("?sigma=0.5")
     sent = pixels(page, "input")

@@ -36,7 +36,7 @@ def test_a_link_brings_back_the_whole_screen(open_page):
     assert run_id(again) == run_id(page)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_hostile_or_stale_link_gives_defaults_and_one_notice(open_page):
     page = open_page("?sigma=1e400&task=%3Cscript%3Ealert(1)%3C/script%3E&do=paint,mask:AA,t:2~perturb,t:1e9")
     assert summary(page).startswith("Step 10 of 10")
@@ -46,7 +46,7 @@ def test_a_hostile_or_stale_link_gives_defaults_and_one_notice(open_page):
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_teacher_link_hides_what_it_says(open_page):
     hidden = ["models", "switches", "layers", "interventions", "draw", "export", "plane"]
     page = open_page(f"?task=grouping&hide={json.dumps(hidden)}")
@@ -69,7 +69,7 @@ def test_a_teacher_link_hides_what_it_says(open_page):
     assert page.get_by_role("button", name="Reset everything").is_visible()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_reset_brings_back_the_defaults_and_an_empty_link(open_page):
     page = open_page("?lesson=late-perturbation&layer=error")
     page.get_by_role("button", name="Reset everything").click()

@@ -38,7 +38,7 @@ def test_playing_rests_at_the_marked_step_and_what_follows_can_still_be_seen(ope
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_toggle_takes_a_run_at_rest_to_its_stop_and_back(open_page):
     page = open_page("?task=grouping&image=1")
     assert step(page) == 10 and page.locator(".auto").is_hidden() and page.locator(".flag").is_hidden()
@@ -53,7 +53,7 @@ def test_the_toggle_takes_a_run_at_rest_to_its_stop_and_back(open_page):
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_run_that_is_not_stopped_says_so_and_plays_to_its_end(open_page):
     page = open_page("?task=grouping&auto=true&T=3", width=390, height=844)
     assert step(page) == 3 and "not stopped within 3 steps" in page.locator(".auto").inner_text()

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 from served import FLAGS, PATIENCE, at_rest, chromium_path, eventually, start_app, watched
+from tiers import forms
 
 from fbseg_core.config import TexturesConfig
 from pages.few_shot.drawn_labels import unpack_labels
@@ -82,7 +83,7 @@ def launch(chromium, tmp_path):
     kill(tmp_path)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are read from /proc")
 def test_a_run_of_a_browser_that_was_killed_is_found_again_by_its_owner_alone(
     launch, tmp_path, new_context, url
@@ -104,7 +105,7 @@ def test_a_run_of_a_browser_that_was_killed_is_found_again_by_its_owner_alone(
     page.context.close()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_run_outlives_its_server_and_goes_on(new_context, tmp_path, monkeypatch):
     monkeypatch.setenv("FBSEG_JOBS", str(tmp_path))
     browser = new_context()
@@ -140,8 +141,7 @@ INKED = """canvas => {
 }"""
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("width, theme", [(1440, "light"), (390, "dark")])
+@pytest.mark.parametrize("width, theme", forms([(1440, "light"), (390, "dark")], slow=[(390, "dark")]))
 def test_an_example_is_drawn_redrawn_and_taken_back(new_context, url, width, theme):
     page = opened(new_context(width, 900, theme, has_touch=width < 500), f"{url}/few_shot")
     label = page.get_by_role("img", name="Mask of example 2")
@@ -189,7 +189,7 @@ FORGET = """charts => [...charts, document.querySelector('[data-testid=stImage] 
     .forEach(e => e && delete e.seen)"""
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_nothing_moves_or_is_cut_while_it_trains(new_context, url):
     page = opened(new_context(1440, 1100, "dark"), f"{url}/few_shot?{QUICK}")
     found = page.locator("[data-testid=stTable] td").filter(has_text="normalised output").first

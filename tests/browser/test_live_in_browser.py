@@ -1,5 +1,7 @@
 """Live in a real Chromium: it runs by itself, follows the hand, and can be rewound, linked and saved."""
 
+import itertools
+
 import pytest
 from explorer import CONTRAST
 from served import eventually, watched
@@ -17,6 +19,7 @@ from stage import (
     told,
     until_step,
 )
+from tiers import forms
 
 pytestmark = pytest.mark.browser
 
@@ -125,7 +128,7 @@ def test_drawn_walled_rubbed_sprayed_it_comes_back_by_its_link(open_live):
     assert page.faults == [] and again.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_where_the_engine_cannot_run_one_sentence_leads_to_explore(new_context, url):
     page = watched(new_context())
     page.add_init_script("delete window.Worker")
@@ -153,9 +156,10 @@ def test_it_is_saved_as_one_file_that_runs_without_a_network(open_live, new_cont
     assert not alone.locator(".worlds").is_visible() and alone.faults == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+@pytest.mark.parametrize(
+    "size, theme",
+    forms(itertools.product([(1440, 900), (390, 844)], ["light", "dark"]), slow=[((390, 844), "dark")]),
+)
 def test_mask_and_path_stand_above_the_fold_and_all_can_be_read_and_touched(open_live, size, theme):
     page = open_live(width=size[0], height=size[1], theme=theme, has_touch=size[0] < 640)
     until_step(page, 6)
@@ -186,7 +190,7 @@ def test_a_finger_drags_the_dot_and_a_tap_moves_it(open_live):
     eventually(lambda: page.locator(".said").inner_text(), lambda said: "row 15, column 10" in said)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("query", ["?v=1&task=grouping&sigma=0.4", "?lesson=erase&layer=error"])
 def test_an_old_link_of_the_bare_address_opens_explore(new_context, url, query):
     page = watched(new_context(reduced_motion="reduce"))

@@ -52,7 +52,7 @@ def test_what_is_covered_and_cut_moves_the_model_and_stands_in_the_link(opened):
     assert told(page, "rises") == "0" and not page.faults
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_new_filters_learn_in_view_until_the_button_is_pressed_again(opened):
     page = opened("?v=1&source=shapes", reduced_motion="reduce")
     page.locator(".blank").click()

@@ -67,7 +67,7 @@ def test_a_remote_s_keys_turn_the_course_s_pages_and_escape_ends_it(new_context,
     assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == "16px"
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_explore_is_presented_with_the_player_s_keys_kept(new_context, url):
     page = opened(new_context, f"{url}/explore?v=1&lesson=loop-everything&presented=true")
     page.wait_for_selector(".player[data-run]")

@@ -209,7 +209,7 @@ ASK_AND_STOP = """ask => new Promise(done => {
 })"""
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_eigenvalues_come_on_a_button_with_progress_can_be_stopped_and_nothing_is_clipped(open_page):
     page = open_page(f"{SMALL}&focus=neither&at=4")
     ask = page.get_by_role("button", name="Compute eigenvalues and growth rates")
@@ -242,7 +242,7 @@ def test_another_choice_interrupts_the_four_runs(open_page):
     assert page.faults == []
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_link_opens_the_very_same_view_elsewhere_and_the_menu_leads_back_to_it(open_page):
     page = open_page(f"{SMALL}&image=3")
     page.get_by_text("trained without", exact=True).click()

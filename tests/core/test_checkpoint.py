@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoint_files import CARD, SMALL, TASK, TRAIN, refused, rewrite
+from tiers import forms
 
 from fbseg_core import checkpoint, tensor_files
 from fbseg_core.checkpoint import Card, CheckpointError, load, read_card, save, save_training
@@ -102,8 +103,7 @@ MEASURED = [
 ]
 
 
-@pytest.mark.parametrize("name", MEASURED)
-@pytest.mark.slow
+@pytest.mark.parametrize("name", forms(MEASURED, slow=MEASURED[::4]))
 def test_cards_hold_what_is_measured(name):
     from fbseg_core.scores.evaluate import f1_by_step
     from fbseg_core.tasks import make_batch

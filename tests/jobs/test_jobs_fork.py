@@ -42,7 +42,7 @@ def test_a_killed_worker_is_replaced_by_another_fork_and_nothing_is_left_of_it(p
     wait_for(lambda: (files(os.getpid()), files(parent), files(second.pid)) == held)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_fork_server_that_dies_takes_no_worker_down_and_is_started_again(pool):
     job, held, parent = under_way(pool, pool.start(spec(FOREVER), "me")), worker(pool), start._fork_server
     os.kill(parent.pid, signal.SIGKILL)
@@ -56,7 +56,7 @@ def test_a_fork_server_that_dies_takes_no_worker_down_and_is_started_again(pool)
     assert worker(pool) is not held and start._fork_server is not parent and start._fork_server.warm
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_where_nothing_can_be_forked_workers_are_started_from_scratch(own_pool, monkeypatch):
     monkeypatch.setattr(start, "_fork_server", None)
     monkeypatch.delattr(os, "pidfd_open")

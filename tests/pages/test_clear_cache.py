@@ -10,7 +10,7 @@ from streamlit.proto.BackMsg_pb2 import BackMsg
 from visitor import Visitor
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.thorough,
     pytest.mark.xdist_group("jobs"),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are read from /proc"),
 ]

@@ -33,7 +33,7 @@ def opened(page, **query):
     "page, field",
     [("explore", "task"), ("live", "world"), ("predictive", MARKUP), ("learn", MARKUP), ("few_shot", "task"),
      ("your_data", "source"), pytest.param("stability", "model", marks=pytest.mark.slow),
-     pytest.param("evidence", "claim", marks=pytest.mark.slow)],
+     pytest.param("evidence", "claim", marks=pytest.mark.thorough)],
 )  # fmt: skip
 def test_a_notice_quotes_a_link_as_plain_text(jobs, page, field):
     at = opened(page, **{field: MARKUP})

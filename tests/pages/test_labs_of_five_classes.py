@@ -29,7 +29,7 @@ from pages.ui import own_models
 from pages.ui.images import VOID_COLOUR
 
 # one worker drives all runs of the lab: they share a pool
-pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.slow]
+pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.thorough]
 SIZE, FEW = (48, 80), 6
 
 
@@ -237,7 +237,6 @@ def stability(trained, files):
     return sound(at), name
 
 
-@pytest.mark.slow
 def test_the_stability_lab_shows_masks_by_class(stability, task):
     at, _ = stability
     html, captions = told(at)
@@ -264,7 +263,6 @@ def test_the_stability_lab_s_files_hold_its_numbers(stability, files):
     assert all(len(made[name].splitlines()) > 5 for name in ("local.csv", "perturbation.csv"))
 
 
-@pytest.mark.slow
 def test_the_stability_lab_s_code_gives_its_numbers(stability, monkeypatch):
     _, name = stability
     at = sound(app("pages/stability/page.py", model=name, T="12"))  # the runs alone: the rest takes long

@@ -77,7 +77,7 @@ def test_a_proved_contraction_is_told_with_its_factor_and_no_other_model_is_call
     assert told_of_contraction(build(leaky).contraction()).startswith("**Contraction: nothing is proved.**")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_lab_measures_the_stretch_of_a_leaky_state_and_names_no_neutral_direction(monkeypatch):
     for name, fewer in {
         "SPANS": (1,),

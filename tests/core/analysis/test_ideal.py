@@ -95,7 +95,7 @@ def test_halving_only_the_best_boxes_comes_close_to_halving_all(sigma, close):
     assert (few - every).abs().sum() / every.sum() < close < (coarse - every).abs().sum() / every.sum()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_coarse_step_of_several_pixels_is_refined_to_the_same_answer():
     config = ShapesConfig(side=32, sigma=1.0)
     observed = draw(config, 3, 2).x
@@ -131,7 +131,7 @@ def test_prior_adds_up_to_one_at_every_level(border):
 
 
 @pytest.mark.parametrize(
-    "sigma", [0.0, *(pytest.param(sigma, marks=pytest.mark.slow) for sigma in (0.05, 0.15))]
+    "sigma", [0.0, *(pytest.param(sigma, marks=pytest.mark.thorough) for sigma in (0.05, 0.15))]
 )
 @pytest.mark.slow
 def test_without_noise_the_mask_is_exact(sigma):
@@ -157,7 +157,7 @@ def test_without_evidence_the_prior_remains_and_its_best_constant_mask():
     assert result.expected_f1.item() == pytest.approx(pooled(mask), abs=0.005)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_marginals_are_frequencies():
     config = ShapesConfig(side=32, sigma=1.2)
     batch = draw(config, 150, 11)
@@ -182,7 +182,7 @@ def test_threshold_is_the_best_of_all_masks():
     assert p[p < threshold].max() <= expected / 2 <= threshold  # pixels join as long as they pay
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_no_shipped_model_beats_it():
     for paper_sigma in (2, 8):
         config = ShapesConfig(sigma=paper_sigma / 8)

@@ -9,6 +9,7 @@ import pytest
 import scipy.stats  # noqa: F401  # what is imported late takes long while every call is looked at
 import sklearn.decomposition  # noqa: F401
 import torch
+from tiers import forms
 
 import fbseg_core
 from fbseg_core.checkpoint import load
@@ -148,12 +149,7 @@ def first_line(statement):
     return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
 
 
-QUICK = ("scale",)
-
-
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in EXPERIMENTS]
-)
+@pytest.mark.parametrize("name", forms(EXPERIMENTS, often=("scale",), slow=("noise", "settling", "real")))
 def test_all_that_a_cell_runs_was_found_in_its_text(name, monkeypatch, optimiser_known):
     measure, cells, loaded = EXPERIMENTS[name].measure, EXPERIMENTS[name].cells("tiny"), []
 

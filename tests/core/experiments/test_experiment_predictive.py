@@ -144,7 +144,7 @@ def test_the_readme_says_what_the_rows_say():
     assert apart == [("twice the noise", "shapes")]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_cell_has_what_its_rows_are_read_for():
     found = [Row(cell, EXPERIMENT.measure(cell), 1.0, "") for cell in EXPERIMENT.cells("tiny")]
     assert EXPERIMENT.conclude(found).word == "measured" and len(EXPERIMENT.panels(found)) == 4

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tiers import forms
 
 from fbseg_core import ConfigError
 from fbseg_core.__main__ import main
@@ -48,7 +49,7 @@ def test_a_grid_is_measured_whole_and_says_what_made_it(serial):
     assert head["command"] == "as told" and head["made"] == [{"cells": len(cells), **made}]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_processes_measure_the_same(serial, tmp_path):
     assert numbers(finish("fewshot", tmp_path, jobs=2)[1]) == numbers(serial[1])
 
@@ -245,8 +246,7 @@ def test_shipped_results_are_whole(path):
     assert [row.settings for row in rows] == EXPERIMENTS[head["experiment"]].cells(head["profile"])
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
-@pytest.mark.slow
+@pytest.mark.parametrize("path", forms(SHIPPED, slow=SHIPPED[::3]), ids=lambda path: path.stem)
 def test_cells_of_a_shipped_result_measured_again_give_the_same_numbers(path):
     head, rows = read(path)
     experiment = EXPERIMENTS[head["experiment"]]

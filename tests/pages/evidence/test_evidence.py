@@ -70,7 +70,7 @@ def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monk
         shipped.result.clear()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_one_card_and_one_chart_can_be_linked():
     at = app(v="1", claim="noise", charts='["noise.3"]')
     assert [s.value for s in at.subheader] == [EXPERIMENTS["noise"].title]
@@ -89,9 +89,9 @@ def test_one_card_and_one_chart_can_be_linked():
 @pytest.mark.parametrize(
     "query",
     [
-        {"claim": "nothing"},
+        pytest.param({"claim": "nothing"}, marks=pytest.mark.slow),
         *(
-            pytest.param(query, marks=pytest.mark.slow)
+            pytest.param(query, marks=pytest.mark.thorough)
             for query in ({"charts": '["Noise.1"]'}, {"charts": "[1"}, {"x": "1"})
         ),
     ],

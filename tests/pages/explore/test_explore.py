@@ -120,7 +120,7 @@ def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on()
     assert at.selectbox(key="explore-comparison").options == ["shapes-feedforward", "shapes-feedforward-wide"]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_overflow_is_a_warning_and_what_was_reached_is_shown():
     at = app(task="grouping", kernel="fractional", T="20")
     assert "step 12" in at.warning[0].value and header(at)["steps"] == 11
@@ -170,7 +170,7 @@ def test_no_checkpoints_is_one_sentence(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     "query",
     [
-        pytest.param({}, marks=pytest.mark.slow),
+        pytest.param({}, marks=pytest.mark.thorough),
         pytest.param({"lesson": "swap"}, marks=pytest.mark.slow),
         {"lesson": "erase", "decay": "false", "tau": "3"},
         pytest.param({"lesson": "unlearned-size", "noise": "4"}, marks=pytest.mark.slow),

@@ -7,6 +7,7 @@ from driven import explore as app
 from driven import sound
 from lesson_sent import curves, says, sent
 from received import header
+from tiers import forms
 
 from fbseg_core import load, rollout
 from fbseg_core.checkpoint import read_card
@@ -18,12 +19,7 @@ from pages.explore.lessons import LESSONS
 # ---- all of them --------------------------------------------------------------------------------------
 
 
-OFTEN = list(LESSONS)[::8]  # opened in every run; the others by -m slow
-
-
-@pytest.mark.parametrize(
-    "key", [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow) for key in LESSONS]
-)
+@pytest.mark.parametrize("key", forms(LESSONS, often=list(LESSONS)[::8], slow=list(LESSONS)[::3]))
 def test_each_opens_from_the_menu_with_its_sentence_and_its_link(key):
     at = app()
     at.selectbox(key="explore-lesson").set_value(key).run()

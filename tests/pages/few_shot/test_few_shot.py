@@ -16,7 +16,7 @@ from pages.ui import screen
 pytestmark = [pytest.mark.xdist_group("few-shot"), pytest.mark.usefixtures("nothing_is_left_running")]
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_opened_alone_it_asks_nothing_and_measures_what_it_would_cost():
     at = sound(app())
     assert header(at)["own"] == ["", ""] and not at.button(key="start").disabled

@@ -34,7 +34,7 @@ def scored(trained):
     return sound(trained)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_command_learns_the_same_weights_and_scores_are_those_of_eval(scored, tmp_path, capsys):
     job = followed(scored)
     for index, run in enumerate(job.spec.runs):
@@ -147,7 +147,7 @@ def test_an_ablation_step_trains_on_the_same_examples_and_seed():
     )
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_seed_variance_is_told_seed_by_seed_and_not_called_with_too_few(monkeypatch):
     monkeypatch.setattr(followed_runs, "IMAGES", FEW)
     at = done(started(updates="5", steps="2"))

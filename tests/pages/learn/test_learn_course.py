@@ -81,6 +81,7 @@ def test_behind_a_cover_the_answer_is_the_smaller_miss():
         assert other <= trusting
 
 
+@pytest.mark.slow
 def test_end_stopping_is_told_as_it_is_measured():
     found = outcome("two_levels")
     answers = found.lines["ε₁ = r − W∗s"]

@@ -34,7 +34,7 @@ def test_images_and_noise_arrive_as_the_task_draws_them(task):
         assert np.array_equal(read(picture["labels"], "u1"), content.labels.numpy().ravel())
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.parametrize("task", models.OPENS_ON)
 @torch.no_grad()
 def test_a_world_opens_on_an_image_of_the_middle_half(task):

@@ -7,13 +7,12 @@ import re
 
 import driven
 import numpy as np
-import pytest
+from tiers import forms
 
 from pages.stability.presets import PRESETS
 
 SMALL = {"T": "12"}
-OFTEN = ("switched-off",)  # opened in every run; the others by -m slow
-EACH_PRESET = [key if key in OFTEN else pytest.param(key, marks=pytest.mark.slow) for key in PRESETS]
+EACH_PRESET = forms(PRESETS, often=("switched-off",), slow=list(PRESETS)[::4])
 
 
 def app(file="pages/stability/page.py", **query):

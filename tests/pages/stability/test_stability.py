@@ -44,7 +44,7 @@ def test_variants_are_what_their_names_say():
             assert (softmax, decay) == ("softmax" in name, name.endswith("decay") or name == "decay only")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_spectrum_sliders_reach_through_zero_and_the_second_follows_the_first():
     at = app(**SMALL)
     at.slider(key="stability-eigenvalue").set_value(0.5).run()
@@ -112,7 +112,7 @@ def test_the_certificate_is_withdrawn_without_normalisation(monkeypatch, tmp_pat
     assert any("δ is not normalised" in w.value for w in at.warning) and not at.success
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_eigenvalues_come_on_a_button_and_go_with_another_image(monkeypatch):
     monkeypatch.setattr(probes, "MOST", 24)
     monkeypatch.setattr(probes, "GROWTH_STEPS", 4)

@@ -27,7 +27,7 @@ def default_table():
 @pytest.mark.parametrize(
     "query",
     [
-        {"T": "1e99"},
+        pytest.param({"T": "1e99"}, marks=pytest.mark.slow),
         pytest.param({"T": "7"}, marks=pytest.mark.slow),
         pytest.param({"eigenvalue": "nan"}, marks=pytest.mark.slow),
         pytest.param({"focus": "<script>"}, marks=pytest.mark.slow),
@@ -37,7 +37,7 @@ def default_table():
         pytest.param({"nonsense": "1"}, marks=pytest.mark.slow),
         pytest.param({"v": "99"}, marks=pytest.mark.slow),
         pytest.param({"at": "0"}, marks=pytest.mark.slow),
-        {"clock": "[1, 2]"},
+        pytest.param({"clock": "[1, 2]"}, marks=pytest.mark.slow),
     ],
 )
 def test_hostile_links_give_the_defaults_and_one_notice(query, default_table):
@@ -91,7 +91,7 @@ def test_the_figures_page_needs_no_network():
     assert page.count("Plotly.newPlot(") == 2 and 'src="http' not in page and "v=1&amp;T=12" in page
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_snippet_alone_gives_the_page_s_numbers():
     asked = {"local": "true", "perturb": "true", "direction": "leading eigenvector", "focus": "decay only"}
     at = app(model="grouping-feedback", T="12", image="3", **asked)
