@@ -13,7 +13,7 @@ from explorer import (
     shows,
     step,
 )
-from served import eventually
+from served import eventually, hold_in_the_sidebar
 
 from fbseg_core import load, make_batch, rollout
 from fbseg_core.rollout.interventions import Flip, Freeze, Perturb, Swap
@@ -218,8 +218,21 @@ def test_phone_has_no_sideways_scroll_and_two_pictures_in_a_row(open_page):
 
 
 @pytest.mark.slow
-def test_a_finger_draws(open_page):
+def test_a_finger_draws_and_moves_what_stands_in_the_sidebar_below_the_masks(open_page):
     page = open_page("?sigma=0.2", width=390, height=844, has_touch=True)
+    page.wait_for_selector(".player[data-engine=true]")
+    page.get_by_test_id("stExpandSidebarButton").tap()
+    page.wait_for_selector("[data-testid=stSidebar][data-collapsed=false]")
+    hold_in_the_sidebar(page, "explore-eigenvalue", 40)
+    page.wait_for_selector(".player[data-made*=eigenvalue]")
+    sidebar, shown = page.get_by_test_id("stSidebar"), page.locator(".panel canvas").nth(1)
+    tops = [one.bounding_box()["y"] for one in (sidebar, shown)]
+    assert tops[0] > 400 and 0 < tops[1] < tops[0] - shown.bounding_box()["height"]
+    before = run_id(page)
+    page.mouse.up()
+    another_run(page, before)
+    page.get_by_test_id("stSidebarCollapseButton").get_by_role("button").tap()
+    page.wait_for_selector("[data-testid=stSidebar][data-collapsed=true]", state="attached")
     page.get_by_role("button", name="Draw the clean image").tap()
     page.get_by_role("button", name="Stamp a square").tap()
     before = run_id(page)

@@ -13,7 +13,7 @@ export default function (component) {
   S.alive = true;
   clearTimeout(S.closing);
   document.addEventListener("keydown", S.onKey);
-  const unwatch = watchWidgets("explore", (...move) => sidebarMoved(S, ...move));
+  const unwatch = watchWidgets("explore", S.$(".panels"), (...move) => sidebarMoved(S, ...move));
   receive(S, component.data);
   return () => {
     S.alive = false;

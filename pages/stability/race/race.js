@@ -14,7 +14,7 @@ export default function (component) {
   S.alive = true;
   const { data } = component;
   receive(S, data instanceof Uint8Array ? data : new Uint8Array(data));
-  const unwatch = watchWidgets("stability", (...move) => sidebarMoved(S, ...move));
+  const unwatch = watchWidgets("stability", S.$(".masks"), (...move) => sidebarMoved(S, ...move));
   // Where Streamlit only draws it anew, the race goes on; left for good, it ends.
   return () => {
     S.alive = false;
