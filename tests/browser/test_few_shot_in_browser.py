@@ -54,6 +54,11 @@ def updates(page):
     return int(eventually(counted)[1])
 
 
+def job_of(page):
+    """The run that the address names."""
+    return parse_qs(urlsplit(page.url).query)["job"]
+
+
 def overflows(page):
     return page.evaluate(
         """() => [document.documentElement, document.querySelector('[data-testid=stMain]')]
@@ -103,6 +108,29 @@ def test_a_run_of_a_browser_that_was_killed_is_found_again_by_its_owner_alone(
     state(page, "Stopped")
     assert page.faults == []
     page.context.close()
+
+
+@pytest.mark.slow
+def test_two_tabs_of_a_browser_show_and_steer_one_run_and_a_double_click_starts_one(new_context, url):
+    context = new_context()
+    page = opened(context, f"{url}/few_shot?{QUICK}")
+    page.get_by_role("button", name="Start training", exact=True).dblclick()
+    page.get_by_text(MASKS).wait_for(timeout=1000 * WORKERS)
+    page.wait_for_function("location.search.includes('job=')")
+    job = job_of(page)
+    other = opened(context, page.url)
+    state(other, "Training")
+    press(other, "Pause")
+    for tab in (page, other):
+        state(tab, "Paused")
+    assert eventually(lambda: updates(other) == updates(page))
+    press(page, "Resume")
+    for tab in (page, other):
+        state(tab, "Training")
+    press(other, "Stop")
+    for tab in (page, other):
+        state(tab, "Stopped")
+        assert job_of(tab) == job and tab.faults == []
 
 
 @pytest.mark.thorough
