@@ -11,12 +11,10 @@ from fbseg_core.tasks import task_of
 from pages.engine import carrier
 from pages.engine.observe import normalisation
 from pages.engine.weights import EngineError
+from pages.explore import acts
 from pages.explore.run import Run, Scene
 from pages.explore.state import ExploreState
-from pages.ui import marks
 from pages.ui.models import model
-
-FOLLOWED = {"flip", "freeze"}  # interventions that the player can repeat
 
 
 def switches_shown(view: ExploreState, model: ModelConfig) -> dict[str, dict[str, Any]]:
@@ -69,9 +67,8 @@ def header(run: Run) -> dict[str, Any]:
         normalise = normalisation(task_of(scene.task), scene.task)
     except (EngineError, ConfigError) as error:
         return {"why": str(error)}
-    beyond = [item for item in scene.do if item.kind not in FOLLOWED]
-    if beyond:
-        return {"why": f"The browser's engine has no intervention “{marks.name_of(beyond[0])}”."}
+    if not acts.fit(run):
+        return {"why": "What is done to this run takes too much to be sent to the browser."}
     if run.trajectory.stopped or run.comparison_stopped:
         return {"why": "This run leaves the range of 32-bit numbers."}
     settled = {**vars(scene), "task": scene.task.model_dump(exclude={"sigma"})}
@@ -80,5 +77,6 @@ def header(run: Run) -> dict[str, Any]:
         "models": models,
         "normalise": normalise,
         "switches": scene.switches.changed(),
+        "acts": acts.told(scene),
         "of": hashlib.sha1(repr(settled).encode()).hexdigest(),
     }

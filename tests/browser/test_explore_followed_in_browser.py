@@ -7,7 +7,8 @@ import pytest
 from explorer import another_run, near, pixels, reference, run_id, shape, shows
 from served import choose, hold_in_the_sidebar
 
-from fbseg_core.rollout.interventions import Flip, Freeze
+from fbseg_core.models.registry import traits_of
+from fbseg_core.rollout.interventions import Flip, Freeze, Paint, Perturb, Swap, pack_mask
 from pages.engine import constants
 from pages.explore import computed, in_browser
 from pages.explore.player import HERE, SCRIPTS, SHARED, layers
@@ -68,11 +69,19 @@ def sent(view: ExploreState) -> bytes:
         "leaks": view.integrator == "leaky",
         "sigma": run.scene.task.sigma,
     }
-    told |= {"still": len(run.comparison) == 1, "do": [item.model_dump(mode="json") for item in view.do]}
+    told["still"] = not traits_of(models.cards()[scene.models[1]].model).takes_steps
+    told["do"] = [item.model_dump(mode="json") for item in view.do]
     return pack(run, untouched, None, None, fed=True, state=True, header=told, of_class=1)
 
 
 LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}
+SQUARE = pack_mask(np.pad(np.ones((12, 12), bool), ((8, 28), (12, 24))))
+SWAPS = (Swap(t=0, seed=5), Swap(t=4, seed=9, noise=2), Swap(t=9, seed=0))
+ACTS = (
+    Paint(t=3, target="h", like="background", mask=SQUARE), Swap(t=4, seed=9, noise=2),
+    Flip(t=5, switch="softmax"), Perturb(t=5, size=0.7), Paint(t=5, like="shape", mask=SQUARE),
+    Perturb(t=12, size=0.1, seed=3),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -87,10 +96,16 @@ LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}
             {"task": "grouping", "do": (Flip(t=2, switch="loop", on=False), Freeze(t=4))},
             {"sigma": 0.1, "eigenvalue": 0.1, "softmax": False, "kernel": "fractional"},
         ),
+        ({"task": "grouping", "do": ACTS, "T": 12}, {"sigma": 0.4, "tau": 8.0}),
+        pytest.param(
+            {"task": "grouping", "comparison": "grouping-loop-cut", "do": SWAPS, "T": 12},
+            {"sigma": 0.5, "tau": 8.0},
+            marks=pytest.mark.slow,
+        ),
         pytest.param({"task": "shapes", "decay": False}, {"integrator": "leaky"}, marks=pytest.mark.thorough),
         pytest.param(LEAKY, {"sigma": 0.5, "k": 0.8}, marks=pytest.mark.slow),
     ],
-    ids=["shapes", "two runs", "interventions", "becomes leaky", "leaky"],
+    ids=["shapes", "two runs", "switched", "acted on", "swapped", "becomes leaky", "leaky"],
 )  # fmt: skip
 def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
     before, after = ExploreState(**view), ExploreState(**view | changes)

@@ -16,7 +16,7 @@ from pages.ui.web import component
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "paint", "panels", "confusion", "plots", "transport", "build", "view", "lay", "sidebar",
+    "paint", "panels", "confusion", "plots", "transport", "build", "view", "lay", "acts", "sidebar",
     "follow", "player",
 )  # fmt: skip
 SHARED = ("decode", "charts", "brush", "tools", "widgets", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)

@@ -114,55 +114,68 @@ async function computed(S) {
   const values = JSON.stringify(S.ahead.values);
   const of = wantedOf(S);
   const { sigma = header.sigma, ...changed } = S.ahead.values; // of the settings null is as built
-  const x = normalised(withNoise(blocks.clean.data, blocks.noise.data, sigma), engine.normalise);
+  const images = imagesOf(S, sigma);
   const has = (name) => name in blocks;
   const asked = (entity) => Array.from({ length: classes }, (_, k) => k).filter((k) => has(`${entity}.class.${k}`));
   const leaks = changed.integrator ? changed.integrator === "leaky" : header.leaks;
-  const told = { truth: frameOf(blocks.truth, 0), size, classes, steps, leaks };
+  const truths = (t) => truthAt(S, t);
+  const told = { truths, size, classes, steps, leaks };
   const [model, other] = S.engine.models;
   const switches = { ...engine.switches, ...switchesOf(header, changed) };
-  const [run, untouched, comparison] = await Promise.all([
-    ranBy(model, x, size, switchesAt(switches, header.do, steps)),
-    header.curves.ghost ? ranBy(model, x, size, Array(steps).fill(switches)) : null,
-    header.still ? answerOf(other, x, size) : ranBy(other, x, size, Array(steps).fill({})),
+  const both = async () => [ // one after the other, as one engine runs them
+    await ranBy(model, images, size, switchesAt(switches, header.do, steps), actsOf(S)),
+    header.curves.ghost ? await ranBy(model, images.slice(0, 1), size, Array(steps).fill(switches)) : null,
+  ];
+  const [[run, untouched], comparison] = await Promise.all([
+    both(),
+    header.still ? answersOf(other, images, size, steps) : ranBy(other, images, size, Array(steps).fill({})),
   ]);
   if (![run, untouched, comparison].every((moments) => !moments || finite(moments))) return { of, scene: "" }; // the server ends it early, and says why
   const fed = has("run.v_hat.0") || S.look?.layer === "v_hat" ? header.channels.v : 0;
   const parts = {
-    run: layRun("run", run, { ...told, fed, state: has("state.0"), asked: asked("run") }),
-    ...(untouched && { ghost: layRun("ghost", untouched, { ...told, asked: asked("ghost") }) }),
+    run: layRun("run", run, { ...told, fed, state: has("state.0"), asked: asked("run"), old: header.curves.run.old && truths(0) }),
+    ...(untouched && { ghost: layRun("ghost", untouched, { ...told, truths: () => firstTruth(S), asked: asked("ghost") }) }),
     comparison: layAnswers("comparison", comparison.map(({ logits }) => logits), { ...told, asked: asked("comparison") }),
   };
   const curves = Object.fromEntries(Object.entries(parts).map(([entity, part]) => [entity, part.curves]));
-  const input = lazily({ input: () => inputOf(x, header) });
+  const input = lazily({ input: () => inputOf(seen(S, images), header) });
   return { of, scene: engine.of, values, leaks, curves, blocks: joined(input, ...Object.values(parts).map((part) => part.blocks)) };
-}
-
-// The run from rest on, with the switches of each step. The engine takes one call after another.
-async function ranBy(engine, x, size, switches) {
-  const begun = [engine.setImage(x, size), engine.reset(), engine.state(), engine.run(switches.length, switches, WANTED)];
-  const [, , start, found] = await Promise.all(begun);
-  return [start, ...found];
 }
 
 const finite = (moments) => moments.every(({ h, logits }) => Number.isFinite(norm(h)) && Number.isFinite(norm(logits)));
 
-const answerOf = async (engine, x, size) => (await ranBy(engine, x, size, [{}])).slice(1);
+// Of a model without steps the one answer that holds at all of them, or of several images that of each step.
+async function answersOf(engine, images, size, steps) {
+  const answers = [];
+  for (const { t, x } of images) answers.push({ t, answer: (await ranBy(engine, [{ t: 0, x }], size, [{}]))[1] });
+  return images.length > 1 ? Array.from({ length: steps + 1 }, (_, t) => holding(answers, t).answer) : [answers[0].answer];
+}
 
 // The switches of each step: the run's own, and what interventions flip and freeze from their step on.
 function switchesAt(switches, done, steps) {
   let now = switches;
   return Array.from({ length: steps }, (_, t) => {
-    for (const item of done.filter((one) => one.t === t))
+    for (const item of done.filter((one) => one.t === t && ["flip", "freeze"].includes(one.kind)))
       now = { ...now, ...(item.kind === "flip" ? { [item.switch]: item.on } : { clock: item.on ? t : null }) };
     return now;
   });
 }
 
-// The picture of an image, stretched to its own range.
-function inputOf(x, { shown, size }) {
+// The images that truths are sent of, in their order.
+function seen({ blocks }, images) {
+  const first = (i) => blocks.of_step.data.indexOf(i);
+  return Array.from({ length: blocks.truth.shape[0] }, (_, i) => holding(images, first(i)).x);
+}
+
+// The pictures of images, each stretched to its own range.
+function inputOf(images, { shown, size }) {
   const pixels = size[0] * size[1];
-  const values = Float64Array.from({ length: shown.length * pixels }, (_, j) => x[shown[Math.floor(j / pixels)] * pixels + (j % pixels)]);
-  const [lo, hi] = extremes(values, values[0]);
-  return layBlock("input", values.map((value) => (value - lo) / Math.max(hi - lo, 1e-6)), [1, shown.length, ...size], 2);
+  const stretched = images.map((x) => {
+    const values = Float64Array.from({ length: shown.length * pixels }, (_, j) => x[shown[Math.floor(j / pixels)] * pixels + (j % pixels)]);
+    const [lo, hi] = extremes(values, values[0]);
+    return values.map((value) => (value - lo) / Math.max(hi - lo, 1e-6));
+  });
+  const all = new Float64Array(images.length * shown.length * pixels);
+  stretched.forEach((values, i) => all.set(values, i * values.length));
+  return layBlock("input", all, [images.length, shown.length, ...size], 2);
 }

@@ -40,9 +40,10 @@ function once(make) {
 const joined = (...parts) => Object.defineProperties({}, Object.assign({}, ...parts.map(Object.getOwnPropertyDescriptors)));
 
 // Blocks and curves of class logits (K, H, W), one array a step, or of one answer that holds at all of `steps`.
-// asked: the classes whose own probability is wanted.
-function layAnswers(entity, logits, { truth, size, classes, steps, asked }) {
-  const pixels = truth.length;
+// truths(t): the truth at a step; old: one that no longer holds, against which F1 is wanted too. asked: the classes whose
+// own probability is wanted.
+function layAnswers(entity, logits, { truths, old, size, classes, steps, asked }) {
+  const pixels = size[0] * size[1];
   const { mask, margin, commit, flips } = masksOf(logits, classes, pixels);
   const chances = chancesOf(logits, mask, classes);
   const block = (name, values) => layBlock(`${entity}.${name}`, values(), [logits.length, ...size], classes);
@@ -52,11 +53,13 @@ function layAnswers(entity, logits, { truth, size, classes, steps, asked }) {
     ...Object.fromEntries(asked.map((k) => [`class.${k}`, () => chances.of(k)])),
   };
   const blocks = Object.fromEntries(Object.entries(values).map(([name, read]) => [`${entity}.${name}`, () => block(name, read)]));
-  const counts = logits.map((_, t) => countsOf(mask.subarray(t * pixels, (t + 1) * pixels), truth, classes, RUN.void));
+  const against = (truth, t) => countsOf(mask.subarray(t * pixels, (t + 1) * pixels), truth, classes, RUN.void);
+  const counts = logits.map((_, t) => against(truths(t), t));
   const held = (found) => listed(logits.length > 1 ? found : Array(steps + 1).fill(found[0]));
   const curves = {
     f1: () => held(counts.map(f1Of)), iou: () => held(counts.map(iouOf)),
     entropy: () => held(logits.map((_, t) => meanOf(chances.bits().subarray(t * pixels, (t + 1) * pixels)))), label_flips: () => held(flips),
+    ...(old && { old: () => listed(logits.map((_, t) => f1Of(against(old, t)))) }),
   };
   return { blocks: lazily(blocks), curves: lazily(curves) };
 }
@@ -131,7 +134,7 @@ const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / value
 // the state is drawn to δ; fed: how many channels of v̂ are wanted; state: whether u and v are.
 function layRun(entity, moments, told) {
   const { size, classes, leaks, fed, state } = told;
-  const pixels = told.truth.length;
+  const pixels = size[0] * size[1];
   const shape = [moments.length, ...size];
   const answers = layAnswers(entity, moments.map(({ logits }) => logits), told);
   const layers = { delta: (t) => moments[t].delta, applied: (t) => moments[t].applied };

@@ -22,6 +22,9 @@ BLOCKS: dict[str, Layout] = {
     "of_step": Layout(("step",), "whole"),  # which input and truth hold there
     "clean": Layout(("channel", "row", "column"), "exact", "float32"),  # of all channels, as `noise`
     "noise": Layout(("channel", "row", "column"), "exact", "float32"),
+    # of an intervention, before its place among them: so, too, the clean image and noise of a later image
+    "perturbation": Layout(("channel", "row", "column"), "exact", "float32"),
+    "painted": Layout(("row", "column"), "whole"),
     "probability": Layout(FRAMES, "unit"),  # of any class but the background
     "class": Layout(FRAMES, "unit"),  # of one class
     "logit": Layout(FRAMES, "own", "uint16"),  # the largest of the other classes less the background's

@@ -112,7 +112,7 @@ function inputColours(S, t) {
       for (let c = 0; c < 3; c++) out[4 * i + c] = block.data[from + Math.min(c, channels - 1) * pixels + i];
     return out;
   }
-  const { noise, clean } = S.blocks;
+  const { noise, clean } = contentAt(S, t);
   const { shown } = S.header;
   const values = new Float32Array(shown.length * pixels);
   let lo = Infinity;

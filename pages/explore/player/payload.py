@@ -16,6 +16,7 @@ from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.analysis.ensemble import EnsembleStep
 from fbseg_core.scores.metrics import chance, commit_time, confusion, entropy, f1_over_time, pooled_f1
 from fbseg_core.tasks import task_of
+from pages.explore import acts
 from pages.explore.player.layers import BLOCKS
 from pages.explore.run import Run, cues_of, regions_of, shown_of
 from pages.ui import images
@@ -44,6 +45,9 @@ def pack(
     blocks = RunBlocks(classes)
     ghost = None if untouched is run else untouched
     cues = _images(blocks, run)
+    if acts.fit(run):
+        for name, values in acts.parts(run).items():
+            blocks.put(name, values)
     curves = {"run": _entity(blocks, "run", run.trajectory, run.labels)}
     if state:
         for i, channel in enumerate(run.trajectory.h[:, 0].unbind(1)):

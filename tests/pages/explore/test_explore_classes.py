@@ -76,7 +76,8 @@ def test_a_pixel_is_read_off_in_every_class(link):
 
 
 def test_all_that_is_sent_is_declared_and_menus_are_what_links_know(link):
-    run, untouched = runs(link, do=(Perturb(t=2, size=3.0),), integrator="leaky")
+    mask = pack_mask(np.ones(SIZE, bool))
+    run, untouched = runs(link, do=(Perturb(t=2, size=3.0), Paint(t=3, mask=mask)), integrator="leaky")
     _, blocks = unpacked(pack(run, untouched, None, None, fed=True, state=True, header={}, of_class=2))
     used = {next(part for part in name.split(".") if part in BLOCKS) for name in blocks}
     assert used == set(BLOCKS)
