@@ -45,7 +45,8 @@ def loop(steps: float) -> Outcome:
     given = f"The whole loop scores {whole[0][-1]:.2f}."
     asked = ("image", "truth", "whole loop")
     dot = int(batch.x[0, task_of(card.task).cue_channel(card.task)].argmax())
-    return Outcome(cut[0][-1], told, given, lines, "step t", "F1", None, pictures, asked, dot=dot)
+    at = list(range(1, int(steps) + 1))
+    return Outcome(cut[0][-1], told, given, lines, "step t", "F1", at, pictures, asked, dot=dot)
 
 
 @torch.no_grad()

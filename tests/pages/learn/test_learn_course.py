@@ -189,7 +189,8 @@ def test_few_examples_are_told_by_the_shipped_rows():
 
 def test_figures_are_drawn_of_every_kind():
     found = outcome("loop", 2.0)
-    assert [trace.name for trace in curves(found).data] == ["whole loop", "loop cut"]
+    drawn = curves(found).data
+    assert [(line.name, line.x) for line in drawn] == [("whole loop", (1, 2)), ("loop cut", (1, 2))]
     drawn = picture(*found.pictures["truth"])
     assert drawn.size == (240, 240)
     places = marked(drawn, 48, {DOT: (0, 24), MINE: (24, 24)})
