@@ -26,8 +26,8 @@ from pages.learn.path import (
     K,
     W,
     X,
+    at_rest,
     best_for_path,
-    fixed_point_gradient,
     follow,
     whole_path_gradient,
     whole_path_loss,
@@ -163,13 +163,20 @@ def test_the_fixed_point_s_gradient_is_that_of_a_long_run_s_last_step():
     """Of a loss at the end alone the gradient through 400 steps is that of implicit differentiation."""
     w = torch.tensor(0.8, requires_grad=True)
     ((follow(w, 400)[-1] - 8) ** 2 / 2).backward()
-    assert float(w.grad) == pytest.approx(fixed_point_gradient(0.8), rel=1e-3)
-    assert fixed_point_gradient(0.8) == pytest.approx((5 - 8) / (1 - 0.8) ** 2)
+    rest = at_rest(0.8)
+    assert float(w.grad) == pytest.approx(rest.gradient, rel=1e-3)
+    assert rest == pytest.approx((5, 5 - 8, 0.9, 2.5)) and rest.gradient == pytest.approx(-75)
+    told = outcome("path").told
+    assert "rests at 5" in told and "(5 − 8) · (1 − 0.9)⁻¹ · 2.5 = −75" in told
+    series = sum(rest.step_by_h**k for k in range(400))  # as training takes the inverse
+    assert (
+        series == pytest.approx(1 / (1 - rest.step_by_h)) and "1 + J + J² + …" in LESSONS["path"].simplified
+    )
 
 
 def test_the_two_ways_learn_different_loops_and_one_of_them_needs_rest():
     found = outcome("path")
-    assert "h ← h + ½(wh + 1 − h)" in LESSONS["path"].words and (K, X, W, WANTED) == (0.5, 1, 0.8, 8)
+    assert "g = h + ½(wh + 1 − h), w = 0.8" in LESSONS["path"].words and (K, X, W, WANTED) == (0.5, 1, 0.8, 8)
     rests, path = found.lines.values()
     assert rests[-1] == pytest.approx(8, abs=0.2) and rests[5] < 3 < path[5]
     w = best_for_path(5)
@@ -177,7 +184,7 @@ def test_the_two_ways_learn_different_loops_and_one_of_them_needs_rest():
     assert whole_path_loss(near, 5).argmin() == 1 and w > 1 and f"w = {w:.2f}" in found.told
     assert "never comes to rest" in found.told and "comes to rest at" in outcome("path", 40.0).told
     assert best_for_path(1) is None and len(outcome("path", 1.0).lines) == 1
-    assert fixed_point_gradient(1.2) < 0 < whole_path_gradient(1.2, 20)
+    assert at_rest(1.2).gradient < 0 < whole_path_gradient(1.2, 20)
     assert follow(1.2, 60)[-1] > 100
     assert "formula asks for a larger w" in found.told and "asks for a smaller one" in found.told
 
