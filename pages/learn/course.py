@@ -233,6 +233,7 @@ COURSE = (
         "differently, and so is its output. So the two kinds of normalisation were given to the feedforward "
         "network, and nothing else was changed.",
         "What F1 does the feedforward network then reach?",
+        trial=("Updates, as a multiple of the paper's", 1.0, 5.0, 4.0, 1.0),
         simplified="Noisy triangles alone, at one level of noise; the mean over training seeds.",
         screen="few_shot",
         terms={"normalisation": "bringing each channel to mean 0 and variance 1"},

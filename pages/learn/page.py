@@ -127,8 +127,7 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
         st.caption(f"Simplified: {lesson.simplified}")
     with figure:
         pictures(found.pictures, marks(lesson, found))
-        if found.lines:
-            drawn = figures.curves(found)
+        if drawn := figures.chart(found):
             if SCREEN.view.presented:
                 plotly_style.enlarge(drawn)
             plotly_style.chart(drawn, f"learn-{lesson.key}")
@@ -163,7 +162,8 @@ def pictures(named: dict[str, tuple[Tensor, bool]], places: dict[str, tuple[int,
     """Maps side by side, with the places marked in each."""
     if not named:
         return
-    for place, (name, (values, signed)) in zip(st.columns(max(len(named), 2)), named.items()):
+    row = st.container(key=SCREEN.key("pictures"))  # side by side on a phone, too
+    for place, (name, (values, signed)) in zip(row.columns(max(len(named), 2)), named.items()):
         drawn = figures.picture(values, signed)
         drawn = figures.marked(drawn, values.shape[-1], places) if places else drawn
         place.image(drawn, caption=name, alt=name, width="stretch", output_format="PNG")
@@ -194,7 +194,7 @@ def show(presented: bool) -> None:
         st.rerun()  # what stands around the lesson comes or goes, too
     notices.noted(SCREEN.noted)
     turn_pages(view)
-    words, figure = st.columns(2, gap="large")
+    words, figure = st.columns([3, 2] if presented else 2, gap="large")  # large text takes more of the width
     with words:
         st.subheader(f"{view.at}. {lesson.title}", anchor=False)
         st.markdown(lesson.words)

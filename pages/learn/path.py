@@ -32,17 +32,17 @@ def path(steps: float) -> Outcome:
         led = follow(best, LONG)
         then = "never comes to rest" if best >= 1 else f"comes to rest at {X / (1 - best):.1f}"
         told += (
-            f" So the two teach different loops. To rest at {WANTED:g} takes w = {aim:g}; that loop is at "
+            f" So the two teach different loops. To rest at {WANTED:g} takes w = {aim:g}, at "
             f"{float(rests[T]):.1f} after {T} steps. The path of {T} steps is nearest to {WANTED:g} with w = "
-            f"{best:.2f}; that loop is at {float(led[T]):.1f} by then and {then}."
+            f"{best:.2f}, at {float(led[T]):.1f} by then; that loop {then}."
         )
         lines["by the whole path"] = [h for h in led.tolist() if h <= 4 * WANTED]
     formula, true = at_rest(RESTLESS).gradient, whole_path_gradient(RESTLESS, 20)
     told += (
-        f" The fixed point's way needs a loop that rests by itself: with w = {RESTLESS:g} it grows past "
-        f"every bound, and the formula asks for a {_changed(formula)} w. The path's gradient over 20 steps "
-        f"asks for a {_changed(true)} one; its price is that all 20 states are kept. The paper's loop has "
-        "no such point: its δ is never 0 (lesson 7), only its clock stops it."
+        f" The formula needs a loop that rests by itself: with w = {RESTLESS:g}, which grows past every "
+        f"bound, it asks for a {_changed(formula)} w. The path's gradient over 20 steps asks for a "
+        f"{_changed(true)} one, and all 20 states are kept for it. The paper's loop has no such point: its δ "
+        "is never 0 (lesson 7), only its clock stops it."
     )
     return Outcome(share, told, lines=lines, x="step", y=f"h, wanted {WANTED:g}")
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from fbseg_core import Switches, iterate, load, make_batch
+from fbseg_core.analysis.receptive import receptive_field
 from fbseg_core.config import EVAL_SEED
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.predictive import files
@@ -18,7 +19,7 @@ from pages import menu
 from pages.explore.run import scene_of
 from pages.learn import computed, glossary, loops
 from pages.learn.course import COURSE, WORDS
-from pages.learn.figures import DOT, MINE, curves, marked, picture
+from pages.learn.figures import DOT, MINE, chart, curves, marked, picture
 from pages.learn.handout import handout
 from pages.learn.outcome import Outcome
 from pages.learn.path import (
@@ -74,11 +75,8 @@ def test_the_error_shrinks_and_the_energy_never_rises():
 
 def test_behind_a_cover_the_answer_is_the_smaller_miss():
     found = outcome("precision")
-    assert found.truth in LESSONS["precision"].options
-    numbers = [float(word) for word in found.told.replace("%", "").split() if word.isdigit()]
-    trusting, other = numbers[:2]
-    if found.truth == "the one that does not trust it":
-        assert other <= trusting
+    trusting, other = (int(number) for number in re.findall(r"(\d+) %", found.told)[:2])
+    assert found.truth == LESSONS["precision"].options[1] and 2 * other < trusting
 
 
 def test_end_stopping_is_told_as_it_is_measured():
@@ -127,6 +125,17 @@ def test_the_deep_network_is_level_with_the_loop_and_the_shallow_one_is_not():
     assert deep > 0.9 and loop > 0.9 and loop - shallow_one > 0.1
     shallow, card = load(loops.SHALLOW)
     assert card.f1[1] < 0.75 and shallow.steps
+
+
+def test_how_far_the_networks_see_and_what_the_deep_one_weighs_is_told_as_it_is():
+    models = {name: load(name) for name in (loops.LOOP, loops.DEEP, loops.SHALLOW)}
+    near, far = (receptive_field(models[name][1].model) for name in (loops.SHALLOW, loops.DEEP))
+    deep, loop = (sum(w.numel() for w in models[name][0].parameters()) for name in (loops.DEEP, loops.LOOP))
+    words = LESSONS["where"].words
+    assert (
+        f"sees {near} px" in words
+        and f"sees {far} px at once, with {deep / loop:.0f} times the weights" in words
+    )
 
 
 def test_the_place_marked_last_is_a_long_way_along_the_region_and_what_is_told_of_places_holds():
@@ -186,12 +195,26 @@ def test_the_two_ways_learn_different_loops_and_one_of_them_needs_rest():
     assert best_for_path(1) is None and len(outcome("path", 1.0).lines) == 1
     assert at_rest(1.2).gradient < 0 < whole_path_gradient(1.2, 20)
     assert follow(1.2, 60)[-1] > 100
-    assert "formula asks for a larger w" in found.told and "asks for a smaller one" in found.told
+    assert "every bound, it asks for a larger w" in found.told and "asks for a smaller one" in found.told
 
 
 def test_few_examples_are_told_by_the_shipped_rows():
     found = outcome("claim")
     assert found.truth > 0.7 and "0.17" in found.given
+    means = {name: np.mean(values) for name, values in found.scores.items()}
+    assert all(len(values) == 8 for values in found.scores.values())
+    assert means["normalised"] == pytest.approx(found.truth, abs=1e-4)  # rows are rounded, counts are not
+    assert means["loop cut"] > means["feedforward"] + 0.5 < means["loop"]  # a gap, and not of the loop
+    drawn = chart(found).data
+    assert [line.name for line in drawn] == ["feedforward", "normalised", "loop cut", "loop", "mean"]
+    assert drawn[-1].y == pytest.approx(list(means.values()))
+
+
+def test_the_few_example_networks_trained_longer_are_told_by_the_shipped_rows_too():
+    found = outcome("claim", 5.0)
+    means = {name: np.mean(values) for name, values in found.scores.items()}
+    assert set(means) == {"feedforward", "normalised", "loop"}
+    assert all(f"{mean:.2f}" in found.told for mean in means.values()) and means["feedforward"] > 0.5
 
 
 def test_figures_are_drawn_of_every_kind():
