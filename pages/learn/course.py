@@ -220,8 +220,8 @@ COURSE = (
         "After 5 steps, how large is the whole path's gradient, as a share of the fixed point's?",
         hi=200.0, step=1.0, unit="%",
         trial=("Steps T", 1.0, 60.0, 1.0, 5.0),
-        simplified="One number, one weight, half the squared error. Of many numbers ∂g/∂h is a matrix J; "
-        "training sums its inverse as 1 + J + J² + …, as far as a step contracts.",
+        simplified="One number, L half its squared error. Of many, training sums the inverse as "
+        "1 + J + J² + …, J = ∂g/∂h.",
         screen="evidence", values={"claim": "help"},
         terms={"T": "steps of a training trajectory", "fixed point": "where a step changes nothing"},
     ),

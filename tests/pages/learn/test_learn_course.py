@@ -236,7 +236,13 @@ def test_a_handout_asks_all_questions_and_the_other_answers_them():
     questions = handout(plain)
     assert questions.count("<li>") == len(COURSE) == questions.count("My guess")
     assert questions.count("data:image/png") == sum(lesson.side > 0 for lesson in COURSE) == 1
-    answers = handout(plain, lambda lesson: Outcome(0.0, f"<{lesson.key}> is told"))
+
+    def right(lesson):
+        return lesson.options[1] if lesson.options else lesson.lo
+
+    answers = handout(plain, lambda lesson: Outcome(right(lesson), f"<{lesson.key}> is told"))
+    assert all(f"<p><b>{lesson.options[1]}</b>. &lt;" in answers for lesson in COURSE if lesson.options)
+    assert "<p><b>row 1, column 1</b>. &lt;where" in answers and "<p><b>0.0</b>. &lt;one_neuron" in answers
     assert "My guess" not in answers
     assert all(f"&lt;{lesson.key}&gt; is told" in answers for lesson in COURSE)
 
