@@ -15,7 +15,7 @@ STYLE = (
     "@page { size: A4; margin: 10mm } body { font: 9.5pt/1.3 sans-serif; color: #000; margin: 0 }"
     " h1 { font-size: 14pt; margin: 0 } .answers { font-size: 8.5pt; line-height: 1.25 }"
     " ol { padding-left: 6mm; columns: 2; column-gap: 8mm } li { break-inside: avoid; margin-bottom: 2.5mm }"
-    " img { width: 30mm; image-rendering: pixelated }"
+    " img { width: 30mm; image-rendering: pixelated } @media screen { body { margin: 5mm } }"
     " .guess { border-bottom: 0.3mm solid #888; display: inline-block; width: 30mm } p { margin: 0.5mm 0 }"
 )
 
