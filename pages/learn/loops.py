@@ -140,10 +140,10 @@ def claim(times: float) -> Outcome:
     updates."""
     rows = read(path_of("ladder", "full"))[1]
     cells = {
+        "loop": FEEDBACK,
         "feedforward": BASELINE,
         "normalised": FEEDBACK._replace(loop="none"),
         "loop cut": FEEDBACK._replace(loop="cut"),
-        "loop": FEEDBACK,
     }
     cells = {name: cell._replace(times=int(times)) for name, cell in cells.items()}
     cells = {name: cell for name, cell in cells.items() if cell in there(rows, 2)}

@@ -19,7 +19,7 @@ from pages import menu
 from pages.explore.run import scene_of
 from pages.learn import computed, glossary, loops
 from pages.learn.course import COURSE, WORDS
-from pages.learn.figures import DOT, MINE, chart, curves, marked, picture
+from pages.learn.figures import DOT, FEEDBACK, FEEDFORWARD, MINE, chart, curves, marked, picture
 from pages.learn.handout import handout
 from pages.learn.outcome import Outcome
 from pages.learn.path import (
@@ -206,7 +206,8 @@ def test_few_examples_are_told_by_the_shipped_rows():
     assert means["normalised"] == pytest.approx(found.truth, abs=1e-4)  # rows are rounded, counts are not
     assert means["loop cut"] > means["feedforward"] + 0.5 < means["loop"]  # a gap, and not of the loop
     drawn = chart(found).data
-    assert [line.name for line in drawn] == ["feedforward", "normalised", "loop cut", "loop", "mean"]
+    assert [line.name for line in drawn] == ["loop", "feedforward", "normalised", "loop cut", "mean"]
+    assert [line.marker.color for line in drawn[:2]] == [FEEDBACK, FEEDFORWARD]  # as on every screen
     assert drawn[-1].y == pytest.approx(list(means.values()))
 
 
