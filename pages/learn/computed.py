@@ -140,11 +140,14 @@ def two_levels(trust: float) -> Outcome:
     if trust > 0:  # without s, ε₁ is r
         alone = left(answered(0.0)[1])
         told += (
-            f" With no level above, ε₁ is r, at {alone:.0f} %: the level changes {left(error) - alone:+.0f}."
+            f" With no level above, ε₁ is r, at {alone:.0f} %: the level changes that by "
+            + f"{left(error) - alone:+.0f} points.".replace("-", "−")
         )
+    half = card.source.side // 2
+    shown = x[:, 0, half - 8 : half + 8]  # the rows about the bar
     pictures = {
-        "a bar of 11 px": (x[lengths.index(11), 0], True),
-        f"a bar of {lengths[-1]} px": (x[-1, 0], True),
+        "a bar of 11 px": (shown[lengths.index(11)], True),
+        f"a bar of {lengths[-1]} px": (shown[-1], True),
     }
     return Outcome(
         left(error), told, lines={"r": r, "ε₁ = r − W∗s": error}, at=lengths, x="length of the bar, px",

@@ -213,14 +213,15 @@ COURSE = (
         "path",
         "Learning from the whole path, or from its end",
         "A loop can be taught in two ways. Whole-trajectory learning, the paper's, asks every step to be "
-        "right: the loss is the mean over all steps, and its gradient goes back through each. Recurrent "
-        "back-propagation asks only the fixed point to be right, where the loop comes to rest; its gradient "
-        "needs that point alone, not the way there. Take one number, h ← h + ½(wh + 1 − h), from 0, that is "
-        "to come to 8. At w = 0.8 both gradients by w are exact.",
+        "right: the loss L is the mean over all, its gradient goes back through each. Recurrent "
+        "back-propagation asks only the fixed point to be right, where a step g changes nothing: "
+        "h = g(h, w). Both sides change alike with w, so dL/dw = ∂L/∂h (1 − ∂g/∂h)⁻¹ ∂g/∂w, from there "
+        "alone. Let one number, g = h + ½(wh + 1 − h), w = 0.8, go from 0; 8 is wanted.",
         "After 5 steps, how large is the whole path's gradient, as a share of the fixed point's?",
         hi=200.0, step=1.0, unit="%",
         trial=("Steps T", 1.0, 60.0, 1.0, 5.0),
-        simplified="One number, one weight; the loss is half the squared error.",
+        simplified="One number, L half its squared error. Of many, training sums the inverse as "
+        "1 + J + J² + …, J = ∂g/∂h.",
         screen="evidence", values={"claim": "help"},
         terms={"T": "steps of a training trajectory", "fixed point": "where a step changes nothing"},
     ),
@@ -232,6 +233,7 @@ COURSE = (
         "differently, and so is its output. So the two kinds of normalisation were given to the feedforward "
         "network, and nothing else was changed.",
         "What F1 does the feedforward network then reach?",
+        trial=("Updates, as a multiple of the paper's", 1.0, 5.0, 4.0, 1.0),
         simplified="Noisy triangles alone, at one level of noise; the mean over training seeds.",
         screen="few_shot",
         terms={"normalisation": "bringing each channel to mean 0 and variance 1"},

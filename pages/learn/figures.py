@@ -8,13 +8,32 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from pages.learn.outcome import Outcome
-from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, lay_out
+from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL, lay_out
 
 COLOURS = (FEEDBACK, FEEDFORWARD, "#009E73", "#CC79A7")
 DASHES = ("solid", "dash", "dot", "dashdot")  # told apart without colour
 DOT, MINE, LAST = "the dot", "your place", "marked last"  # what may be marked in a picture
 SIGNS = {DOT: "white disc:", MINE: "○", LAST: "□"}
 LARGE = 240  # px: pictures are enlarged without smoothing
+
+
+def chart(found: Outcome) -> go.Figure | None:
+    """What is drawn of an outcome beside its pictures, if anything is."""
+    return scores(found) if found.scores else curves(found) if found.lines else None
+
+
+def scores(found: Outcome) -> go.Figure:
+    """The scores of an outcome: a dot for each training seed, and a bar across at their mean."""
+    figure = go.Figure()
+    for (name, values), colour in zip(found.scores.items(), COLOURS):
+        dots = {"color": colour, "size": 11, "opacity": 0.6}
+        figure.add_scatter(x=[name] * len(values), y=values, name=name, mode="markers", marker=dots)
+    bars = {"symbol": "line-ew", "size": 40, "line": {"width": 3, "color": NEUTRAL}}
+    means = [float(np.mean(values)) for values in found.scores.values()]
+    figure.add_scatter(x=list(found.scores), y=means, name="mean", mode="markers", marker=bars)
+    lay_out(figure, 300, xaxis_title="a dot for each seed, a bar at their mean", yaxis_title="F1")
+    figure.update_yaxes(range=[-0.05, 1.05], dtick=0.2)
+    return figure
 
 
 def curves(found: Outcome) -> go.Figure:

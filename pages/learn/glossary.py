@@ -10,6 +10,7 @@ from pathlib import Path
 FILE = Path(__file__).parents[2] / ".github" / "CONTRIBUTING.md"
 TAGS = re.compile(r" \(E\d'?\)|`")  # of equations that stand elsewhere
 SMALL = str.maketrans("", "", "₀₁₂")  # π₁ is a π
+ROW = "word-"  # begins the id of each row
 
 
 @functools.cache
@@ -37,13 +38,17 @@ def row_of(term: str) -> int | None:
 
 def linked(term: str) -> str:
     """A term as Markdown, in bold, as a link to its row."""
-    return f"[**{term}**](#word-{row_of(term)})"
+    return f"[**{term}**](#{ROW}{row_of(term)})"
 
 
 def table() -> str:
-    """The glossary as HTML: closed until it is opened, or a link leads to one of its rows."""
+    """The glossary as HTML: closed until it is opened, or a link leads to one of its rows.
+
+    The row that a link led to has one back, which `reading` takes to the term that was left.
+    """
     items = "".join(
-        f"<dt id='word-{number}'>{escape(words)}</dt><dd>{escape(TAGS.sub('', meaning))}</dd>"
+        f"<dt id='{ROW}{number}' tabindex='-1'>{escape(words)}</dt>"
+        f"<dd>{escape(TAGS.sub('', meaning))} <a href='#lesson'>Back to the lesson</a></dd>"
         for number, (words, meaning) in enumerate(rows())
     )
     return f"<details class='glossary'><summary>Glossary</summary><dl>{items}</dl></details>"

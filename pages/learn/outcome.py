@@ -18,6 +18,7 @@ class Outcome:
     pictures: maps (H, W) by name, each with whether it is signed. asked: those that belong to the question.
     spread: of a question that is answered by pointing, what happens at each place. dot: the number of the
     pixel that is to be marked in all pictures, where they do not show it themselves.
+    scores: of models by name, a value for each training seed.
     """
 
     truth: float | str
@@ -31,3 +32,4 @@ class Outcome:
     asked: tuple[str, ...] = ()
     spread: Spread | None = None
     dot: int | None = None
+    scores: dict[str, list[float]] = field(default_factory=dict)

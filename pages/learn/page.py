@@ -9,13 +9,15 @@ from torch import Tensor
 
 from fbseg_core import CheckpointError, ConfigError
 from pages import menu
-from pages.learn import computed, figures, glossary, guess, handout, phone, progress, teacher
+from pages.learn import computed, figures, glossary, guess, handout, phone, progress, reading, teacher
 from pages.learn.course import COURSE, Lesson, digits
 from pages.learn.outcome import Outcome
 from pages.learn.state import LearnState
 from pages.ui import notices, plotly_style, presentation, screen, server
 
 SCREEN = screen.Screen("learn", LearnState, {}, lambda view: None)
+GUESS = "guess"  # the box where it is told that there is none
+ASKED, SAID = "asked", "said"  # the containers of the question, and of the guess beside the answer
 
 
 def outcome(lesson: Lesson, trial: float) -> Outcome:
@@ -63,14 +65,28 @@ def show_lesson(number: int) -> None:
 
 def take_guess() -> None:
     """Callback of the button: the guess stands, and the answer is shown."""
-    chosen = guess.value(COURSE[SCREEN.view.at - 1], SCREEN.chosen(f"guess-{SCREEN.view.at}"))
-    if chosen is not None:
-        SCREEN.change(guesses=SCREEN.view.guessed(chosen))
+    lesson = COURSE[SCREEN.view.at - 1]
+    chosen = guess.value(lesson, SCREEN.chosen(f"guess-{SCREEN.view.at}"))
+    if chosen is None:
+        SCREEN.note("Point at a place first." if lesson.side else "Choose one first.", GUESS)
+    else:
+        turn(chosen)
 
 
 def guess_anew() -> None:
     """Callback: the answer is closed again."""
-    SCREEN.change(guesses=SCREEN.view.guessed(None))
+    turn(None)
+
+
+def turn(guessed: float | None) -> None:
+    """From the question to the answer, or back; what then is to be read has the keyboard."""
+    SCREEN.change(guesses=SCREEN.view.guessed(guessed))
+    SCREEN.remember("turned", turned() + 1)
+
+
+def turned() -> int:
+    """How often the answer was shown or closed again."""
+    return SCREEN.recalled("turned", 0)
 
 
 def go_on() -> None:
@@ -84,9 +100,11 @@ def ask(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> None:
     """The question, and a guess to be made before there is an answer."""
     found = usual(lesson)
     with words:
-        st.markdown(f"**Guess first.** {lesson.question} {found.given}")
+        with st.container(key=SCREEN.key(ASKED)):
+            st.markdown(f"**Guess first.** {lesson.question} {found.given}")
         guess.field(lesson, SCREEN.key(f"guess-{SCREEN.view.at}"), to_point_at)
         st.button("Show the answer", on_click=take_guess, type="primary")
+        notices.noted(SCREEN.noted_in(GUESS))
     if not lesson.side:  # that one's picture is where the guess is made
         with figure:
             pictures({name: found.pictures[name] for name in found.asked}, marks(lesson, found, asked=True))
@@ -98,7 +116,8 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
     with words:
         right = found.truth if lesson.options else lesson.said(found.truth)
         verb = "worked out:" if lesson.options else "it is"  # an option can be a sentence of its own
-        st.markdown(f"You said **{said}**; {verb} **{right}**.{at_place(lesson, found)}")
+        with st.container(key=SCREEN.key(SAID)):
+            st.markdown(f"You said **{said}**; {verb} **{right}**.{at_place(lesson, found)}")
         if lesson.trial:
             label, low, high, step, start = lesson.trial
             key = SCREEN.key(f"try-{lesson.key}")
@@ -108,8 +127,7 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
         st.caption(f"Simplified: {lesson.simplified}")
     with figure:
         pictures(found.pictures, marks(lesson, found))
-        if found.lines:
-            drawn = figures.curves(found)
+        if drawn := figures.chart(found):
             if SCREEN.view.presented:
                 plotly_style.enlarge(drawn)
             plotly_style.chart(drawn, f"learn-{lesson.key}")
@@ -144,7 +162,8 @@ def pictures(named: dict[str, tuple[Tensor, bool]], places: dict[str, tuple[int,
     """Maps side by side, with the places marked in each."""
     if not named:
         return
-    for place, (name, (values, signed)) in zip(st.columns(max(len(named), 2)), named.items()):
+    row = st.container(key=SCREEN.key("pictures"))  # side by side on a phone, too
+    for place, (name, (values, signed)) in zip(row.columns(max(len(named), 2)), named.items()):
         drawn = figures.picture(values, signed)
         drawn = figures.marked(drawn, values.shape[-1], places) if places else drawn
         place.image(drawn, caption=name, alt=name, width="stretch", output_format="PNG")
@@ -175,7 +194,7 @@ def show(presented: bool) -> None:
         st.rerun()  # what stands around the lesson comes or goes, too
     notices.noted(SCREEN.noted)
     turn_pages(view)
-    words, figure = st.columns(2, gap="large")
+    words, figure = st.columns([3, 2] if presented else 2, gap="large")  # large text takes more of the width
     with words:
         st.subheader(f"{view.at}. {lesson.title}", anchor=False)
         st.markdown(lesson.words)
@@ -187,6 +206,7 @@ def show(presented: bool) -> None:
     except (ConfigError, CheckpointError) as error:
         notices.refused(error)
     progress.keep(view, go_on)
+    reading.follow(turned(), SCREEN.key(ASKED if view.guess() is None else SAID))
     SCREEN.write_link()
 
 

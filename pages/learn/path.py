@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from pages.learn.outcome import Outcome
 
-K, X, WANTED = 0.5, 1.0, 8.0  # h ← h + K (w h + X − h), which is to come to WANTED
+K, X, WANTED = 0.5, 1.0, 8.0  # of `step`; h is to come to WANTED
 W = 0.8  # of the loop that is asked about
 RESTLESS = 1.2  # above 1 the loop moves away from its fixed point
 LONG = 60  # steps that are drawn: a loop that rests has come to rest
@@ -15,12 +17,14 @@ LONG = 60  # steps that are drawn: a loop that rests has come to rest
 
 def path(steps: float) -> Outcome:
     """The whole path's gradient over so many steps, as a share of the fixed point's; what each teaches."""
-    T, at_rest = int(steps), fixed_point_gradient(W)
-    share, later = (100 * whole_path_gradient(W, many) / at_rest for many in (T, LONG))
+    T, rest = int(steps), at_rest(W)
+    share, later = (100 * whole_path_gradient(W, many) / rest.gradient for many in (T, LONG))
     told = (
-        f"It is {share:.0f} %: in the first steps w has hardly had a say, and they count in the mean. After "
-        f"{LONG} steps it is {later:.0f} %."
-    )
+        f"The loop rests at {rest.h:g}, where ∂g/∂h = {rest.step_by_h:g} and ∂g/∂w = {rest.step_by_w:g}: the "
+        f"fixed point's gradient is ({rest.h:g} − {WANTED:g}) · (1 − {rest.step_by_h:g})⁻¹ · "
+        f"{rest.step_by_w:g} = {rest.gradient:.0f}. The path's is {share:.0f} % of it: in the first steps w "
+        f"has hardly had a say, and they count in the mean. After {LONG} steps it is {later:.0f} %."
+    ).replace("-", "−")
     aim, best = 1 - X / WANTED, best_for_path(T)  # of the first the fixed point is WANTED
     rests = follow(aim, LONG)
     lines = {"by the fixed point": rests.tolist()}
@@ -28,19 +32,24 @@ def path(steps: float) -> Outcome:
         led = follow(best, LONG)
         then = "never comes to rest" if best >= 1 else f"comes to rest at {X / (1 - best):.1f}"
         told += (
-            f" So the two teach different loops. To rest at {WANTED:g} takes w = {aim:g}; that loop is at "
+            f" So the two teach different loops. To rest at {WANTED:g} takes w = {aim:g}, at "
             f"{float(rests[T]):.1f} after {T} steps. The path of {T} steps is nearest to {WANTED:g} with w = "
-            f"{best:.2f}; that loop is at {float(led[T]):.1f} by then and {then}."
+            f"{best:.2f}, at {float(led[T]):.1f} by then; that loop {then}."
         )
         lines["by the whole path"] = [h for h in led.tolist() if h <= 4 * WANTED]
-    formula, true = fixed_point_gradient(RESTLESS), whole_path_gradient(RESTLESS, 20)
+    formula, true = at_rest(RESTLESS).gradient, whole_path_gradient(RESTLESS, 20)
     told += (
-        f" The fixed point's way needs a loop that rests by itself: with w = {RESTLESS:g} it grows past "
-        f"every bound, and the formula asks for a {_changed(formula)} w. The path's gradient over 20 steps "
-        f"asks for a {_changed(true)} one; its price is that all 20 states are kept. The paper's loop has "
-        "no such point: its δ is never 0 (lesson 7), only its clock stops it."
+        f" The formula needs a loop that rests by itself: with w = {RESTLESS:g}, which grows past every "
+        f"bound, it asks for a {_changed(formula)} w. The path's gradient over 20 steps asks for a "
+        f"{_changed(true)} one, and all 20 states are kept for it. The paper's loop has no such point: its δ "
+        "is never 0 (lesson 7), only its clock stops it."
     )
     return Outcome(share, told, lines=lines, x="step", y=f"h, wanted {WANTED:g}")
+
+
+def step(h: Tensor, w: Tensor) -> Tensor:
+    """g(h, w): a step of the loop, h + K (w h + X − h), of any shape."""
+    return h + K * (w * h + X - h)
 
 
 def follow(w: float | Tensor, steps: int) -> Tensor:
@@ -48,7 +57,7 @@ def follow(w: float | Tensor, steps: int) -> Tensor:
     w = torch.as_tensor(w, dtype=torch.float64)
     states = [torch.zeros_like(w)]
     for _ in range(steps):
-        states.append(states[-1] + K * (w * states[-1] + X - states[-1]))
+        states.append(step(states[-1], w))
     return torch.stack(states)
 
 
@@ -64,9 +73,25 @@ def whole_path_gradient(w: float, steps: int) -> float:
     return float(found)
 
 
-def fixed_point_gradient(w: float) -> float:
-    """∂/∂w of ½ (h − WANTED)² at h = X / (1 − w), by implicit differentiation."""
-    return (X / (1 - w) - WANTED) * X / (1 - w) ** 2
+class AtRest(NamedTuple):
+    """h = g(h, w), and there ∂L/∂h of L = ½ (h − WANTED)², ∂g/∂h and ∂g/∂w."""
+
+    h: float
+    loss_by_h: float
+    step_by_h: float
+    step_by_w: float
+
+    @property
+    def gradient(self) -> float:
+        """dL/dw by implicit differentiation: dh/dw = ∂g/∂h dh/dw + ∂g/∂w, solved for dh/dw."""
+        return self.loss_by_h * self.step_by_w / (1 - self.step_by_h)
+
+
+def at_rest(w: float) -> AtRest:
+    """The loop's fixed point, which it comes to where |w| < 1, or for w > 1 moves away from."""
+    h, weight = (torch.tensor(one, dtype=torch.float64, requires_grad=True) for one in (X / (1 - w), w))
+    by_h, by_w = torch.autograd.grad(step(h, weight), (h, weight))
+    return AtRest(h.item(), h.item() - WANTED, by_h.item(), by_w.item())
 
 
 def best_for_path(steps: int) -> float | None:

@@ -39,16 +39,16 @@ def test_a_choice_asks_for_one_and_lessons_follow_each_other():
     at = app(PAGE, v="1", at="7")
     assert at.radio[0].value is None
     sound(next(one for one in at.button if one.label == "Show the answer").click().run())
-    assert "You said" not in words(at)
+    assert "You said" not in words(at) and at.warning[0].value == "Choose one first."
     sound(next(one for one in at.button if one.label == "Next").click().run())
-    assert at.subheader[0].value.startswith("8. ")
+    assert at.subheader[0].value.startswith("8. ") and not at.warning
 
 
 def test_a_place_that_was_pointed_at_is_told_beside_the_one_worked_out():
     at = app(PAGE, v="1", at="8")
     assert not at.get("image") and "marked at step" not in words(at)  # the picture is where the guess is made
     sound(button(at, "Show the answer").click().run())
-    assert "You said" not in words(at)  # nothing was pointed at
+    assert "You said" not in words(at) and at.warning[0].value == "Point at a place first."
     at = app(PAGE, v="1", at="8", guesses="[null,null,null,null,null,null,null,142]")
     assert "You said **row 3, column 47**; it is **row" in words(at)
     assert "Your place is marked at step 1, 0 px along the region from the dot. The last is " in words(at)
