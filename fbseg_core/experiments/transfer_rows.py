@@ -24,6 +24,7 @@ CHECKPOINTS = {
 BESIDE = {"grouping": DEEP, "shapes": PLAIN}  # what feedback is compared with: the one that sees as far
 RANGE = 8.0  # factor within which σ is drawn where a model is trained over a range of it
 STEPS = (10, 20, 40, 60)
+SOON = 20  # of these, what the clocks are compared at beside the last
 LONG = {  # run on to the last of STEPS, where there are images of that condition
     "grouping": (TRAINED, "curves", "64 px", "96 px", "128 px"),
     "shapes": (TRAINED,),
@@ -77,25 +78,30 @@ def marked(rows: Sequence[Row], source: str) -> dict[str, Compared]:
 
 
 def run_on(rows: Sequence[Row], source: str) -> dict[str, dict[tuple[str, str], Compared]]:
-    """F1 of feedback after the last of STEPS less something else, by what that is, a family each; in it, by
-    task and condition."""
+    """F1 of feedback run on past T less something else, by what that is, a family each; in it, by task and
+    condition."""
+    last = STEPS[-1]
     found: dict[str, dict[tuple[str, str], Difference]] = {}
     for task in CHECKPOINTS:
         of, beside = ({"source": source, "task": task, **model(one)} for one in (FEEDBACK, BESIDE[task]))
         for name in long_names(rows, source, task):
-            trained, slowed = (_after(name, clock) for clock in CLOCKS)
-            for what, value, other, less in (
-                ("clock as trained, less after T", trained, ("at", name), of),
-                (f"clock {SLOW:g} times slower, less as trained", slowed, trained, of),
-                ("clock as trained, less the feedforward model", trained, ("at", name), beside),
-            ):
+            after = _after(name, CLOCKS[0], last)
+            differences = [
+                (f"after {last} steps less after T", after, ("at", name), of),
+                (f"after {last} steps less the feedforward model", after, ("at", name), beside),
+            ]
+            for t in (SOON, last):
+                trained, slowed = (_after(name, clock, t) for clock in CLOCKS)
+                what = f"with a clock {SLOW:g} times slower less as trained, after {t} steps"
+                differences.append((what, slowed, trained, of))
+            for what, value, other, less in differences:
                 found.setdefault(what, {})[task, name] = gap(rows, value, of, less, other=other)
     return {what: family(gaps, MARGIN) for what, gaps in found.items()}
 
 
-def _after(name: str, clock: str, place: int = -1):
-    """What to read off a row: F1 at one of STEPS, the last if not told."""
-    return lambda row: row.result["long"][name][clock][place]
+def _after(name: str, clock: str, steps: int):
+    """What to read off a row: F1 after so many steps, one of STEPS."""
+    return lambda row: row.result["long"][name][clock][STEPS.index(steps)]
 
 
 def names(rows: Sequence[Row], source: str, task: str) -> list[str]:
@@ -181,7 +187,7 @@ def _over_steps(rows: Sequence[Row]) -> Iterator[Panel]:
                     f"{name}, clock {clock}",
                     "other",
                     STEPS,
-                    tuple(mean(rows, _after(name, clock, i), **wanted) for i in range(len(STEPS))),
+                    tuple(mean(rows, _after(name, clock, steps), **wanted) for steps in STEPS),
                 )
                 for clock in CLOCKS
                 for name in long_names(rows, source, task)

@@ -17,7 +17,6 @@ from fbseg_core.experiments.transfer_rows import (
     RANGE,
     RETRAINED,
     SHIPPED,
-    STEPS,
     TRAINED,
     compare,
     grown,
@@ -134,8 +133,8 @@ def _range(rows: Sequence[Row]) -> str:
 
 
 def _steps(rows: Sequence[Row], source: str) -> str:
-    told = " ".join(f"With the {what}: {_listed(found)}." for what, found in run_on(rows, source).items())
-    return f"{SHORT[source].capitalize()}, feedback after {STEPS[-1]} steps. {told}"
+    told = " ".join(f"F1 {what}: {_listed(found)}." for what, found in run_on(rows, source).items())
+    return f"{SHORT[source].capitalize()}, feedback run on past T. {told}"
 
 
 def _listed(found: Mapping[tuple[str, str], Compared]) -> str:
@@ -204,5 +203,5 @@ def _said_of(rows: Sequence[Row], sources: Sequence[str]) -> str:
         )
     return text + (
         "Thought of after looking at the rows, so exploratory: differences less those as trained, means over "
-        f"all changed images, and all after {STEPS[-1]} steps that is less something else."
+        "all changed images, and all comparisons past T."
     )
