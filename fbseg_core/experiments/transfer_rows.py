@@ -30,6 +30,7 @@ LONG = {  # run on to the last of STEPS, where there are images of that conditio
     "shapes": (TRAINED,),
 }
 CLOCKS = ("as trained", "slowed")
+SIGMA = "σ × "  # how conditions of noise begin, before the factor
 SLOW = 5.0  # times the τ of training, with the clock slowed
 
 
@@ -142,55 +143,60 @@ def _place(name: str) -> tuple[bool, float]:
 
 
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
-    """F1 condition by condition, of each source and task; and over steps, of the models with a loop."""
-    return [*_by_condition(rows), *_over_steps(rows)]
-
-
-def _by_condition(rows: Sequence[Row]) -> Iterator[Panel]:
-    kinds: dict[str, Kind] = {
-        FEEDBACK: "feedback",
-        CUT: "loop cut",
-        DEEP: "feedforward",
-        PLAIN: "feedforward",
-    }
-    for source in (SHIPPED, RETRAINED):
-        for task, models in CHECKPOINTS.items():
-            there = tuple(names(rows, source, task))
-            ranges = sorted({row.settings["range"] for row in rows if _is(row, source, task)})
-            lines = [
-                Series(
-                    one + (", trained over a range of σ" if spread > 1 else ""),
-                    kinds[one],
-                    there,
-                    tuple(
-                        mean(rows, ("at", name), source=source, task=task, **model(one, spread))
-                        for name in there
-                    ),
-                )
-                for one in models
-                for spread in ranges
-            ]
-            if there and task == "grouping":
-                of = {"source": source, "task": task, "model": FEEDBACK}
-                levels = tuple(mean(rows, ("trivial", name), **of) for name in there)
-                lines.append(Series("mark every region", "trivial", there, levels))
+    """F1 on changed images and under changed noise, of each source and task; and over steps, of feedback."""
+    found = []
+    for source in (RETRAINED, SHIPPED):
+        for task in CHECKPOINTS:
+            there = names(rows, source, task)
+            noise = {1.0: TRAINED} | {float(n.removeprefix(SIGMA)): n for n in there if n.startswith(SIGMA)}
+            images = {name: name for name in there if not name.startswith(SIGMA)}
             if there:
-                yield Panel(f"{task}, {OVER[source]}", "", "pooled F1", tuple(lines))
+                title = f"{task}, {OVER[source]}"
+                found += [
+                    Panel(f"images: {title}", "", "pooled F1", _lines(rows, source, task, images)),
+                    Panel(
+                        f"noise: {title}",
+                        "σ, times that of the training",
+                        "pooled F1",
+                        _lines(rows, source, task, dict(sorted(noise.items()))),
+                    ),
+                ]
+    return [*found, *_over_steps(rows)]
+
+
+def _lines(rows: Sequence[Row], source: str, task: str, at: Mapping[Any, str]) -> tuple[Series, ...]:
+    """F1 of every model, and the baseline where there is one; at: the conditions by where they are drawn."""
+    x, there = tuple(at), at.values()
+    ranges = sorted({row.settings["range"] for row in rows if _is(row, source, task)})
+    kinds: dict[str, Kind] = {FEEDBACK: "feedback", CUT: "loop cut", BESIDE[task]: "feedforward"}
+    lines = []
+    for one in CHECKPOINTS[task]:
+        for spread in ranges:
+            of = {"source": source, "task": task, **model(one, spread)}
+            title = one + (", trained over a range of σ" if spread > 1 else "")
+            lines.append(Series(title, kinds[one], x, tuple(mean(rows, ("at", n), **of) for n in there)))
+    if task == "grouping":
+        of = {"source": source, "task": task, **model(FEEDBACK)}
+        levels = tuple(mean(rows, ("trivial", name), **of) for name in there)
+        lines.append(Series("mark every region", "trivial", x, levels))
+    return tuple(lines)
 
 
 def _over_steps(rows: Sequence[Row]) -> Iterator[Panel]:
-    for source in (SHIPPED, RETRAINED):
-        for task in CHECKPOINTS:
-            wanted = {"source": source, "task": task, **model(FEEDBACK)}
-            lines = [
+    for source in (RETRAINED, SHIPPED):
+        for clock in CLOCKS:
+            lines = tuple(
                 Series(
-                    f"{name}, clock {clock}",
+                    f"{task}, {name}",
                     "other",
                     STEPS,
-                    tuple(mean(rows, _after(name, clock, steps), **wanted) for steps in STEPS),
+                    tuple(
+                        mean(rows, _after(name, clock, steps), source=source, task=task, **model(FEEDBACK))
+                        for steps in STEPS
+                    ),
                 )
-                for clock in CLOCKS
+                for task in CHECKPOINTS
                 for name in long_names(rows, source, task)
-            ]
+            )
             if lines:
-                yield Panel(f"past T: {task}, {OVER[source]}", "steps", "pooled F1", tuple(lines))
+                yield Panel(f"past T, clock {clock}: feedback, {OVER[source]}", "steps", "pooled F1", lines)
