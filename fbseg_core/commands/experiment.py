@@ -82,11 +82,11 @@ class RunExperiment:
         for cell in measured_again(experiment, rows, self.check, self.longest):
             print(f"{self.name}, {json.dumps(cell.settings, ensure_ascii=False)}, {cell.seconds:.1f} s")
             for name, one in cell.values.items():
-                where = "inside" if one.inside else "outside"
+                where = f"outside by {one.beyond:.2g}" if one.beyond else "inside"
                 print(
                     f"  {name}: {one.value:.4g}, of {cell.k} seeds {one.low:.4g} to {one.high:.4g}: {where}"
                 )
-            inside += [one.inside for one in cell.values.values()]
+            inside += [not one.beyond for one in cell.values.values()]
         print(
             f"{sum(inside)} of {len(inside)} numbers lie inside. Of {cell.k} seeds and one more, all alike, "
             f"{(cell.k - 1) / (cell.k + 1):.0%} would."

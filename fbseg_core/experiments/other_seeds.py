@@ -27,9 +27,9 @@ class Value(NamedTuple):
     high: float
 
     @property
-    def inside(self) -> bool:
-        """Whether it lies within their range."""
-        return self.low <= self.value <= self.high
+    def beyond(self) -> float:
+        """How far it lies outside of their range; 0 within it."""
+        return max(self.low - self.value, self.value - self.high, 0.0)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ FAKE = replace(EXPERIMENTS["limit"], measure=lambda settings: {"f1": float(setti
 def test_cells_are_spread_over_the_grid_and_have_the_first_seed_that_it_lacks():
     found = list(measured_again(FAKE, ROWS, 2))
     assert [cell.settings for cell in found] == [{"model": 0, "seed": 3}, {"model": 2, "seed": 3}]
-    assert all(cell.k == 3 and not cell.values["f1"].inside for cell in found)
+    assert all(cell.k == 3 and cell.values["f1"].beyond == pytest.approx(2.3) for cell in found)
     assert [len(group) for group in groups(ROWS)] == [3] * 5
     assert len(list(measured_again(FAKE, ROWS, 9))) == 5
 
@@ -38,7 +38,7 @@ def test_numbers_that_no_seed_changes_are_left_out_and_a_new_one_is_outside():
         "f1": Value(0.6, 0.5, 0.7)
     }
     found = compared({"f1": 0.7001, "weights": 8}, others)
-    assert not any(one.inside for one in found.values()) and set(found) == {"f1", "weights"}
+    assert all(one.beyond > 0 for one in found.values()) and set(found) == {"f1", "weights"}
 
 
 def test_of_a_curve_the_last_number_counts_and_pixels_of_single_images_do_not():
