@@ -25,11 +25,13 @@ from fbseg_core.experiments.transfer_rows import (
     RANGE,
     RETRAINED,
     SHIPPED,
+    SLOW,
     STEPS,
     TRAINED,
-    conclude,
     panels,
+    table,
 )
+from fbseg_core.experiments.transfer_told import conclude
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.scores.evaluate import f1_by_step, trivial_f1
 from fbseg_core.tasks import make_batch
@@ -38,7 +40,6 @@ from fbseg_core.training.fit import PROTOCOLS
 
 NOISE = (0.0, 0.15, 0.5, 1.5, 2.0)  # times the training σ
 SIZES = {SHIPPED: (32, 64, 96, 128), RETRAINED: (32, 48, 64)}
-SLOW = 5.0  # times the τ of training
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"parts": 2, "part": 1, "seeds": 2, "images": 1, "updates": 2, "sides": (32, 32)},
     "quick": {"parts": 2, "part": 2, "seeds": 0, "images": 0, "updates": 0, "sides": (24, 32)},
@@ -155,6 +156,7 @@ EXPERIMENT = Experiment(
     subjects=subjects,
     panels=panels,
     conclude=conclude,
+    table=table,
     over="training seeds, or parts of the images of checkpoints",
     checkpoints=tuple(name for models in CHECKPOINTS.values() for name in models.values()),
 )

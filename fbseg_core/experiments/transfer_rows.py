@@ -1,167 +1,202 @@
-"""What the rows of `transfer` say: where feedback and the best model without a loop differ."""
+"""What the rows of `transfer` say: where feedback and a feedforward model differ, and charts of both."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fbseg_core.analysis.equivalence import Compared, family
+from fbseg_core.analysis.paired import Difference, paired_difference
 from fbseg_core.experiments.grouping_rows import CUT, FEEDBACK
-from fbseg_core.experiments.records import NONE, Finding, Kind, Others, Panel, Row, Series
-from fbseg_core.experiments.report import gap, mean, words
+from fbseg_core.experiments.records import NONE, Kind, Others, Panel, Row, Series
+from fbseg_core.experiments.report import answered, gap, mean, over_seeds
 from fbseg_core.experiments.thresholds import MARGIN
 
 SHIPPED, RETRAINED = "shipped", "retrained"
+OVER = {SHIPPED: "checkpoints, over images", RETRAINED: "trained anew, over seeds"}  # in words
 PLAIN, DEEP = "feedforward", "depth 3, no loop"
 TRAINED = "as trained"
 CHECKPOINTS = {
     "grouping": {FEEDBACK: "grouping-feedback", CUT: "grouping-loop-cut", DEEP: "grouping-feedforward-deep"},
     "shapes": {FEEDBACK: "shapes-feedback", PLAIN: "shapes-feedforward"},
 }
-BESIDE = {"grouping": DEEP, "shapes": PLAIN}  # the best model without a loop that there is
+BESIDE = {"grouping": DEEP, "shapes": PLAIN}  # what feedback is compared with: the one that sees as far
 RANGE = 8.0  # factor within which σ is drawn where a model is trained over a range of it
 STEPS = (10, 20, 40, 60)
-LONG = {"grouping": (TRAINED, "curves", "64 px"), "shapes": (TRAINED,)}  # run on to the last of STEPS
+SOON = 20  # of these, what the clocks are compared at beside the last
+LONG = {  # run on to the last of STEPS, where there are images of that condition
+    "grouping": (TRAINED, "curves", "64 px", "96 px", "128 px"),
+    "shapes": (TRAINED,),
+}
+CLOCKS = ("as trained", "slowed")
+SIGMA = "σ × "  # how conditions of noise begin, before the factor
+SLOW = 5.0  # times the τ of training, with the clock slowed
 
 
-def compare(rows: Sequence[Row], source: str, task: str, of: Mapping[str, Any], other: Mapping[str, Any]):
-    """Of each condition, one model less another, as one family: name -> Compared."""
+def model(name: str, spread: float = 1.0) -> dict[str, Any]:
+    """The settings of a model that was trained at one σ, or over a range of it."""
+    return {"model": name, "range": spread}
+
+
+def compare(
+    rows: Sequence[Row], source: str, task: str, of: Mapping[str, Any], other: Mapping[str, Any]
+) -> dict[str, Compared]:
+    """Under each condition F1 of one model less another's, as one family."""
     of, other = dict(of), dict(other)
     gaps = {
         name: gap(rows, ("at", name), of, other, source=source, task=task)
-        for name in _names(rows, source, task)
+        for name in names(rows, source, task)
     }
     return family(gaps, MARGIN)
 
 
-def _names(rows: Sequence[Row], source: str, task: str) -> list[str]:
+def leads(rows: Sequence[Row], source: str, task: str) -> dict[str, Compared]:
+    """Under each condition F1 of feedback less that of the feedforward model, as one family."""
+    return compare(rows, source, task, model(FEEDBACK), model(BESIDE[task]))
+
+
+def grown(rows: Sequence[Row], source: str, task: str) -> dict[str, Compared]:
+    """By how much that lead is larger on changed images than on those as trained, as one family."""
+
+    def lead(name: str) -> list[float]:
+        both = (over_seeds(rows, ("at", name), source=source, task=task, **model(one))
+                for one in (FEEDBACK, BESIDE[task]))  # fmt: skip
+        return [a - b for a, b in zip(*both)]
+
+    changed = [name for name in names(rows, source, task) if name != TRAINED]
+    return family({name: paired_difference(lead(name), lead(TRAINED)) for name in changed}, MARGIN)
+
+
+def marked(rows: Sequence[Row], source: str) -> dict[str, Compared]:
+    """Under each condition of grouping F1 of feedback less that of marking every region, as one family."""
+    of, task = model(FEEDBACK), "grouping"
+    gaps = {
+        name: gap(rows, ("at", name), of, of, other=("trivial", name), source=source, task=task)
+        for name in names(rows, source, task)
+    }
+    return family(gaps, MARGIN)
+
+
+def run_on(rows: Sequence[Row], source: str) -> dict[str, dict[tuple[str, str], Compared]]:
+    """F1 of feedback run on past T less something else, by what that is, a family each; in it, by task and
+    condition."""
+    last = STEPS[-1]
+    found: dict[str, dict[tuple[str, str], Difference]] = {}
+    for task in CHECKPOINTS:
+        of, beside = ({"source": source, "task": task, **model(one)} for one in (FEEDBACK, BESIDE[task]))
+        for name in long_names(rows, source, task):
+            after = _after(name, CLOCKS[0], last)
+            differences = [
+                (f"after {last} steps less after T", after, ("at", name), of),
+                (f"after {last} steps less the feedforward model", after, ("at", name), beside),
+            ]
+            for t in (SOON, last):
+                trained, slowed = (_after(name, clock, t) for clock in CLOCKS)
+                what = f"with a clock {SLOW:g} times slower less as trained, after {t} steps"
+                differences.append((what, slowed, trained, of))
+            for what, value, other, less in differences:
+                found.setdefault(what, {})[task, name] = gap(rows, value, of, less, other=other)
+    return {what: family(gaps, MARGIN) for what, gaps in found.items()}
+
+
+def _after(name: str, clock: str, steps: int):
+    """What to read off a row: F1 after so many steps, one of STEPS."""
+    return lambda row: row.result["long"][name][clock][STEPS.index(steps)]
+
+
+def names(rows: Sequence[Row], source: str, task: str) -> list[str]:
     """The conditions of a source and a task, in their order."""
     return next((list(row.result["at"]) for row in rows if _is(row, source, task)), [])
+
+
+def long_names(rows: Sequence[Row], source: str, task: str) -> list[str]:
+    """Of these, those that feedback is run on for."""
+    found = (row for row in rows if _is(row, source, task) and row.settings["model"] == FEEDBACK)
+    return next((list(row.result["long"]) for row in found), [])
 
 
 def _is(row: Row, source: str, task: str) -> bool:
     return (row.settings["source"], row.settings["task"]) == (source, task)
 
 
-def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
-    """F1 condition by condition, of each source and task; and over steps, of the checkpoint with a loop."""
-    return [*_by_condition(rows), *_over_steps(rows)]
-
-
-def _by_condition(rows: Sequence[Row]) -> Iterator[Panel]:
-    kinds: dict[str, Kind] = {
-        FEEDBACK: "feedback",
-        CUT: "loop cut",
-        DEEP: "feedforward",
-        PLAIN: "feedforward",
+def table(rows: Sequence[Row]) -> list[dict[str, str]]:
+    """One line a condition: F1 of feedback less that of the feedforward model, for each source and task."""
+    columns = {
+        f"{task}, {OVER[source]}": leads(rows, source, task)
+        for source in (RETRAINED, SHIPPED)
+        for task in BESIDE
+        if names(rows, source, task)
     }
-    for source in (SHIPPED, RETRAINED):
-        for task, models in CHECKPOINTS.items():
-            names = tuple(_names(rows, source, task))
-            ranges = sorted({row.settings["range"] for row in rows if _is(row, source, task)})
-            lines = [
-                Series(
-                    model + (", trained over a range of σ" if spread > 1 else ""),
-                    kinds[model],
-                    names,
-                    tuple(
-                        mean(rows, ("at", name), source=source, task=task, model=model, range=spread)
-                        for name in names
+    order = sorted({name: 0 for found in columns.values() for name in found}, key=_place)
+    return [
+        {"feedback − feedforward": name}
+        | {column: answered(found[name]) if name in found else "–" for column, found in columns.items()}
+        for name in order
+    ]
+
+
+def _place(name: str) -> tuple[bool, float]:
+    """Sides stand first but for the images as trained, and in their order; all else as it comes."""
+    side = float(name.removesuffix(" px")) if name.endswith(" px") else math.inf
+    return name != TRAINED, side
+
+
+def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
+    """F1 on changed images and under changed noise, of each source and task; and over steps, of feedback."""
+    found = []
+    for source in (RETRAINED, SHIPPED):
+        for task in CHECKPOINTS:
+            there = names(rows, source, task)
+            noise = {1.0: TRAINED} | {float(n.removeprefix(SIGMA)): n for n in there if n.startswith(SIGMA)}
+            images = {name: name for name in there if not name.startswith(SIGMA)}
+            if there:
+                title = f"{task}, {OVER[source]}"
+                found += [
+                    Panel(f"images: {title}", "", "pooled F1", _lines(rows, source, task, images)),
+                    Panel(
+                        f"noise: {title}",
+                        "σ, times that of the training",
+                        "pooled F1",
+                        _lines(rows, source, task, dict(sorted(noise.items()))),
                     ),
-                )
-                for model in models
-                for spread in ranges
-            ]
-            if names and task == "grouping":
-                of = {"source": source, "task": task, "model": FEEDBACK}
-                levels = tuple(mean(rows, ("trivial", name), **of) for name in names)
-                lines.append(Series("mark every region", "trivial", names, levels))
-            if names:
-                over = "images" if source == SHIPPED else "seeds"
-                yield Panel(f"{task}, {source}: intervals over {over}", "", "pooled F1", tuple(lines))
+                ]
+    return [*found, *_over_steps(rows)]
+
+
+def _lines(rows: Sequence[Row], source: str, task: str, at: Mapping[Any, str]) -> tuple[Series, ...]:
+    """F1 of every model, and the baseline where there is one; at: the conditions by where they are drawn."""
+    x, there = tuple(at), at.values()
+    ranges = sorted({row.settings["range"] for row in rows if _is(row, source, task)})
+    kinds: dict[str, Kind] = {FEEDBACK: "feedback", CUT: "loop cut", BESIDE[task]: "feedforward"}
+    lines = []
+    for one in CHECKPOINTS[task]:
+        for spread in ranges:
+            of = {"source": source, "task": task, **model(one, spread)}
+            title = one + (", trained over a range of σ" if spread > 1 else "")
+            lines.append(Series(title, kinds[one], x, tuple(mean(rows, ("at", n), **of) for n in there)))
+    if task == "grouping":
+        of = {"source": source, "task": task, **model(FEEDBACK)}
+        levels = tuple(mean(rows, ("trivial", name), **of) for name in there)
+        lines.append(Series("mark every region", "trivial", x, levels))
+    return tuple(lines)
 
 
 def _over_steps(rows: Sequence[Row]) -> Iterator[Panel]:
-    for task in CHECKPOINTS:
-        wanted = {"source": SHIPPED, "task": task, "model": FEEDBACK}
-        lines = [
-            Series(
-                f"{name}, clock {clock}",
-                "other",
-                STEPS,
-                tuple(
-                    mean(rows, lambda row, n=name, c=clock, i=i: row.result["long"][n][c][i], **wanted)
-                    for i in range(len(STEPS))
-                ),
+    for source in (RETRAINED, SHIPPED):
+        for clock in CLOCKS:
+            lines = tuple(
+                Series(
+                    f"{task}, {name}",
+                    "other",
+                    STEPS,
+                    tuple(
+                        mean(rows, _after(name, clock, steps), source=source, task=task, **model(FEEDBACK))
+                        for steps in STEPS
+                    ),
+                )
+                for task in CHECKPOINTS
+                for name in long_names(rows, source, task)
             )
-            for name in LONG[task]
-            for clock in ("as trained", "slowed")
-        ]
-        yield Panel(f"{task}, {SHIPPED}: run on past T", "steps", "pooled F1", tuple(lines))
-
-
-def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
-    """Where feedback and the best model without a loop differ, source by source, and what a range of σ mends.
-
-    The paper claims nothing of it, so it is measured. A family is the conditions of one source and one task.
-    """
-    told, wins = [], []
-    for source, over in ((SHIPPED, "one seed, intervals over images"), (RETRAINED, "intervals over seeds")):
-        for task, rival in BESIDE.items():
-            if _names(rows, source, task):
-                found = compare(rows, source, task, _model(FEEDBACK), _model(rival))
-                told.append(f"{task.capitalize()}, {source} ({over}), feedback − {rival}: {_sorted(found)}.")
-                ahead, behind = _wins(found), _wins(found, -1)
-                wins.append((source, task, rival, f"ahead in {ahead}, behind in {behind} of {len(found)}"))
-    if _names(rows, RETRAINED, "shapes"):
-        mended = compare(rows, RETRAINED, "shapes", _model(FEEDBACK, RANGE), _model(FEEDBACK))
-        told.append(f"Feedback trained over a range of σ − at one σ: {_sorted(mended)}.")
-        level = compare(rows, RETRAINED, "shapes", _model(FEEDBACK, RANGE), _model(PLAIN, RANGE))
-        told.append(f"Both trained over a range, feedback − {PLAIN}: {_sorted(level)}.")
-    told.append(_best(rows))
-    last = wins[-1][0]  # over seeds where models were trained anew
-    because = " ".join(
-        f"{task.capitalize()}, {source}: against {rival} feedback is {count} conditions."
-        for source, task, rival, count in wins
-        if source == last
-    )
-    brief = "Of the changed images, feedback is " + "; ".join(
-        f"{count} on {task}" for source, task, _, count in wins if source == last
-    )
-    return Finding("measured", because, f"{brief}.", details=" ".join(told))
-
-
-def _model(name: str, spread: float = 1.0) -> dict[str, Any]:
-    return {"model": name, "range": spread}
-
-
-def _wins(found: Mapping[str, Compared], sign: int = 1) -> int:
-    """In how many conditions feedback differs that way."""
-    return sum(one.different and sign * one.difference.mean > 0 for one in found.values())
-
-
-def _sorted(found: Mapping[str, Compared]) -> str:
-    """The conditions that differ, with their differences; of the others their number, by what may be said."""
-    different = {name: one for name, one in found.items() if one.different}
-    parts = [
-        f"{name} {words(one.difference, sign=True)}"
-        for name, one in sorted(different.items(), key=lambda item: -item[1].difference.mean)
-    ]
-    rest = [one.answer for name, one in found.items() if name not in different]
-    parts += [f"{answer} in {rest.count(answer)}" for answer in dict.fromkeys(rest)]
-    return "; ".join(parts)
-
-
-def _best(rows: Sequence[Row]) -> str:
-    """The checkpoint of each task with the highest mean F1 over all conditions but its own."""
-    found = []
-    for task, models in CHECKPOINTS.items():
-        names = [name for name in _names(rows, SHIPPED, task) if name != TRAINED]
-        scores = {
-            file: sum(mean(rows, ("at", n), source=SHIPPED, task=task, model=m).mean for n in names)
-            / len(names)
-            for m, file in models.items()
-        }
-        best = max(scores, key=scores.__getitem__)
-        found.append(f"{best} ({scores[best]:.2f})")
-    return f"The checkpoint with the highest mean over the shifted conditions: {', '.join(found)}."
+            if lines:
+                yield Panel(f"past T, clock {clock}: feedback, {OVER[source]}", "steps", "pooled F1", lines)

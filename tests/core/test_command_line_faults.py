@@ -30,6 +30,7 @@ TRAIN = ["train", "grouping-settling", *TINY, "--train.updates", "4"]
         (["eval", "shapes-feedback", "--seed", "-1"], "seed"),
         (["bench", "--repeats", "0"], "repeats"),
         (["experiment", "noise", "--profile", "tiny", "--jobs", "0"], "jobs"),
+        (["experiment", "noise", "--check", "-1"], "check"),
     ],
 )
 def test_numbers_without_sense_are_refused_before_anything_begins(

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
+from fbseg_core.checkpoint import read_card
 from fbseg_core.config import GroupingConfig, ShapesConfig
 from fbseg_core.experiments.grouping_rows import CUT, FEEDBACK
-from fbseg_core.experiments.records import Row
+from fbseg_core.experiments.records import Row, path_of, read
 from fbseg_core.experiments.transfer import EXPERIMENT, conditions, run_of
 from fbseg_core.experiments.transfer_rows import (
     BESIDE,
@@ -16,6 +19,10 @@ from fbseg_core.experiments.transfer_rows import (
     STEPS,
     TRAINED,
     compare,
+    grown,
+    leads,
+    model,
+    run_on,
 )
 from fbseg_core.tasks import make_batch
 
@@ -29,7 +36,8 @@ def test_each_condition_is_of_other_images_that_can_be_drawn(source):
         if one.side <= 64:
             assert len(make_batch(one, 1, 0)) == 1
     assert {one.regions for one in found.values()} == {"blobs", "curves", "maze"}
-    assert set(LONG["grouping"]) <= set(found)
+    assert source == RETRAINED or set(LONG["grouping"]) <= set(found)
+    assert source == SHIPPED or {found[name].side for name in ("curves", "thin curves", "maze")} == {32}
     assert {one.sigma for one in found.values()} >= {0.0, 2 * task.sigma}
 
 
@@ -56,59 +64,141 @@ def test_models_of_one_task_are_trained_alike_and_a_range_changes_the_noise_alon
     assert runs["shapes", FEEDBACK, 1.0][1].model.replace(kind=PLAIN) == runs["shapes", PLAIN, 1.0][1].model
 
 
-def rows(seeds=8, **gains):
-    """Rows in which feedback has F1 0.8 and a model without a loop 0.8 less the gain of "source_task"."""
+def rows(seeds=8, later=0.0, slowed=0.0, grows=0.0, **gains):
+    """Rows in which feedback has F1 0.7 and a feedforward model the gain of "source_task" less, at 64 px
+    `grows` less still; feedback gains `later` past T, and `slowed` from a slow clock. A range of σ: +0.1."""
     found = []
     for cell in EXPERIMENT.cells("full"):
         task = GroupingConfig(side=24) if cell["task"] == "grouping" else ShapesConfig(side=32, sigma=0.5)
-        gain = gains.get(f"{cell['source']}_{cell['task']}", 0.0)
-        if cell["range"] > 1:
-            gain = 0.0 if cell["model"] == FEEDBACK else -0.1
-        f1 = 0.8 - (gain if cell["model"] != FEEDBACK else 0) + 0.01 * (cell["seed"] % 3)
-        if cell["range"] > 1:
-            f1 += 0.1
-        names = conditions(task, cell["source"])
-        long = {name: {clock: [f1] * 4 for clock in ("as trained", "slowed")} for name in LONG[cell["task"]]}
-        result = {"at": dict.fromkeys(names, f1), "trivial": dict.fromkeys(names, 0.7), "long": long}
+        loop = cell["model"] == FEEDBACK
+        gain = 0.0 if loop else gains.get(f"{cell['source']}_{cell['task']}", 0.0)
+        f1 = 0.7 - gain + 0.01 * (cell["seed"] % 3) + (0.1 if cell["range"] > 1 else 0.0)
+        at = dict.fromkeys(conditions(task, cell["source"]), f1)
+        if "64 px" in at and not loop:
+            at["64 px"] -= grows
+        there = [name for name in LONG[cell["task"]] if name in at and loop]
+        clocks = {"as trained": [f1 + later] * 4, "slowed": [f1 + later + slowed] * 4}
+        result = {"at": at, "trivial": dict.fromkeys(at, 0.5), "long": dict.fromkeys(there, clocks)}
         if cell["seed"] < seeds:
             found.append(Row(cell, result, 1.0, ""))
     return found
 
 
-def test_sources_are_kept_apart_and_each_difference_is_told():
-    found = EXPERIMENT.conclude(rows(shipped_grouping=0.1, retrained_grouping=-0.1))
-    assert found.word == "measured"
-    assert "Grouping, shipped (one seed, intervals over images), feedback − " in found.details
-    assert "as trained +0.10" in found.details and "as trained −0.10" in found.details
-    where = len(conditions(GroupingConfig(side=24), RETRAINED))
-    assert f"ahead in 0, behind in {where} of {where} on grouping" in found.brief  # what is over seeds
-    alone = EXPERIMENT.conclude(
-        [row for row in rows(shipped_grouping=0.1) if row.settings["source"] == SHIPPED]
+@pytest.fixture(scope="module")
+def told():
+    """What is concluded where feedback leads on grouping with the checkpoints alone, and trails else."""
+    return EXPERIMENT.conclude(rows(shipped_grouping=0.1, retrained_grouping=-0.1, shipped_shapes=-0.1))
+
+
+def test_sources_are_kept_apart_and_what_is_over_seeds_comes_first(told):
+    where = len(conditions(GroupingConfig(side=24), RETRAINED)) - 1
+    assert told.word == "measured"
+    assert f"leads in 0 of {where} conditions of grouping (behind in {where})" in told.brief
+    assert f"different in {where} of {where}; checkpoints, different as trained, in 15 of 15." in told.because
+
+
+def test_without_models_trained_anew_the_checkpoints_are_told():
+    kept = [row for row in rows(shipped_grouping=0.1) if row.settings["source"] == SHIPPED]
+    assert EXPERIMENT.conclude(kept).brief == (
+        "On changed images feedback leads in 15 of 15 conditions of grouping, as on its own images, and in 0 "
+        "of 8 conditions of shapes."
     )
-    assert "ahead in 16, behind in 0 of 16 on grouping" in alone.brief
-    assert "trained over a range of σ − at one σ: as trained +0.10" in found.details
-    assert "highest mean over the shifted conditions: grouping-feedback (0.8" in found.details
+
+
+def test_a_range_of_noise_in_training_is_told_by_what_it_changes(told):
+    assert "less at one σ: σ × 0.15 +0.10" in told.because and "; as trained +0.10" in told.because
+    assert "Both over a range, feedback − feedforward: equal within margin in 8." in told.details
+    assert "No checkpoint was trained so; by these rows one would carry further." in told.details
+    files = {file for models in CHECKPOINTS.values() for file in models.values()}
+    assert {read_card(file).train.sigma_range for file in files} == {1.0}
+
+
+def test_the_checkpoint_that_carries_best_is_named_with_its_lead(told):
+    assert "grouping-feedback (0.71, less " in told.details
+    assert "shapes-feedforward (0.81, less shapes-feedback +0.10" in told.details
+
+
+def test_what_grows_with_the_change_is_told_apart_from_what_was_there():
+    found = rows(shipped_grouping=0.1, grows=0.2)
+    assert [name for name, one in grown(found, SHIPPED, "grouping").items() if one.different] == ["64 px"]
+    assert all(one.different for one in leads(found, SHIPPED, "grouping").values())
+
+
+def test_steps_past_t_and_the_clock_are_told_one_by_one():
+    found = run_on(rows(later=0.1, slowed=-0.05, shipped_grouping=0.1), SHIPPED)
+    means = [round(each["grouping", "96 px"].difference.mean, 3) for each in found.values()]
+    assert means == [0.1, 0.2, -0.05, -0.05] and len({tuple(each) for each in found.values()}) == 1
+    assert ("grouping", "128 px") not in run_on(rows(), RETRAINED)["after 60 steps less after T"]
 
 
 def test_where_nothing_differs_that_is_said_as_what_it_is():
     level = rows()
-    found = compare(level, SHIPPED, "grouping", {"model": FEEDBACK}, {"model": DEEP})
+    found = compare(level, SHIPPED, "grouping", model(FEEDBACK), model(DEEP))
     assert {one.answer for one in found.values()} == {"equal within margin"}
-    assert "equal within margin in " in EXPERIMENT.conclude(level).details
-    few = EXPERIMENT.conclude(rows(seeds=2)).details
-    assert "not told apart in " in few
+    few = compare(rows(seeds=2), SHIPPED, "grouping", model(FEEDBACK), model(DEEP))
+    assert {one.answer for one in few.values()} == {"not told apart"}
+
+
+def test_the_table_has_a_line_for_each_condition_sides_in_their_order():
+    lines = EXPERIMENT.table(rows())
+    images = [line["feedback − feedforward"] for line in lines]
+    assert images[:6] == [TRAINED, "32 px", "48 px", "64 px", "96 px", "128 px"] and len(set(images)) == 17
+    assert lines[2]["shapes, checkpoints, over images"] == "–"
+    assert lines[2]["shapes, trained anew, over seeds"] == "0.00, equal within margin"
 
 
 def test_charts_keep_images_and_seeds_apart_and_the_baseline_beside_them():
-    charts = EXPERIMENT.panels(rows())
-    titles = [chart.title for chart in charts]
-    assert titles[:4] == [
-        "grouping, shipped: intervals over images", "shapes, shipped: intervals over images",
-        "grouping, retrained: intervals over seeds", "shapes, retrained: intervals over seeds",
-    ]  # fmt: skip
-    assert charts[0].series[-1].name == "mark every region" and charts[0].series[-1].kind == "trivial"
-    assert [line.name for line in charts[3].series][1] == "feedback, trained over a range of σ"
-    assert charts[4].series[0].x == STEPS
+    charts = {chart.title: chart for chart in EXPERIMENT.panels(rows())}
+    assert len(charts) == 12
+    grouping = charts["images: grouping, checkpoints, over images"].series
+    assert grouping[-1].name == "mark every region" and grouping[-1].kind == "trivial"
+    shapes = charts["noise: shapes, trained anew, over seeds"].series
+    assert [line.name for line in shapes][1] == "feedback, trained over a range of σ"
+    assert shapes[0].x == (0.0, 0.15, 0.5, 1.0, 1.5, 2.0)
+    lines = charts["past T, clock slowed: feedback, trained anew, over seeds"].series
+    assert {line.x for line in lines} == {STEPS} and len(lines) == 4
+    assert max(len(line.x) for chart in charts.values() for line in chart.series) <= 12  # each has its bar
+
+
+def test_the_readme_says_what_the_rows_say():
+    found = read(path_of("transfer", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+    (anew, shapes), (checkpoints, noisy) = (
+        [leads(found, source, task) for task in BESIDE] for source in (RETRAINED, SHIPPED)
+    )
+    means = {name: one.difference.mean for name, one in anew.items()}
+    own = means.pop(TRAINED)
+    assert all(one.answer == "different" for one in anew.values())
+    assert (
+        f"in all of {len(means)} conditions of changed grouping images, by {min(means.values()):+.2f} to "
+        f"{max(means.values()):+.2f}, but by {own:+.2f} on its own"
+    ) in text
+    assert checkpoints[TRAINED].answer == "equal within margin" and "equal within margin on theirs" in text
+    assert [name for name, one in checkpoints.items() if one.different] == ["maze"]
+    weak = "σ × 0.15"
+    assert noisy[weak].answer == "different" and shapes[weak].answer == "not told apart"
+    assert f"by {-noisy[weak].difference.mean:.2f} at 0.15 σ" in text
+    assert f"not told apart there, at −{-shapes[weak].difference.mean:.2f}" in text
+    ranged = [compare(found, RETRAINED, "shapes", model(one, RANGE), model(one)) for one in (FEEDBACK, PLAIN)]
+    assert all(one["σ × 2"].answer == one[TRAINED].answer == "different" for one in ranged)
+    twice = [f"{one['σ × 2'].difference.mean:.2f}" for one in ranged]
+    assert f"at twice their noise, feedback by {twice[0]} and feedforward by {twice[1]}," in text
+    assert {f"{one[TRAINED].difference.mean:.2f}" for one in ranged} == {
+        "-0.03"
+    } and "for 0.03 less F1" in text
+    longer, ahead, soon, late = run_on(found, SHIPPED).values()
+    far, own = ("grouping", "96 px"), ("grouping", TRAINED)
+    assert {longer[far].answer, ahead[far].answer, late[own].answer} == {"different"}
+    assert (
+        f"gains {longer[far].difference.mean:.2f} between steps 10 and 60, and leads by "
+        f"{ahead[far].difference.mean:.2f} then. A clock"
+    ) in text
+    slow = [*soon.values(), *late.values()]
+    slow += [one for each in list(run_on(found, RETRAINED).values())[2:] for one in each.values()]
+    assert not any(one.different and one.difference.mean > 0 for one in slow)
+    assert f"takes {-late[own].difference.mean:.2f} at step 60 of its own images" in text
+    level = compare(found, RETRAINED, "shapes", model(FEEDBACK, RANGE), model(PLAIN, RANGE))
+    assert {one.answer for one in level.values()} == {"equal within margin"}
 
 
 @pytest.mark.slow

@@ -231,6 +231,9 @@ def test_the_command_line_runs_one_and_refuses_others(tmp_path, capsys):
     assert main(["experiment", "limit", "--profile", "tiny", "--folder", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert "4 cells, all made by the code as it is now." in told and "The limit: measured. The models" in told
+    assert main(["experiment", "limit", "--profile", "tiny", "--folder", str(tmp_path), "--check", "1"]) == 0
+    told = capsys.readouterr().out
+    assert '"seed": 2' in told and "  feedback: 0." in told and " numbers lie inside. Of 2 seeds" in told
     assert main(["experiment", "nothing"]) == 2
     assert "fewshot" in capsys.readouterr().err
     assert main(["experiment", "ladder", "--address", "tcp://x", "--folder", str(tmp_path / "b")]) == 2
