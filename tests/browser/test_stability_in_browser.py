@@ -135,6 +135,9 @@ def test_the_four_race_in_the_browser_as_the_core_runs_them(open_page):
     for t in (16, 0, 5):
         to_step(page, t)
         shows_four(page, t)
+    page.wait_for_selector(".race .charts svg[aria-label^='Paths of the state, PC1']")
+    assert page.locator(".race .charts svg .point").count() == 4 * 17
+    assert page.get_by_text("judging…").count() == 0
     assert page.faults == []
 
 

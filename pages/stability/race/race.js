@@ -12,6 +12,7 @@ export default function (component) {
   S.send = component.setTriggerValue;
   clearTimeout(S.closing);
   S.alive = true;
+  PLANE.heard = () => takePlane(S);
   const { data } = component;
   receive(S, data instanceof Uint8Array ? data : new Uint8Array(data));
   const unwatch = watchWidgets("stability", (...move) => sidebarMoved(S, ...move));
@@ -29,7 +30,7 @@ export default function (component) {
 
 function open(root) {
   const $ = (selector) => root.querySelector(selector);
-  const S = { root, $, id: "", token: null, runs: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false };
+  const S = { root, $, id: "", token: null, runs: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false, plane: null };
   $(".reset").addEventListener("click", () => goTo(S, 0));
   $(".back").addEventListener("click", () => goTo(S, S.t - 1));
   $(".step").addEventListener("click", () => goTo(S, S.t + 1));
@@ -43,6 +44,15 @@ function open(root) {
     tell(S);
   });
   return S;
+}
+
+// The paths are drawn once the plane of these runs is there; that of the runs before stays until then, under the hand.
+function takePlane(S) {
+  const { brought } = PLANE;
+  if (!S.runs.length || brought === S.plane || brought?.header.of !== S.header.plane) return;
+  S.plane = brought;
+  buildCharts(S);
+  draw(S);
 }
 
 // With no run left nothing plays on, and nothing is drawn until the next have begun.
@@ -81,7 +91,7 @@ async function begun(S, bytes, header, start) {
   const blocks = decodeBlocks(bytes, header, start);
   const runs = await openRuns({ header });
   if (token !== S.token) return runs.forEach(({ engine }) => engine.end());
-  Object.assign(S, { header, blocks, runs, steps: Math.max(1, ...header.runs.map(({ steps }) => steps)), computed: 0 });
+  Object.assign(S, { header, blocks, runs, steps: longest(runs), computed: 0, plane: null });
   S.palette = header.palette.map(rgbOf);
   S.lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
   const asked = header.t ?? S.steps;
@@ -95,6 +105,7 @@ async function begun(S, bytes, header, start) {
   play(S, S.goal === null);
   draw(S);
   S.told = said(S, header.t ?? S.steps);
+  takePlane(S);
   await computeAll(S, token);
 }
 
@@ -103,7 +114,9 @@ async function computeAll(S, token) {
   while (S.computed < S.steps) {
     await Promise.all(S.runs.map((run) => stepOn(S, run)));
     if (token !== S.token) return;
-    S.computed++;
+    S.steps = longest(S.runs);
+    S.computed = Math.min(S.computed + 1, S.steps); // the last ones may all have overflowed
+    if (S.goal !== null) S.goal = Math.min(S.goal, S.steps);
     const reached = S.goal !== null && S.t < S.goal;
     if (reached) S.t = Math.min(S.computed, S.goal);
     const done = S.computed === S.steps;
@@ -112,6 +125,7 @@ async function computeAll(S, token) {
     buildCharts(S);
     draw(S);
   }
+  if (S.t === S.steps) play(S, false);
 }
 
 function goTo(S, t) {

@@ -7,7 +7,7 @@ async function openRuns({ header }) {
     for (const told of header.runs) {
       const bytes = await carried(told.model);
       const engine = await openEngine();
-      opened.push({ told, engine, moments: [], h: null });
+      opened.push({ told: toldOf(header, told), engine, moments: [], h: null });
       await engine.setModel(bytes);
     }
   } catch (error) {
@@ -36,7 +36,8 @@ async function stepOn(S, run) {
   else run.told.steps = t; // as the core ends a run that leaves the range of its numbers
 }
 
-// delta: ‖δ‖, or where the state leaks ‖δ − h‖; at: the place in the plane. What led to a step belongs to it.
+// delta: ‖δ‖, or where the state leaks ‖δ − h‖; sample: h at the pixels by which a moment is placed in the plane, channel
+// by channel. What led to a step belongs to it.
 function keep({ header, blocks }, run, { h, delta, applied, logits }) {
   const pixels = blocks.truth.data.length;
   const { mask, shade } = readAnswer(logits, header.classes, pixels);
@@ -48,7 +49,7 @@ function keep({ header, blocks }, run, { h, delta, applied, logits }) {
     delta: delta ? norm(run.told.leaks ? minus(delta, before) : delta) : null,
     applied: applied ? norm(applied) : null,
     update: before ? norm(minus(h, before)) / Math.max(norm(h), 1e-12) : null,
-    at: placed(header, blocks, h, pixels),
+    sample: sampled(h, header.pixels, pixels),
   });
   run.h = h;
 }
@@ -59,13 +60,12 @@ function minus(a, b) {
   return out;
 }
 
-function placed({ pixels: kept }, { mean, "axis.0": across, "axis.1": up }, h, pixels) {
-  let [x, y] = [0, 0];
-  for (let c = 0, i = 0; c * pixels < h.length; c++)
-    for (const pixel of kept) {
-      const value = h[c * pixels + pixel] - mean.data[i];
-      x += value * across.data[i];
-      y += value * up.data[i++];
-    }
-  return [x, y];
+function sampled(h, kept, pixels) {
+  const channels = h.length / pixels;
+  const out = new Float32Array(channels * kept.length);
+  for (let c = 0, i = 0; c < channels; c++) for (const pixel of kept) out[i++] = h[c * pixels + pixel];
+  return out;
 }
+
+// The step at which the last of these runs ends.
+const longest = (runs) => Math.max(1, ...runs.map(({ told }) => told.steps));

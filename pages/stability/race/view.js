@@ -80,7 +80,6 @@ function drawMasks(S) {
 
 // Charts over all steps, as far as they are computed. Each gives a function that moves its cursor.
 function buildCharts(S) {
-  const { explained, steps } = S.header;
   const holder = S.$(".charts");
   if (!holder.children.length)
     holder.append(...[...CURVES, null].map(() => {
@@ -97,9 +96,22 @@ function buildCharts(S) {
     const yLabel = (leaks && leaky) || name;
     return lineChart(svgs[i], { series, y, yLabel, log: log && S.log, label: `${yLabel} of the four variants over ${S.steps} steps`, at, height: 200 });
   });
-  const labels = explained.map((share, i) => `PC${i + 1} (${(100 * share).toFixed(1)} % of variance)`);
-  const paths = S.runs.map(({ told, moments }) => ({ ...told, points: moments.map((moment) => moment.at), live: true }));
-  S.cursors.push(planeChart(svgs.at(-1), { paths, dots: [], labels, label: `Paths of the state, ${labels.join(", ")}`, at, height: 200 }));
+  S.cursors.push(pathsChart(S, svgs.at(-1), at));
+}
+
+// The paths in their plane; until it is there, in the same room, what is waited for.
+function pathsChart({ runs, plane }, svg, at) {
+  const height = 200;
+  if (!plane) {
+    const whole = height + drawLegend(svg, runs.map(({ told }) => told));
+    svg.setAttribute("viewBox", `0 0 ${WIDTH} ${whole}`);
+    svg.setAttribute("aria-label", "Paths of the state: their plane is being fitted");
+    node(svg, "text", { x: (WIDTH + AREA.left) / 2, y: whole / 2, class: "label middle" }, "paths: fitting their plane…");
+    return () => {};
+  }
+  const labels = plane.header.explained.map((share, i) => `PC${i + 1} (${(100 * share).toFixed(1)} % of variance)`);
+  const paths = runs.map(({ told, moments }) => ({ ...told, points: moments.map((moment) => placed(plane, moment)), live: true }));
+  return planeChart(svg, { paths, dots: [], labels, label: `Paths of the state, ${labels.join(", ")}`, at, height });
 }
 
 function draw(S) {
