@@ -168,6 +168,8 @@ def join(parts: Sequence[Trajectory]) -> Trajectory:
                 f"a part ends at step {before.start + len(before)}, the next begins at {after.start}"
             )
     parts = [part for part in parts[:-1] if len(part)] + [parts[-1]]
+    if len(parts) == 1:  # nothing to copy
+        return parts[0]
     looped = next((part.v_hat for part in parts if part.v_hat is not None), None)
     if looped is not None:
         fed = [

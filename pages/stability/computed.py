@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from fbseg_core import Projection
-from fbseg_core.analysis.lockstep import Walk, shared_plane, walk
+from fbseg_core.analysis.lockstep import Walk, runs_held_as, shared_plane, walk
 from fbseg_core.tasks import Batch, draw
 from pages.stability.state import NAMES, StabilityState, Variant
 from pages.ui import server
@@ -16,8 +17,11 @@ def walk_of(variant: Variant) -> Walk:
     """The run of a variant, judged; about 2 MB at T = 60."""
 
     def make() -> Walk:
-        net = model(variant.checkpoint)[0]
-        return walk(net, batch_of(variant), variant.steps, variant.clock, variant.switches)
+        net, held = model(variant.checkpoint)[0], None
+        plain = replace(variant, switches=variant.switches.replace(decay=False))
+        if not variant.clock and runs_held_as(net, variant.switches, plain.switches, variant.steps):
+            held = walk_of(plain).clocked  # most often another of the four
+        return walk(net, batch_of(variant), variant.steps, variant.clock, variant.switches, held=held)
 
     return server.kept("rest", _key(variant), make, True)
 
