@@ -69,16 +69,16 @@ class Trajectory:
 
     @property
     def residual(self) -> Tensor:
-        return _norm(self.delta if self.error is None else self.error)
+        return norm_by_step(self.delta if self.error is None else self.error)
 
     @property
     def update(self) -> Tensor:
-        return _norm(self.applied)
+        return norm_by_step(self.applied)
 
     @property
     def relative_update(self) -> Tensor:
         """‖h(t+1) − h(t)‖ / ‖h(t+1)‖, (T, B); 0 where the state is zero."""
-        return _norm(self.h[1:] - self.h[:-1]) / _norm(self.h[1:]).clamp_min(1e-12)
+        return norm_by_step(self.h[1:] - self.h[:-1]) / norm_by_step(self.h[1:]).clamp_min(1e-12)
 
     def state(self, index: int) -> State:
         """The state after `index` of these steps, to resume from or to edit."""
@@ -197,6 +197,9 @@ def _joined_errors(parts: Sequence[Trajectory]) -> Tensor | None:
     return torch.cat([part.delta if part.error is None else part.error for part in parts])
 
 
-def _norm(tensor: Tensor) -> Tensor:
-    """Euclidean norm over all but the first two axes. Taken in double precision, so it cannot overflow."""
-    return torch.linalg.vector_norm(tensor.flatten(2), dim=2, dtype=torch.float64)
+def norm_by_step(tensor: Tensor) -> Tensor:
+    """Euclidean norm (T, B) over all but the first two axes, in double precision, so it cannot overflow.
+
+    Step by step: one call over all steps, converting on its way, gives the same bits in three times the time.
+    """
+    return torch.cat([torch.linalg.vector_norm(step.double(), dim=2) for step in tensor.flatten(2).split(1)])
