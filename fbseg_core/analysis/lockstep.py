@@ -5,7 +5,7 @@ A run of 60 steps at 64 px holds 40 MB; a `Walk`, two of them summed up, about 2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -94,23 +94,25 @@ def walk(
     switches: Switches = AS_BUILT,
     *,
     held: Leg | None = None,
+    report: Callable[[int], object] | None = None,
 ) -> Walk:
     """Run the first image of a batch from rest, and judge it from step `clock` on.
 
     At least 8 steps are taken past `clock`. held: the run with the clock held, judged from that step on,
-    where other switches gave it already (`runs_held_as`). Raises ConfigError for a feedforward model.
+    where other switches gave it already (`runs_held_as`). report: as in `rollout`. Raises ConfigError for a
+    feedforward model.
     """
     x, labels = batch.x[:1], batch.labels[:1]
-    before = rollout(model, x, clock, None, switches)
+    before = rollout(model, x, clock, None, switches, report=report)
     start, steps = before.state(-1), steps_judged(steps, clock)
     if held is not None:
         running = switches.replace(clock=None)
-        after = rollout(model, x, steps, start, running)
+        after = rollout(model, x, steps, start, running, report=report)
         told = judge_run(model, after, running)
         clocked = _leg(model, join([before, after]), labels, switches, None, told)
         frozen = replace(held, held=start.t)
         return Walk(clocked, frozen, start.t, *_together(clocked, frozen, start.t))
-    found = judge(model, x, start, steps, switches)
+    found = judge(model, x, start, steps, switches, report=report)
     state, mask = found.state, found.mask
     ways = (
         (found.clocked, None, state.running, mask.running),

@@ -9,7 +9,7 @@ Hence verdicts on both, state and mask.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -64,11 +64,13 @@ def judge(
     clock: int | None = None,
     image: int = 0,
     tolerance: float = TOLERANCE,
+    report: Callable[[int], object] | None = None,
 ) -> Judgement:
     """Run on from `start` (rest if None) for `steps` ≥ 8 steps, clocked and frozen, and judge one image.
 
     x (B, C, H, W), `image` its row. The frozen run holds the clock at `clock`, or at start.t if None; hold
     it early enough that half its steps let a whole correction through, or a mask cannot be told settled.
+    report: as in `rollout`, of both runs.
     Raises ConfigError for a feedforward model, which has no map to iterate, and for fewer than 8 steps.
     """
     if not model.traits.takes_steps:
@@ -78,9 +80,11 @@ def judge(
     start = start or State(0, model.initial(x))
     clock = start.t if clock is None else clock
     running, held = switches.replace(clock=None), switches.replace(clock=clock)
-    clocked = rollout(model, x, steps, start, running)
+    clocked = rollout(model, x, steps, start, running, report=report)
     times = range(start.t, start.t + len(clocked) + 1)  # the step that overflowed, too
-    frozen = clocked if same_steps(model, running, held, times) else rollout(model, x, steps, start, held)
+    frozen = clocked
+    if not same_steps(model, running, held, times):
+        frozen = rollout(model, x, steps, start, held, report=report)
     found = judge_run(model, clocked, running, image, tolerance)
     kept = found if frozen is clocked else judge_run(model, frozen, held, image, tolerance)
     ways = zip(found, kept, _apart(clocked, frozen, image))

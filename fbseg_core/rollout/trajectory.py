@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, pairwise
 
@@ -116,11 +116,14 @@ def rollout(
     steps: int | None = None,
     start: State | None = None,
     switches: Switches = AS_BUILT,
+    *,
+    report: Callable[[int], object] | None = None,
 ) -> Trajectory:
     """Take `steps` steps (the config's own number if None) and keep them all, without gradients.
 
     x (B, C, H, W). A rollout continued from any of its states equals the whole one bit for bit. It ends
-    early, with the reason in `stopped`, at the last step whose state and logits are finite.
+    early, with the reason in `stopped`, at the last step whose state and logits are finite. report: called
+    with t of each state that is reached; it may raise to give up.
     """
     steps = model.config.steps if steps is None else steps
     states, stopped = [], None
@@ -131,6 +134,8 @@ def rollout(
         except StopIteration as end:
             stopped = end.value
             break
+        if report is not None:
+            report(states[-1].t)
     logits = model.readout(torch.stack([state.h for state in states]))
     finite = torch.isfinite(logits).flatten(1).all(1)
     if not finite.all():

@@ -9,19 +9,20 @@ from fbseg_core import Projection
 from fbseg_core.analysis.lockstep import Walk, runs_held_as, shared_plane, walk
 from fbseg_core.tasks import Batch, draw
 from pages.stability.state import NAMES, StabilityState, Variant
-from pages.ui import server
+from pages.ui import server, visitor
 from pages.ui.models import model
 
 
 def walk_of(variant: Variant) -> Walk:
-    """The run of a variant, judged; about 2 MB at T = 60."""
+    """The run of a variant, judged; about 2 MB at T = 60. A newer wish of the visitor ends it at any step."""
 
     def make() -> Walk:
         net, held = model(variant.checkpoint)[0], None
         plain = replace(variant, switches=variant.switches.replace(decay=False))
         if not variant.clock and runs_held_as(net, variant.switches, plain.switches, variant.steps):
             held = walk_of(plain).clocked  # most often another of the four
-        return walk(net, batch_of(variant), variant.steps, variant.clock, variant.switches, held=held)
+        how = {"held": held, "report": lambda t: visitor.heed()}
+        return walk(net, batch_of(variant), variant.steps, variant.clock, variant.switches, **how)
 
     return server.kept("rest", _key(variant), make, True)
 

@@ -68,6 +68,19 @@ def test_a_verdict_gets_the_eight_steps_it_needs():
     assert len(walk(MODEL, BATCH, 10, 9).clocked) == 17
 
 
+def test_a_walk_is_given_up_at_the_step_at_which_it_is_reported():
+    reached = []
+
+    def report(t):
+        reached.append(t)
+        if len(reached) == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        walk(MODEL, BATCH, 20, 3, report=report)
+    assert reached == [0, 1, 2, 3, *range(3, 11)]
+
+
 def test_overflow_ends_both_runs_with_its_reason():
     found = walk(MODEL, BATCH, 20, 10, OVERFLOWS)
     assert len(found.clocked) < 8 and "finite" in found.clocked.stopped and found.state.name == "diverging"
