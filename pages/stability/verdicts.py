@@ -110,7 +110,10 @@ class ClockSection:
         st.subheader("Clock: settled, or switched off?", anchor=False)
         self._since = st.empty()
         self._runs = [column.columns([1, 2]) for column in st.columns(2)]
-        self._words = [words.empty() for _, words in self._runs]
+        self._words = [
+            words.container(key=f"stability-words-{which}").empty()
+            for which, (_, words) in zip(("running", "held"), self._runs)
+        ]
         self._together = st.container(key="stability-together").empty()
         self._chart = st.container()
         if walk is None:

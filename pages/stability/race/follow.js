@@ -42,7 +42,12 @@ async function runAnew(S) {
   let computed = 0;
   try {
     await Promise.all(runs.map((run) => begin(scene, run)));
-    for (; computed < (atEnd ? longest(runs) : Math.min(t, longest(runs))); computed++) await Promise.all(runs.map((run) => stepOn(scene, run)));
+    const left = () => (atEnd ? longest(runs) : Math.min(t, longest(runs))) - computed;
+    while (token === S.token && left() > 0) {
+      const count = Math.min(atOnce(header), left());
+      await Promise.all(runs.map((run) => stepOn(scene, run, count)));
+      computed = Math.min(computed + count, longest(runs)); // the last ones may all have overflowed
+    }
   } catch (error) {
     if (token === S.token) refuse(S, error.message);
     return false;

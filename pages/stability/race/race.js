@@ -85,18 +85,21 @@ async function begun(S, bytes, header, start) {
   const first = !S.id;
   Object.assign(S, { id: header.id, ahead: null });
   S.made = wantedOf(S);
-  close(S);
+  const before = S.runs;
+  Object.assign(S, { runs: [], playing: false });
   clearTimeout(S.telling); // of a step of the race before
   S.$(".race").dataset.computed = 0;
   const blocks = decodeBlocks(bytes, header, start);
-  const runs = await openRuns({ header });
+  const runs = await openRuns({ header }, before);
   if (token !== S.token) return runs.forEach(({ engine }) => engine.end());
   Object.assign(S, { header, blocks, runs, steps: longest(runs), computed: 0, plane: null });
   S.palette = header.palette.map(rgbOf);
-  S.lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
+  const lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
+  S.shades = Array.from({ length: lut.length / 3 }, (_, i) => [...lut.subarray(3 * i, 3 * i + 3)]);
   const asked = header.t ?? S.steps;
   if (first || header.log !== S.began) S.log = S.began = header.log;
   await Promise.all(runs.map((run) => begin(S, run)));
+  if (token !== S.token) return; // its engines have gone over to the next
   buildMasks(S);
   S.t = 0;
   buildCharts(S);
@@ -112,10 +115,11 @@ async function begun(S, bytes, header, start) {
 async function computeAll(S, token) {
   let built = 0;
   while (S.computed < S.steps) {
-    await Promise.all(S.runs.map((run) => stepOn(S, run)));
+    const count = Math.min(atOnce(S.header), S.steps - S.computed);
+    await Promise.all(S.runs.map((run) => stepOn(S, run, count)));
     if (token !== S.token) return;
     S.steps = longest(S.runs);
-    S.computed = Math.min(S.computed + 1, S.steps); // the last ones may all have overflowed
+    S.computed = Math.min(S.computed + count, S.steps); // the last ones may all have overflowed
     if (S.goal !== null) S.goal = Math.min(S.goal, S.steps);
     const reached = S.goal !== null && S.t < S.goal;
     if (reached) S.t = Math.min(S.computed, S.goal);

@@ -34,10 +34,14 @@ function markOf({ colour, dash }) {
 
 function paint(S, canvas, colourAt) {
   const [height, width] = S.header.size;
-  Object.assign(canvas, { width, height });
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  for (let i = 0; i < width * height; i++) image.data.set([...colourAt(i), 255], 4 * i);
+  for (let i = 0, at = 0; i < width * height; i++, at += 4) {
+    const colour = colourAt(i);
+    for (let c = 0; c < 3; c++) image.data[at + c] = colour[c];
+    image.data[at + 3] = 255;
+  }
   context.putImageData(image, 0, 0);
 }
 
@@ -68,7 +72,8 @@ function drawMasks(S) {
   const words = S.panels.map(({ canvas, note, name }, i) => {
     const run = S.runs[i];
     const { picture, f1 } = momentAt(run, S.t);
-    paint(S, canvas, S.header.classes === 2 ? (p) => S.lut.subarray(3 * picture[p], 3 * picture[p] + 3) : (p) => S.palette[picture[p]]);
+    const colours = S.header.classes === 2 ? S.shades : S.palette;
+    paint(S, canvas, (pixel) => colours[picture[pixel]]);
     const now = Math.min(S.t, run.told.steps);
     note.textContent = `t = ${now}, F1 ${f1.toFixed(3)}${now < S.t ? " (its end)" : ""}`;
     canvas.setAttribute("aria-label", `${name}: ${note.textContent}`);
