@@ -235,7 +235,8 @@ def test_eigenvalues_come_on_a_button_with_progress_can_be_stopped_and_nothing_i
 
 @pytest.mark.slow
 def test_another_choice_interrupts_the_four_runs(open_page):
-    page = open_page(SMALL)
+    page = open_page(SMALL, reduced_motion="reduce")  # while the runs are played, σ would stop them there
+    raced(page)
     slide(page, "Run for T", "End")  # 120 steps
     slide(page, "Noise σ", "ArrowRight")
     slide(page, "Run for T", "Home")  # 8 steps
