@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from fbseg_core.rollout.trajectory import Trajectory
+from fbseg_core.rollout.trajectory import Trajectory, norm_by_step
 from fbseg_core.scores.metrics import entropy, label_flips, mask_of, score_by_step
 
 
@@ -35,12 +34,11 @@ def state_curves(trajectory: Trajectory) -> dict[str, np.ndarray]:
     update, delta and applied belong to the step that led to their entry; the first is NaN.
     """
     none = np.full(1, np.nan)
-    flat = [torch.linalg.vector_norm(h, dtype=torch.float64) for h in trajectory.h[:, 0].flatten(1)]
     return {
         "update": np.concatenate([none, trajectory.relative_update[:, 0].cpu().numpy()]),
         "delta": np.concatenate([none, trajectory.residual[:, 0].cpu().numpy()]),
         "applied": np.concatenate([none, trajectory.update[:, 0].cpu().numpy()]),
-        "norm": np.array([float(norm) for norm in flat]),
+        "norm": norm_by_step(trajectory.h)[:, 0].cpu().numpy(),
     }
 
 

@@ -5,8 +5,8 @@ A run of 60 steps at 64 px holds 40 MB; a `Walk`, two of them summed up, about 2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor
 from fbseg_core.analysis.curves import answer_curves, state_curves
 from fbseg_core.analysis.describe import Conclusion, Verdict, clock_name, sentence, with_clock
 from fbseg_core.analysis.pca import Projection, fit_plane
-from fbseg_core.analysis.stability import gains, judge
+from fbseg_core.analysis.stability import gains, judge, judge_run, same_steps
 from fbseg_core.analysis.verdicts import SHORTEST
 from fbseg_core.config import Switches
 from fbseg_core.models.base import AS_BUILT, Model
@@ -34,15 +34,16 @@ class Leg:
     curves, each (T+1,): norm ‖h‖, delta ‖δ‖ undamped, applied ‖δ̃‖, update ‖Δh‖/‖h‖, gain (the largest that
     A allows), f1, iou, to_end ‖h(T) − h(t)‖. delta, applied, update and gain belong to the step that led to
     their entry; the first is NaN. masks (T+1, H, W) uint8 class indices; shape (T+1, H, W) uint8,
-    255 times the probability that a pixel is not background; sample (T+1, U+V, 16, 16), h on a coarse grid.
-    stopped: why the run ended early, or None. held: the step its clock is held from, None where it runs.
-    state, mask: what the run comes to.
+    255 times the probability that a pixel is not background; sample (T+1, U+V, 16, 16), h on a coarse grid;
+    end (U+V, H, W), h at the last step. stopped: why the run ended early, or None. held: the step its clock
+    is held from, None where it runs. state, mask: what the run comes to.
     """
 
     curves: dict[str, np.ndarray]
     masks: np.ndarray
     shape: np.ndarray
     sample: Tensor
+    end: Tensor
     stopped: str | None
     held: int | None
     state: Verdict
@@ -85,14 +86,33 @@ def steps_judged(steps: int, clock: int) -> int:
     return max(steps - clock, SHORTEST)
 
 
-def walk(model: Model, batch: Batch, steps: int = 60, clock: int = 0, switches: Switches = AS_BUILT) -> Walk:
+def walk(
+    model: Model,
+    batch: Batch,
+    steps: int = 60,
+    clock: int = 0,
+    switches: Switches = AS_BUILT,
+    *,
+    held: Leg | None = None,
+    report: Callable[[int], object] | None = None,
+) -> Walk:
     """Run the first image of a batch from rest, and judge it from step `clock` on.
 
-    At least 8 steps are taken past `clock`. Raises ConfigError for a feedforward model.
+    At least 8 steps are taken past `clock`. held: the run with the clock held, judged from that step on,
+    where other switches gave it already (`runs_held_as`). report: as in `rollout`. Raises ConfigError for a
+    feedforward model.
     """
     x, labels = batch.x[:1], batch.labels[:1]
-    before = rollout(model, x, clock, None, switches)
-    found = judge(model, x, before.state(-1), steps_judged(steps, clock), switches)
+    before = rollout(model, x, clock, None, switches, report=report)
+    start, steps = before.state(-1), steps_judged(steps, clock)
+    if held is not None:
+        running = switches.replace(clock=None)
+        after = rollout(model, x, steps, start, running, report=report)
+        told = judge_run(model, after, running)
+        clocked = _leg(model, join([before, after]), labels, switches, None, told)
+        frozen = replace(held, held=start.t)
+        return Walk(clocked, frozen, start.t, *_together(clocked, frozen, start.t))
+    found = judge(model, x, start, steps, switches, report=report)
     state, mask = found.state, found.mask
     ways = (
         (found.clocked, None, state.running, mask.running),
@@ -103,6 +123,12 @@ def walk(model: Model, batch: Batch, steps: int = 60, clock: int = 0, switches: 
         for after, held, *verdicts in ways
     ]
     return Walk(*legs, found.clock, state, mask)
+
+
+def runs_held_as(model: Model, switches: Switches, other: Switches, steps: int) -> bool:
+    """Whether a run with its clock held from rest on is that of `other`, and not its running one."""
+    held, times = switches.replace(clock=0), range(steps + 1)
+    return same_steps(model, held, other, times) and not same_steps(model, held, switches, times)
 
 
 @torch.no_grad()
@@ -128,6 +154,15 @@ def grid(size: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
+def _together(clocked: Leg, frozen: Leg, clock: int) -> tuple[Conclusion, Conclusion]:
+    """What state and mask come to in two runs from rest, told apart as `judge` does."""
+    scale = max(float(leg.curves["norm"].max()) for leg in (clocked, frozen)) or 1.0
+    gap = float(torch.dist(clocked.end.double(), frozen.end.double()))
+    share = float((clocked.masks[-1] != frozen.masks[-1]).mean())
+    state = Conclusion(clocked.state, frozen.state, clock, gap / scale)
+    return state, Conclusion(clocked.mask, frozen.mask, clock, share)
+
+
 def _leg(
     model: Model,
     run: Trajectory,
@@ -151,6 +186,7 @@ def _leg(
         mask_of(run.logits[:, 0]).byte().cpu().numpy(),
         ((1 - run.probs[:, 0, 0]) * 255).round().byte().cpu().numpy(),
         run.h[:, 0][:, :, side[0]][..., side[1]].clone().cpu(),
+        run.h[-1, 0].clone().cpu(),
         run.stopped,
         held,
         *verdicts,

@@ -9,6 +9,7 @@ Hence verdicts on both, state and mask.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,10 @@ from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import State, Trajectory, rollout
 from fbseg_core.scores.metrics import mask_of
 from fbseg_core.settings import ConfigError
+
+GAIN_ALONE = dict.fromkeys(
+    ("decay", "tau", "clock", "spectrum", "kernel")
+)  # switches read by E4's gain alone
 
 
 @dataclass(frozen=True)
@@ -59,11 +64,13 @@ def judge(
     clock: int | None = None,
     image: int = 0,
     tolerance: float = TOLERANCE,
+    report: Callable[[int], object] | None = None,
 ) -> Judgement:
     """Run on from `start` (rest if None) for `steps` ≥ 8 steps, clocked and frozen, and judge one image.
 
     x (B, C, H, W), `image` its row. The frozen run holds the clock at `clock`, or at start.t if None; hold
     it early enough that half its steps let a whole correction through, or a mask cannot be told settled.
+    report: as in `rollout`, of both runs.
     Raises ConfigError for a feedforward model, which has no map to iterate, and for fewer than 8 steps.
     """
     if not model.traits.takes_steps:
@@ -73,10 +80,13 @@ def judge(
     start = start or State(0, model.initial(x))
     clock = start.t if clock is None else clock
     running, held = switches.replace(clock=None), switches.replace(clock=clock)
-    clocked = rollout(model, x, steps, start, running)
-    frozen = clocked if _timeless(model, clocked, switches, clock) else rollout(model, x, steps, start, held)
-    found = _judge_run(model, clocked, running, image, tolerance)
-    kept = found if frozen is clocked else _judge_run(model, frozen, held, image, tolerance)
+    clocked = rollout(model, x, steps, start, running, report=report)
+    times = range(start.t, start.t + len(clocked) + 1)  # the step that overflowed, too
+    frozen = clocked
+    if not same_steps(model, running, held, times):
+        frozen = rollout(model, x, steps, start, held, report=report)
+    found = judge_run(model, clocked, running, image, tolerance)
+    kept = found if frozen is clocked else judge_run(model, frozen, held, image, tolerance)
     ways = zip(found, kept, _apart(clocked, frozen, image))
     return Judgement(
         clocked, frozen, clock, *(Conclusion(one, other, clock, gap, tolerance) for one, other, gap in ways)
@@ -90,17 +100,21 @@ def gains(model: Model, trajectory: Trajectory, switches: Switches = AS_BUILT) -
     return torch.tensor([float(model.gain(t, switches).max()) for t in times], dtype=torch.float64)
 
 
-def _timeless(model: Model, run: Trajectory, switches: Switches, clock: int) -> bool:
-    """Whether a run is the same with the clock held: the gain is constant, and no statistics go by step."""
-    held = model.gain(clock, switches.replace(clock=clock))
-    times = range(run.start, run.start + len(run) + 1)  # the step that overflowed, too
-    same = all(torch.equal(model.gain(t, switches.replace(clock=None)), held) for t in times)
-    return same and model.config.norm != "batch"
+def same_steps(model: Model, one: Switches, other: Switches, times: Iterable[int]) -> bool:
+    """Whether a model provably takes the same step at each of these times under either, bit for bit.
+
+    So where they differ in what E4's gain is made of alone, and the gains are equal; with batch norm, whose
+    statistics go by the clock, nothing is said.
+    """
+    if one.replace(**GAIN_ALONE) != other.replace(**GAIN_ALONE) or model.config.norm == "batch":
+        return False
+    return all(torch.equal(model.gain(t, one), model.gain(t, other)) for t in times)
 
 
-def _judge_run(
-    model: Model, run: Trajectory, switches: Switches, image: int, tolerance: float
+def judge_run(
+    model: Model, run: Trajectory, switches: Switches, image: int = 0, tolerance: float = TOLERANCE
 ) -> tuple[Verdict, Verdict]:
+    """The verdicts on one image's state and mask along a run of at least 8 steps, taken with `switches`."""
     allowed = gains(model, run, switches)
     shared = {"tolerance": tolerance, "stopped": run.stopped}
     return (

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from fbseg_core.analysis.describe import TOLERANCE, Subject, Verdict
+from fbseg_core.rollout.trajectory import norm_by_step
 
 SHORTEST = 8  # steps a verdict needs: it judges the later half, and a period must fit in twice
 RECURS = 0.35  # a period brings the run back to within this share of its widest excursion before it
@@ -40,9 +41,9 @@ def verdict(
     if states.ndim >= 4:
         rough = (last - last.mean((-2, -1), keepdim=True)).norm()
         even = bool(rough <= tolerance * last.norm())
-    sizes = torch.linalg.vector_norm(flat, dim=1, dtype=torch.float64)
+    sizes = norm_by_step(flat[:, None])[:, 0]
     scale = float(sizes.max()) or 1.0
-    moves = torch.linalg.vector_norm(flat[1:] - flat[:-1], dim=1, dtype=torch.float64) / scale
+    moves = norm_by_step((flat[1:] - flat[:-1])[:, None])[:, 0] / scale
     gains = torch.ones(len(moves)) if gains is None else gains
     found = _measure("state", flat, scale, moves.cpu().numpy(), gains.double().cpu().numpy(), stopped)
     if undamped is not None and len(undamped):

@@ -13,7 +13,7 @@ from fbseg_core.analysis.jacobian import Growth, Spectrum
 from fbseg_core.analysis.lockstep import Leg, Walk
 from fbseg_core.analysis.pca import Projection
 from fbseg_core.analysis.probes import Response
-from pages.stability.state import NAMES
+from pages.stability.state import NAMES, StabilityState, step_shown
 from pages.ui.plotly_style import NEUTRAL, lay_out
 
 # Okabe-Ito, each at 3:1 or better on both backgrounds; the dash tells them apart without colour, too
@@ -24,6 +24,16 @@ CURVES = {
     "norm": "‖h‖", "delta": "‖δ‖ undamped; ‖δ − h‖ where leaky", "applied": "‖δ̃‖ applied",
     "update": "‖Δh‖ / ‖h‖", "f1": "F1",
 }  # fmt: skip
+
+
+def of_four(view: StabilityState, legs: Mapping[str, Leg], plane: Projection) -> list[tuple[str, go.Figure]]:
+    """Title and figure of the curves and the paths of the four, as the race draws them."""
+    t = step_shown(view, max(1, *(len(leg) for leg in legs.values())))
+    run = next(iter(legs.values())).name
+    return [
+        (f"Four variants in lock-step, {run}", curves_figure(legs, t, view.log)),
+        (f"Paths of the state, {run}", plane_figure(plane, legs, t)),
+    ]
 
 
 def curves_figure(legs: Mapping[str, Leg], t: int, log: bool) -> go.Figure:

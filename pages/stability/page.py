@@ -1,17 +1,14 @@
 """Stability lab: what each mechanism does, whether a run settled or was switched off, and what is proved."""
 
-import time
 from functools import partial
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
 
-from fbseg_core import ConfigError, Projection
-from fbseg_core.analysis.lockstep import Leg, Walk
+from fbseg_core import ConfigError
 from pages.engine import carrier
 from pages.engine.weights import EngineError
-from pages.stability import computed, exports, figures, race, sections, verdicts
+from pages.stability import computed, exports, figures, from_server, race, sections, verdicts
 from pages.stability.presets import PRESETS
 from pages.stability.state import (
     INTEGRATORS,
@@ -27,9 +24,7 @@ from pages.stability.state import (
 )  # fmt: skip
 from pages.ui import controls, models, notices, pictures, screen, web
 from pages.ui.models import model_titles
-from pages.ui.plotly_style import chart
 
-PATIENCE = 0.3  # seconds without a bar
 KEEPS = {"t", "log", "plane", "frozen", "clock", "size", "direction", "local", "perturb"}
 
 
@@ -102,27 +97,8 @@ def choose_run(view: StabilityState) -> None:
 # ---- the sections --------------------------------------------------------------------------------------
 
 
-def walks_of(variants: dict[str, Variant]) -> dict[str, Walk]:
-    """The four runs, one after the other, with progress where they take long; a new choice interrupts."""
-    place, begun, walks = st.empty(), time.monotonic(), {}
-    for name, variant in variants.items():
-        if time.monotonic() - begun > PATIENCE:
-            place.progress(
-                len(walks) / len(variants), f"Running {name}: {len(walks)} of {len(variants)} done"
-            )
-        walks[name] = computed.walk_of(variant)
-    place.empty()
-    return walks
-
-
-def show_four_ways(
-    view: StabilityState, variants: dict[str, Variant], walks: dict[str, Walk]
-) -> sections.Figures:
-    """Curves, plane and masks of the four variants in lock-step."""
-    legs = {name: walk.leg(view.frozen) for name, walk in walks.items()}
-    last = max(1, *(len(leg) for leg in legs.values()))
-    t = last if view.t is None else min(view.t, last)
-    run = next(iter(legs.values())).name
+def choose_look(view: StabilityState) -> None:
+    """Which of each variant's two runs is on show, and the plane of the paths."""
     hold, since = st.columns([2, 3], vertical_alignment="bottom")
     with hold:
         controls.toggle(SCREEN, "frozen", "Show all panels with the clock held", view.frozen)
@@ -134,29 +110,10 @@ def show_four_ways(
         key=SCREEN.bind("plane", view.plane), on_change=SCREEN.take, args=("plane",),
         help=controls.help_of(SCREEN, "plane"),
     )  # fmt: skip
-    plane = plane_of(view, variants)
-    why = show_race(view, variants, legs, plane)
-    drawn = [
-        (f"Four variants in lock-step, {run}", figures.curves_figure(legs, t, view.log)),
-        (f"Paths of the state, {run}", figures.plane_figure(plane, legs, t)),
-    ]
-    if why:
-        st.caption(f"{notices.plain(why)} So the server draws each step.")
-        show_from_server(variants, legs, t, [figure for _, figure in drawn])
-    task, labels = variants[NAMES[0]].task, computed.batch_of(variants[NAMES[0]]).labels
-    if told := pictures.legend(task, labels):
-        st.html(told)
-    two = pictures.of_two(task)
-    what = "Brightness: probability that a pixel belongs to the shape." if two else "Colour: a pixel's class."
-    st.caption(f"Masks, curves and paths: **{run}**. {what}")
-    verdicts.table(legs, t)
-    return drawn
 
 
-def show_race(
-    view: StabilityState, variants: dict[str, Variant], legs: dict[str, Leg], plane: Projection
-) -> str:
-    """The four variants run in the browser; or, in a sentence, why they cannot be."""
+def show_race(view: StabilityState, variants: dict[str, Variant]) -> str:
+    """The four variants run in the browser, before Python runs any; or, in a sentence, why they cannot be."""
     if said := SCREEN.recalled("no engine"):
         return said
     batch = computed.batch_of(variants[NAMES[0]])
@@ -167,7 +124,7 @@ def show_race(
         SCREEN.remember("begun", (key, look))
     sidebar = followed(view, models.cards()[variants[NAMES[0]].checkpoint])
     try:
-        payload = race.pack(variants, legs, batch, plane, sidebar, **look)
+        payload = race.pack(variants, view.frozen, batch, sidebar, **look)
     except EngineError as error:
         return str(error)
     race.race(payload, take_wish)
@@ -187,55 +144,6 @@ def take_wish() -> None:
     return None
 
 
-def show_from_server(
-    variants: dict[str, Variant], legs: dict[str, Leg], t: int, drawn: list[go.Figure]
-) -> None:
-    """The same for a browser that cannot run them: pictures and charts of one step, made on the server."""
-    last = max(1, *(len(leg) for leg in legs.values()))
-    key = SCREEN.bind("t", t, among=last)
-    told = controls.help_of(SCREEN, "t")
-    st.slider("Step t on show", 0, last, key=key, help=told, on_change=SCREEN.take, args=("t", last))
-    show_masks(variants, legs, t)
-    controls.toggle(SCREEN, "log", "Logarithmic axes", SCREEN.view.log)
-    for column, figure, name in zip(st.columns([3, 2]), drawn, ("curves", "plane")):
-        with column:
-            chart(figure, key=f"chart-{name}")
-
-
-def plane_of(view: StabilityState, variants: dict[str, Variant]) -> Projection:
-    """The plane the view asks for."""
-    return computed.plane_of(list(variants.values()) if view.plane == "all" else [variants[NAMES[0]]])
-
-
-def show_masks(variants: dict[str, Variant], legs: dict[str, Leg], t: int) -> None:
-    """Input, truth, and the four answers of the runs on show at step t."""
-    batch = computed.batch_of(variants[NAMES[0]])
-    task = variants[NAMES[0]].task
-    shown = [
-        ("input", pictures.input_picture(task, batch.x[0])),
-        ("truth", pictures.truth_picture(task, batch.labels[0])),
-    ]
-    for name, leg in legs.items():
-        now = min(t, len(leg))
-        shown.append((f"{name}, t = {now}", verdicts.picture(task, leg, now)))
-    with st.container(horizontal=True, gap="small"):
-        for title, picture in shown:
-            with st.container(width=150):
-                st.image(picture, caption=title, alt=title, width="stretch", output_format="PNG")
-
-
-def show_overflow(walks: dict[str, Walk], frozen: bool) -> None:
-    """Where runs ended early, and why."""
-    ended = {name: walk.leg(frozen).stopped for name, walk in walks.items() if walk.leg(frozen).stopped}
-    if ended:
-        told = "; ".join(f"{name}: {reason}" for name, reason in ended.items())
-        st.warning(
-            f"Overflow was caught, and what was reached is shown. {told}. With a positive eigenvalue λ the "
-            "gain e^{λt/τ} multiplies every step, and 32-bit numbers end at about 3·10³⁸, "
-            "the squares inside the normalisation at a root of that: the state diverges."
-        )
-
-
 # ---- the screen ----------------------------------------------------------------------------------------
 
 
@@ -249,9 +157,19 @@ def show() -> None:
     if view.lesson in PRESETS:
         st.info(f"**{PRESETS[view.lesson].title}.** {PRESETS[view.lesson].look}")
     variants = variants_of(view, models.cards())
-    walks = walks_of(variants)
-    show_overflow(walks, view.frozen)
-    drawn = show_four_ways(view, variants, walks)
+    choose_look(view)
+    why = show_race(view, variants)
+    if why:
+        st.caption(f"{notices.plain(why)} So the server draws each step.")
+        from_server.show(SCREEN, variants)
+    place = st.container(key="stability-brought")
+    task, labels = variants[NAMES[0]].task, computed.batch_of(variants[NAMES[0]]).labels
+    if told := pictures.legend(task, labels):
+        st.html(told)
+    two = pictures.of_two(task)
+    what = "Brightness: probability that a pixel belongs to the shape." if two else "Colour: a pixel's class."
+    st.caption(f"Masks, curves and paths: **{verdicts.run_shown(view, variants)}**. {what}")
+    board = verdicts.Board(view, variants)
     chosen = variants[NAMES[0]].checkpoint
     st.caption(
         "One image, one noise draw, one training seed a model: no interval can be given for these curves. "
@@ -265,21 +183,31 @@ def show() -> None:
         "The sections below look at", NAMES, horizontal=True, key=SCREEN.bind("focus", view.focus),
         on_change=SCREEN.take, args=("focus",), help=controls.help_of(SCREEN, "focus"),
     )  # fmt: skip
-    drawn += verdicts.clock(view.focus, variants[view.focus].task, walks[view.focus])
+    clock = verdicts.ClockSection(view.focus, variants[view.focus], board.walks[view.focus])
+    walks = board.judge(lambda name, walk: clock.tell(walk) if name == view.focus else None)
+    if not why:
+        with place:
+            race.bring_plane(race.pack_plane(variants, computed.plane_shown(view, variants)))
+    drawn = clock.draw(walks[view.focus])
     more, bounds = sections.certificate(view, variants[view.focus], walks[view.focus])
     SCREEN.write_link()
     probes, local = sections.local_stability(SCREEN, variants[view.focus])
     more_drawn, response = sections.perturbation_test(SCREEN, variants[view.focus])
     drawn += more + probes + more_drawn
-    told = verdicts.told(walks, view.frozen)
 
-    def table() -> str:  # fetches the runs anew, so that no session holds on to them
-        found = {name: computed.walk_of(variant) for name, variant in variants.items()}
-        return exports.table(found, plane_of(view, variants), bounds)
+    # both fetch the runs anew, so that no session holds on to them
+    def table() -> str:
+        return exports.table(computed.walks_of(variants), computed.plane_shown(view, variants), bounds)
+
+    def pictured() -> str:
+        found = computed.walks_of(variants)
+        legs = {name: walk.leg(view.frozen) for name, walk in found.items()}
+        four = figures.of_four(view, legs, computed.plane_shown(view, variants))
+        return exports.page_of([*four, *drawn], address, verdicts.told(found, view.frozen))
 
     files = [
         ("Curves (CSV)", "curves.csv", table),
-        ("Figures (HTML)", "figures.html", lambda: exports.page_of(drawn, address, told)),
+        ("Figures (HTML)", "figures.html", pictured),
     ]
     if local is not None:
         make = partial(exports.local_table, local, view.at)

@@ -205,6 +205,17 @@ def variants_of(view: StabilityState, cards: Mapping[str, Card]) -> dict[str, Va
     return made
 
 
+def planned(variants: Mapping[str, Variant]) -> int:
+    """Steps that each of the four takes where nothing overflows."""
+    first = variants[NAMES[0]]
+    return first.clock + steps_judged(first.steps, first.clock)
+
+
+def step_shown(view: StabilityState, last: int) -> int:
+    """The step on show of runs that end at step `last`."""
+    return last if view.t is None else min(view.t, last)
+
+
 def built_with(view: StabilityState, card: Card) -> dict[str, Any]:
     """What None and "" stand for in the fields that say how a checkpoint is run."""
     model, own = card.model, card.model.spectrum[0]

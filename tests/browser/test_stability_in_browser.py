@@ -135,6 +135,9 @@ def test_the_four_race_in_the_browser_as_the_core_runs_them(open_page):
     for t in (16, 0, 5):
         to_step(page, t)
         shows_four(page, t)
+    page.wait_for_selector(".race .charts svg[aria-label^='Paths of the state, PC1']")
+    assert page.locator(".race .charts svg .point").count() == 4 * 17
+    assert page.get_by_text("judging…").count() == 0
     assert page.faults == []
 
 
@@ -232,7 +235,8 @@ def test_eigenvalues_come_on_a_button_with_progress_can_be_stopped_and_nothing_i
 
 @pytest.mark.slow
 def test_another_choice_interrupts_the_four_runs(open_page):
-    page = open_page(SMALL)
+    page = open_page(SMALL, reduced_motion="reduce")  # while the runs are played, σ would stop them there
+    raced(page)
     slide(page, "Run for T", "End")  # 120 steps
     slide(page, "Noise σ", "ArrowRight")
     slide(page, "Run for T", "Home")  # 8 steps

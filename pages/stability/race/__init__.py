@@ -1,8 +1,8 @@
 """The race: a Streamlit component in which the four variants run in lock-step, each in an engine of its own.
 
-It is sent the image, the plane and how each variant is run; masks, curves and paths are computed in the
-browser (`pages.engine`). Python hears of the step on show once the hand rests: one dict at a time under
-"ask".
+It is sent the image and how each variant is run, and nothing that Python must run first; masks and curves
+are computed in the browser (`pages.engine`). The plane of the paths, fitted to Python's own runs, follows by
+a component of its own. Python hears of the step on show once the hand rests: one dict at a time under "ask".
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from fbseg_core import ConfigError, Projection
-from fbseg_core.analysis.lockstep import Leg, grid, steps_judged
+from fbseg_core.analysis.lockstep import grid
 from fbseg_core.tasks import Batch, task_of
 from pages import engine
 from pages.engine import carrier
 from pages.engine.observe import normalisation
 from pages.stability.figures import COLOURS, DASHES
-from pages.stability.state import Variant
+from pages.stability.state import Variant, planned
 from pages.ui import images
 from pages.ui.models import model
 from pages.ui.web import HERE as WEB
@@ -33,7 +34,8 @@ from pages.ui.web.wire import Blocks, Layout
 HERE = Path(__file__).parent
 KEY = "race"
 SHARED = ("decode", "charts", "widgets", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
-SCRIPTS = tuple(HERE / f"{name}.js" for name in ("run", "view", "follow", "race"))
+PLANE = HERE / "plane.js"
+SCRIPTS = (PLANE, *(HERE / f"{name}.js" for name in ("run", "view", "follow", "race")))
 STROKES = {"solid": "", "dash": "9 4", "dot": "2 3", "dashdot": "9 3 2 3"}  # as SVG draws plotly's dashes
 IMAGE = Layout(("channel", "row", "column"), "exact", "float32")
 VALUES = Layout(("coordinate",), "exact", "float32")
@@ -45,6 +47,13 @@ _mount = component(
     js=(*SHARED, *SCRIPTS),
     constants={**engine.constants(), "VOID": images.VOID, "VOID_COLOUR": images.VOID_COLOUR},
 )
+_mount_plane = component(
+    "race-plane",
+    "<div hidden>\n</div>",
+    css=(),
+    js=("decode", PLANE, HERE / "brings_plane.js"),
+    base=False,
+)
 
 
 def weights_of(variants: Mapping[str, Variant]) -> list[tuple[str, bytes]]:
@@ -54,16 +63,15 @@ def weights_of(variants: Mapping[str, Variant]) -> list[tuple[str, bytes]]:
 
 def pack(
     variants: Mapping[str, Variant],
-    legs: Mapping[str, Leg],
+    frozen: bool,
     batch: Batch,
-    plane: Projection,
     sidebar: Mapping[str, Mapping[str, Any]],
     **told: Any,
 ) -> bytes:
-    """The payload of the race for the runs `legs`; told: what the caller adds to its header.
+    """The payload of the race; told: what the caller adds to its header.
 
-    sidebar: the controls that the race follows, of `state.followed`. Raises EngineError where the engine does
-    not take a model.
+    frozen: with the clock held, else running. sidebar: the controls that the race follows, of
+    `state.followed`. Raises EngineError where the engine does not take a model.
     """
     keys = [key for key, _ in weights_of(variants)]
     first = next(iter(variants.values()))
@@ -71,12 +79,6 @@ def pack(
     blocks = Blocks()
     blocks.lay("x", batch.x[0], IMAGE)
     blocks.lay("truth", batch.labels[0], Layout(("row", "column"), "whole"))
-    for name, values in (
-        ("mean", plane.mean),
-        ("axis.0", plane.components[0]),
-        ("axis.1", plane.components[1]),
-    ):
-        blocks.lay(name, values, VALUES)
     try:
         told["normalise"] = normalisation(kind, config)
         blocks.lay("clean", kind.content(config, 1, first.image, "test").clean[0], IMAGE)
@@ -87,24 +89,37 @@ def pack(
     rows, columns = grid(config.size)
     header = {
         **told,
-        "runs": [_run(name, key, variants[name], leg) for key, (name, leg) in zip(keys, legs.items())],
-        "planned": first.clock + steps_judged(first.steps, first.clock),
+        "runs": [_run(name, key, one, frozen) for key, (name, one) in zip(keys, variants.items())],
+        "planned": planned(variants),
         "sidebar": sidebar,
-        "of": _of(variants, legs),
+        "of": _of(variants, frozen),
+        "plane": _plane_of(variants),
         "size": list(config.size),
         "classes": len(kind.class_names(config)),
         "palette": list(images.class_palette(config)),
         "lut": base64.b64encode(images.colour_scale()).decode(),
         "shown": shown if len(shown) == 3 else shown[:1],
         "cue": (kind.cues(config, batch.x[:1]) or [None])[0],
-        "pixels": (np.add.outer(rows * config.size[1], columns)).ravel()[plane.pixels].tolist(),
-        "explained": [round(float(share), 5) for share in plane.explained],
+        "pixels": np.add.outer(rows * config.size[1], columns).ravel().tolist(),
     }
     header["id"] = hashlib.sha1(json.dumps(header).encode() + b"".join(blocks.parts)).hexdigest()
     return blocks.packed(header)
 
 
-def _run(name: str, key: str, variant: Variant, leg: Leg) -> dict[str, Any]:
+def pack_plane(variants: Mapping[str, Variant], plane: Projection) -> bytes:
+    """The plane in which the race of these variants draws its paths.
+
+    kept: the pixels that it is of, by their place among the `pixels` in the header of `pack`.
+    """
+    blocks = Blocks()
+    for name, values in zip(("mean", "axis.0", "axis.1"), (plane.mean, *plane.components)):
+        blocks.lay(name, values, VALUES)
+    explained = [round(float(share), 5) for share in plane.explained]
+    of = {"of": _plane_of(variants), "pixels": math.prod(plane.size), "kept": plane.pixels.tolist()}
+    return blocks.packed({**of, "explained": explained})
+
+
+def _run(name: str, key: str, variant: Variant, frozen: bool) -> dict[str, Any]:
     """What the race must know of one of its runs; key: of its model."""
     built = model(variant.checkpoint)[1].model
     return {
@@ -113,8 +128,7 @@ def _run(name: str, key: str, variant: Variant, leg: Leg) -> dict[str, Any]:
         "colour": COLOURS[name],
         "dash": STROKES[DASHES[name]],
         "switches": variant.switches.changed(),
-        "held": leg.held,
-        "steps": len(leg),
+        "held": variant.clock if frozen else None,
         "leaks": (variant.switches.integrator or built.integrator) == "leaky",
         "integrator": built.integrator,
         "spectrum": built.spectrum,
@@ -122,23 +136,29 @@ def _run(name: str, key: str, variant: Variant, leg: Leg) -> dict[str, Any]:
     }
 
 
-def _of(variants: Mapping[str, Variant], legs: Mapping[str, Leg]) -> str:
+def _of(variants: Mapping[str, Variant], frozen: bool) -> str:
     """A digest of all that the controls in `sidebar` do not change."""
     same = [
-        (
-            one.checkpoint,
-            one.task.model_dump(exclude={"sigma"}),
-            one.image,
-            one.noise,
-            one.steps,
-            one.clock,
-            leg.held,
-        )
-        for one, leg in zip(variants.values(), legs.values())
+        (one.checkpoint, one.task.model_dump(exclude={"sigma"}), one.image, one.noise, one.steps, one.clock)
+        for one in variants.values()
     ]
-    return hashlib.sha1(repr(same).encode()).hexdigest()
+    return _digest((frozen, same))
+
+
+def _plane_of(variants: Mapping[str, Variant]) -> str:
+    """A digest of the runs that a plane is fitted to."""
+    return _digest(tuple(variants.values()))
+
+
+def _digest(values: object) -> str:
+    return hashlib.sha1(repr(values).encode()).hexdigest()
 
 
 def race(payload: bytes, on_ask: Callable[[], None]) -> None:
     """Draw the race; on_ask runs when it says what it shows, or why it cannot run."""
     _mount(key=KEY, data=payload, on_ask_change=on_ask)
+
+
+def bring_plane(payload: bytes) -> None:
+    """Bring the plane of `pack_plane` to the race, now or as soon as it is there."""
+    _mount_plane(key=f"{KEY}-plane", data=payload)

@@ -39,17 +39,21 @@ async function runAnew(S) {
   const x = ahead && "sigma" in ahead.values ? normalised(withNoise(blocks.clean.data, blocks.noise.data, ahead.values.sigma), header.normalise) : blocks.x.data;
   const scene = { header, blocks: { ...blocks, x: { ...blocks.x, data: x } } };
   const runs = S.runs.map(({ engine }, i) => ({ told: toldOf(header, header.runs[i], ahead?.values), engine, moments: [], h: null }));
-  const steps = () => Math.max(1, ...runs.map(({ told }) => told.steps));
   let computed = 0;
   try {
     await Promise.all(runs.map((run) => begin(scene, run)));
-    for (; computed < (atEnd ? steps() : Math.min(t, steps())); computed++) await Promise.all(runs.map((run) => stepOn(scene, run)));
+    const left = () => (atEnd ? longest(runs) : Math.min(t, longest(runs))) - computed;
+    while (token === S.token && left() > 0) {
+      const count = Math.min(atOnce(header), left());
+      await Promise.all(runs.map((run) => stepOn(scene, run, count)));
+      computed = Math.min(computed + count, longest(runs)); // the last ones may all have overflowed
+    }
   } catch (error) {
     if (token === S.token) refuse(S, error.message);
     return false;
   }
   if (token !== S.token) return false;
-  Object.assign(S, { runs, made, computed, steps: steps(), t: computed, goal: null });
+  Object.assign(S, { runs, made, computed, steps: longest(runs), t: computed, goal: null });
   S.$(".race").dataset.made = made;
   drawGiven(S, x);
   buildCharts(S);
@@ -58,11 +62,11 @@ async function runAnew(S) {
   return true;
 }
 
-// A run as the sidebar has it, which may end at another step than Python's.
-function toldOf(header, told, values) {
-  if (!values) return { ...told };
-  const switches = switchesOf(header, told, values);
-  return { ...told, switches, leaks: (switches.integrator ?? told.integrator) === "leaky", steps: header.planned };
+// A run as Python has it, or the sidebar. How many steps it takes is known once it has overflowed, or not.
+function toldOf({ sidebar, planned }, told, values) {
+  if (!values) return { ...told, steps: planned };
+  const switches = switchesOf({ sidebar }, told, values);
+  return { ...told, switches, leaks: (switches.integrator ?? told.integrator) === "leaky", steps: planned };
 }
 
 // The switches of one of the four, as state.py's variants_of has them: null is as built.

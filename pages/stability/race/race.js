@@ -12,6 +12,7 @@ export default function (component) {
   S.send = component.setTriggerValue;
   clearTimeout(S.closing);
   S.alive = true;
+  PLANE.heard = () => takePlane(S);
   const { data } = component;
   receive(S, data instanceof Uint8Array ? data : new Uint8Array(data));
   const unwatch = watchWidgets("stability", S.$(".masks"), (...move) => sidebarMoved(S, ...move));
@@ -29,7 +30,7 @@ export default function (component) {
 
 function open(root) {
   const $ = (selector) => root.querySelector(selector);
-  const S = { root, $, id: "", token: null, runs: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false };
+  const S = { root, $, id: "", token: null, runs: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false, plane: null };
   $(".reset").addEventListener("click", () => goTo(S, 0));
   $(".back").addEventListener("click", () => goTo(S, S.t - 1));
   $(".step").addEventListener("click", () => goTo(S, S.t + 1));
@@ -43,6 +44,15 @@ function open(root) {
     tell(S);
   });
   return S;
+}
+
+// The paths are drawn once the plane of these runs is there; that of the runs before stays until then, under the hand.
+function takePlane(S) {
+  const { brought } = PLANE;
+  if (!S.runs.length || brought === S.plane || brought?.header.of !== S.header.plane) return;
+  S.plane = brought;
+  buildCharts(S);
+  draw(S);
 }
 
 // With no run left nothing plays on, and nothing is drawn until the next have begun.
@@ -75,18 +85,21 @@ async function begun(S, bytes, header, start) {
   const first = !S.id;
   Object.assign(S, { id: header.id, ahead: null });
   S.made = wantedOf(S);
-  close(S);
+  const before = S.runs;
+  Object.assign(S, { runs: [], playing: false });
   clearTimeout(S.telling); // of a step of the race before
   S.$(".race").dataset.computed = 0;
   const blocks = decodeBlocks(bytes, header, start);
-  const runs = await openRuns({ header });
+  const runs = await openRuns({ header }, before);
   if (token !== S.token) return runs.forEach(({ engine }) => engine.end());
-  Object.assign(S, { header, blocks, runs, steps: Math.max(1, ...header.runs.map(({ steps }) => steps)), computed: 0 });
+  Object.assign(S, { header, blocks, runs, steps: longest(runs), computed: 0, plane: null });
   S.palette = header.palette.map(rgbOf);
-  S.lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
+  const lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
+  S.shades = Array.from({ length: lut.length / 3 }, (_, i) => [...lut.subarray(3 * i, 3 * i + 3)]);
   const asked = header.t ?? S.steps;
   if (first || header.log !== S.began) S.log = S.began = header.log;
   await Promise.all(runs.map((run) => begin(S, run)));
+  if (token !== S.token) return; // its engines have gone over to the next
   buildMasks(S);
   S.t = 0;
   buildCharts(S);
@@ -95,15 +108,19 @@ async function begun(S, bytes, header, start) {
   play(S, S.goal === null);
   draw(S);
   S.told = said(S, header.t ?? S.steps);
+  takePlane(S);
   await computeAll(S, token);
 }
 
 async function computeAll(S, token) {
   let built = 0;
   while (S.computed < S.steps) {
-    await Promise.all(S.runs.map((run) => stepOn(S, run)));
+    const count = Math.min(atOnce(S.header), S.steps - S.computed);
+    await Promise.all(S.runs.map((run) => stepOn(S, run, count)));
     if (token !== S.token) return;
-    S.computed++;
+    S.steps = longest(S.runs);
+    S.computed = Math.min(S.computed + count, S.steps); // the last ones may all have overflowed
+    if (S.goal !== null) S.goal = Math.min(S.goal, S.steps);
     const reached = S.goal !== null && S.t < S.goal;
     if (reached) S.t = Math.min(S.computed, S.goal);
     const done = S.computed === S.steps;
@@ -112,6 +129,7 @@ async function computeAll(S, token) {
     buildCharts(S);
     draw(S);
   }
+  if (S.t === S.steps) play(S, false);
 }
 
 function goTo(S, t) {

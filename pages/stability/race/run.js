@@ -1,20 +1,34 @@
 // The four runs, each in an engine of its own, a step of all before the next of any. What is kept of a step is small, so
 // that the hand can go back and forth over all of them.
 
-async function openRuns({ header }) {
-  const opened = [];
+// before: runs that nobody needs any more, whose engines go on with the models that they have.
+async function openRuns({ header }, before) {
+  const spare = [...before];
+  const taken = (model) => {
+    const at = spare.findIndex(({ told }) => told.model === model);
+    return at < 0 ? null : spare.splice(at, 1)[0].engine;
+  };
+  const runs = header.runs.map((told) => ({ told: toldOf(header, told), engine: taken(told.model), moments: [], h: null }));
+  spare.forEach(({ engine }) => engine.end());
   try {
-    for (const told of header.runs) {
-      const bytes = await carried(told.model);
-      const engine = await openEngine();
-      opened.push({ told, engine, moments: [], h: null });
-      await engine.setModel(bytes);
-    }
+    for (const run of runs) run.engine ??= await engineFor(run.told.model);
   } catch (error) {
-    opened.forEach(({ engine }) => engine.end());
+    runs.forEach(({ engine }) => engine?.end());
     throw error;
   }
-  return opened;
+  return runs;
+}
+
+async function engineFor(model) {
+  const bytes = await carried(model);
+  const engine = await openEngine();
+  try {
+    await engine.setModel(bytes);
+  } catch (error) {
+    engine.end();
+    throw error;
+  }
+  return engine;
 }
 
 async function begin({ header, blocks }, run) {
@@ -28,15 +42,23 @@ const WANTED = ["h", "delta", "applied", "logits"];
 // The switches of step t: from `held` on the clock stands there.
 const heldAt = ({ switches, held }, t) => (held !== null && t >= held ? { ...switches, clock: held } : switches);
 
-async function stepOn(S, run) {
+// As many steps as a Worker takes in one message: each message costs what a step of a small image does.
+const atOnce = ({ size: [height, width] }) => Math.max(1, Math.round(20_000 / (height * width)));
+
+// The next `count` steps of a run, or those that it has left.
+async function stepOn(S, run, count) {
   const t = run.moments.length - 1;
-  if (t >= run.told.steps) return;
-  const [found] = await run.engine.run(1, heldAt(run.told, t), WANTED);
-  if (Number.isFinite(norm(found.h)) && Number.isFinite(norm(found.logits))) keep(S, run, found);
-  else run.told.steps = t; // as the core ends a run that leaves the range of its numbers
+  const steps = Math.min(count, run.told.steps - t);
+  if (steps <= 0) return;
+  const switches = Array.from({ length: steps }, (_, i) => heldAt(run.told, t + i));
+  for (const found of await run.engine.run(steps, switches, WANTED)) {
+    if (Number.isFinite(norm(found.h)) && Number.isFinite(norm(found.logits))) keep(S, run, found);
+    else return void (run.told.steps = run.moments.length - 1); // as the core ends a run that leaves the range of its numbers
+  }
 }
 
-// delta: ‖δ‖, or where the state leaks ‖δ − h‖; at: the place in the plane. What led to a step belongs to it.
+// delta: ‖δ‖, or where the state leaks ‖δ − h‖; sample: h at the pixels by which a moment is placed in the plane, channel
+// by channel. What led to a step belongs to it.
 function keep({ header, blocks }, run, { h, delta, applied, logits }) {
   const pixels = blocks.truth.data.length;
   const { mask, shade } = readAnswer(logits, header.classes, pixels);
@@ -48,7 +70,7 @@ function keep({ header, blocks }, run, { h, delta, applied, logits }) {
     delta: delta ? norm(run.told.leaks ? minus(delta, before) : delta) : null,
     applied: applied ? norm(applied) : null,
     update: before ? norm(minus(h, before)) / Math.max(norm(h), 1e-12) : null,
-    at: placed(header, blocks, h, pixels),
+    sample: sampled(h, header.pixels, pixels),
   });
   run.h = h;
 }
@@ -59,13 +81,12 @@ function minus(a, b) {
   return out;
 }
 
-function placed({ pixels: kept }, { mean, "axis.0": across, "axis.1": up }, h, pixels) {
-  let [x, y] = [0, 0];
-  for (let c = 0, i = 0; c * pixels < h.length; c++)
-    for (const pixel of kept) {
-      const value = h[c * pixels + pixel] - mean.data[i];
-      x += value * across.data[i];
-      y += value * up.data[i++];
-    }
-  return [x, y];
+function sampled(h, kept, pixels) {
+  const channels = h.length / pixels;
+  const out = new Float32Array(channels * kept.length);
+  for (let c = 0, i = 0; c < channels; c++) for (const pixel of kept) out[i++] = h[c * pixels + pixel];
+  return out;
 }
+
+// The step at which the last of these runs ends.
+const longest = (runs) => Math.max(1, ...runs.map(({ told }) => told.steps));

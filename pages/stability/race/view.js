@@ -34,10 +34,14 @@ function markOf({ colour, dash }) {
 
 function paint(S, canvas, colourAt) {
   const [height, width] = S.header.size;
-  Object.assign(canvas, { width, height });
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  for (let i = 0; i < width * height; i++) image.data.set([...colourAt(i), 255], 4 * i);
+  for (let i = 0, at = 0; i < width * height; i++, at += 4) {
+    const colour = colourAt(i);
+    for (let c = 0; c < 3; c++) image.data[at + c] = colour[c];
+    image.data[at + 3] = 255;
+  }
   context.putImageData(image, 0, 0);
 }
 
@@ -68,7 +72,8 @@ function drawMasks(S) {
   const words = S.panels.map(({ canvas, note, name }, i) => {
     const run = S.runs[i];
     const { picture, f1 } = momentAt(run, S.t);
-    paint(S, canvas, S.header.classes === 2 ? (p) => S.lut.subarray(3 * picture[p], 3 * picture[p] + 3) : (p) => S.palette[picture[p]]);
+    const colours = S.header.classes === 2 ? S.shades : S.palette;
+    paint(S, canvas, (pixel) => colours[picture[pixel]]);
     const now = Math.min(S.t, run.told.steps);
     note.textContent = `t = ${now}, F1 ${f1.toFixed(3)}${now < S.t ? " (its end)" : ""}`;
     canvas.setAttribute("aria-label", `${name}: ${note.textContent}`);
@@ -80,7 +85,6 @@ function drawMasks(S) {
 
 // Charts over all steps, as far as they are computed. Each gives a function that moves its cursor.
 function buildCharts(S) {
-  const { explained, steps } = S.header;
   const holder = S.$(".charts");
   if (!holder.children.length)
     holder.append(...[...CURVES, null].map(() => {
@@ -97,9 +101,22 @@ function buildCharts(S) {
     const yLabel = (leaks && leaky) || name;
     return lineChart(svgs[i], { series, y, yLabel, log: log && S.log, label: `${yLabel} of the four variants over ${S.steps} steps`, at, height: 200 });
   });
-  const labels = explained.map((share, i) => `PC${i + 1} (${(100 * share).toFixed(1)} % of variance)`);
-  const paths = S.runs.map(({ told, moments }) => ({ ...told, points: moments.map((moment) => moment.at), live: true }));
-  S.cursors.push(planeChart(svgs.at(-1), { paths, dots: [], labels, label: `Paths of the state, ${labels.join(", ")}`, at, height: 200 }));
+  S.cursors.push(pathsChart(S, svgs.at(-1), at));
+}
+
+// The paths in their plane; until it is there, in the same room, what is waited for.
+function pathsChart({ runs, plane }, svg, at) {
+  const height = 200;
+  if (!plane) {
+    const whole = height + drawLegend(svg, runs.map(({ told }) => told));
+    svg.setAttribute("viewBox", `0 0 ${WIDTH} ${whole}`);
+    svg.setAttribute("aria-label", "Paths of the state: their plane is being fitted");
+    node(svg, "text", { x: (WIDTH + AREA.left) / 2, y: whole / 2, class: "label middle" }, "paths: fitting their plane…");
+    return () => {};
+  }
+  const labels = plane.header.explained.map((share, i) => `PC${i + 1} (${(100 * share).toFixed(1)} % of variance)`);
+  const paths = runs.map(({ told, moments }) => ({ ...told, points: moments.map((moment) => placed(plane, moment)), live: true }));
+  return planeChart(svg, { paths, dots: [], labels, label: `Paths of the state, ${labels.join(", ")}`, at, height });
 }
 
 function draw(S) {

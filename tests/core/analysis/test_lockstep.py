@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from fbseg_core import ConfigError, ModelConfig, Switches, build, rollout
-from fbseg_core.analysis.lockstep import shared_plane, state_at, walk
+from fbseg_core.analysis.lockstep import runs_held_as, shared_plane, state_at, walk
 from fbseg_core.analysis.pca import pca
 from fbseg_core.analysis.stability import judge
 from fbseg_core.scores.metrics import mask_of
@@ -41,8 +41,44 @@ def test_the_clock_is_held_from_its_step_on_and_the_verdicts_are_judge_s(clock):
     assert np.allclose(found.frozen.curves["gain"][clock + 1 :], np.exp(-clock / 3))
 
 
+@pytest.mark.parametrize("more", [{}, {"integrator": "leaky", "k": 0.3}, {"spectrum": (2.0,), "tau": 0.1}])
+def test_held_from_rest_on_a_run_is_that_without_decay_and_need_not_be_run_again(more):
+    switches, plain = Switches(**more), Switches(decay=False, **more)
+    assert runs_held_as(MODEL, switches, plain, 20)
+    told, found = walk(MODEL, BATCH, 20, 0, switches), walk(MODEL, BATCH, 20, 0, plain)
+    found = walk(MODEL, BATCH, 20, 0, switches, held=found.clocked)
+    for one, other in ((found.clocked, told.clocked), (found.frozen, told.frozen)):
+        assert np.array_equal(one.masks, other.masks) and torch.equal(one.end, other.end)
+        assert all(np.array_equal(one.curves[k], other.curves[k], equal_nan=True) for k in other.curves)
+        assert one.sentences == other.sentences
+    for one, other in ((found.state, told.state), (found.mask, told.mask)):
+        assert str(one) == str(other) and one.apart == pytest.approx(other.apart, rel=1e-12)
+
+
+def test_a_run_is_taken_for_another_only_where_every_step_is_the_same():
+    plain = Switches(decay=False)
+    assert not runs_held_as(MODEL, plain, plain, 20)  # its own run, which stands for both
+    assert not runs_held_as(MODEL, Switches(kernel="fractional"), plain.replace(kernel="fractional"), 20)
+    assert not runs_held_as(MODEL, Switches(softmax=False), plain, 20)
+    model = build(ModelConfig(width=4, depth=1, u=3, v=2, norm="batch"))
+    assert not runs_held_as(model, Switches(), plain, 20)
+
+
 def test_a_verdict_gets_the_eight_steps_it_needs():
     assert len(walk(MODEL, BATCH, 10, 9).clocked) == 17
+
+
+def test_a_walk_is_given_up_at_the_step_at_which_it_is_reported():
+    reached = []
+
+    def report(t):
+        reached.append(t)
+        if len(reached) == 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        walk(MODEL, BATCH, 20, 3, report=report)
+    assert reached == [0, 1, 2, 3, *range(3, 11)]
 
 
 def test_overflow_ends_both_runs_with_its_reason():

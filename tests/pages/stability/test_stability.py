@@ -2,12 +2,13 @@
 
 import driven
 import pytest
+import streamlit as st
 from driven import ROOT, link, sound
 from stability_lab import SMALL, app, chart, table, texts
 from streamlit.testing.v1 import AppTest
 
 from fbseg_core import Card, build, checkpoint, load, save
-from pages.stability import probes
+from pages.stability import computed, probes, race, verdicts
 from pages.stability.state import NAMES, TRAINED, StabilityState, variants_of
 from pages.ui import models, server
 
@@ -42,6 +43,17 @@ def test_variants_are_what_their_names_say():
             softmax = built.projection == "softmax" if flipped.softmax is None else flipped.softmax
             decay = built.decay != "none" if flipped.decay is None else flipped.decay
             assert (softmax, decay) == ("softmax" in name, name.endswith("decay") or name == "decay only")
+
+
+def test_the_race_is_sent_before_any_run_is_judged(monkeypatch):
+    sent = []
+    monkeypatch.setattr(race, "race", lambda payload, on_ask: sent.append(len(payload)))
+    monkeypatch.setattr(computed, "known", lambda variant: None)
+    monkeypatch.setattr(computed, "walk_of", lambda variant: st.stop())
+    at = driven.app("pages/stability/page.py", **SMALL)
+    assert len(sent) == 1
+    assert table(at) == dict.fromkeys(NAMES, (verdicts.JUDGING, verdicts.JUDGING, "…"))
+    assert texts(at).count(verdicts.JUDGING) == 3  # of both runs in focus, and of the two together
 
 
 @pytest.mark.thorough
