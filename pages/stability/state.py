@@ -239,8 +239,9 @@ def followed(view: StabilityState, card: Card) -> dict[str, dict[str, Any]]:
 
 
 def subjects(view: StabilityState, cards: Mapping[str, Card]) -> Iterator[Subject]:
-    """The four models that a view shows, as they are run."""
-    for one in variants_of(view, cards).values():
+    """The four models that a view shows, as they are run; the one that its sections look at first."""
+    four = variants_of(view, cards)
+    for one in sorted(four.values(), key=lambda one: one is not four[view.focus]):
         switches = one.switches.replace(clock=one.clock) if view.frozen else one.switches
         yield of_card(cards[one.checkpoint], one.task, one.steps, switches)
 
