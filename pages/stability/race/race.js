@@ -30,7 +30,7 @@ export default function (component) {
 
 function open(root) {
   const $ = (selector) => root.querySelector(selector);
-  const S = { root, $, id: "", token: null, runs: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false, plane: null };
+  const S = { root, $, id: "", token: null, runs: [], opening: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false, plane: null };
   $(".reset").addEventListener("click", () => goTo(S, 0));
   $(".back").addEventListener("click", () => goTo(S, S.t - 1));
   $(".step").addEventListener("click", () => goTo(S, S.t + 1));
@@ -57,9 +57,8 @@ function takePlane(S) {
 
 // With no run left nothing plays on, and nothing is drawn until the next have begun.
 function close(S) {
-  S.runs.forEach(({ engine }) => engine.end());
-  S.runs = [];
-  S.playing = false;
+  for (const { engine } of [...S.runs, ...S.opening]) engine.end();
+  Object.assign(S, { runs: [], opening: [], playing: false });
 }
 
 function receive(S, bytes) {
@@ -85,14 +84,14 @@ async function begun(S, bytes, header, start) {
   const first = !S.id;
   Object.assign(S, { id: header.id, ahead: null });
   S.made = wantedOf(S);
-  const before = S.runs;
-  Object.assign(S, { runs: [], playing: false });
+  const before = [...S.runs, ...S.opening];
+  Object.assign(S, { runs: [], opening: [], playing: false });
   clearTimeout(S.telling); // of a step of the race before
   S.$(".race").dataset.computed = 0;
   const blocks = decodeBlocks(bytes, header, start);
   const runs = await openRuns({ header }, before);
   if (token !== S.token) return runs.forEach(({ engine }) => engine.end());
-  Object.assign(S, { header, blocks, runs, steps: longest(runs), computed: 0, plane: null });
+  Object.assign(S, { header, blocks, opening: runs, steps: longest(runs), computed: 0, plane: null });
   S.palette = header.palette.map(rgbOf);
   const lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
   S.shades = Array.from({ length: lut.length / 3 }, (_, i) => [...lut.subarray(3 * i, 3 * i + 3)]);
@@ -100,6 +99,7 @@ async function begun(S, bytes, header, start) {
   if (first || header.log !== S.began) S.log = S.began = header.log;
   await Promise.all(runs.map((run) => begin(S, run)));
   if (token !== S.token) return; // its engines have gone over to the next
+  Object.assign(S, { runs, opening: [] }); // each has a moment to be drawn
   buildMasks(S);
   S.t = 0;
   buildCharts(S);
