@@ -110,7 +110,7 @@ def test_a_run_of_a_browser_that_was_killed_is_found_again_by_its_owner_alone(
     page.context.close()
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_two_tabs_of_a_browser_show_and_steer_one_run_and_a_double_click_starts_one(new_context, url):
     context = new_context()
     page = opened(context, f"{url}/few_shot?{QUICK}")
