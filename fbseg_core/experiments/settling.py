@@ -1,8 +1,13 @@
 """A loop that settles: a leaky state without a clock, beside the paper's loop and models without one.
 
 Two sources, which are kept apart as in `transfer`: the settling loop is trained anew with each seed, and
-tested on images of that seed; the others are the checkpoints that ship, one training seed each, tested on the
-same images part by part, so their intervals say nothing of other seeds.
+tested on images of that seed, and so is its rival without a loop, the same step unrolled with weights of its
+own for each of six; the others are the checkpoints that ship, one training seed each, tested on the same
+images part by part, so their intervals say nothing of other seeds.
+
+The rival is as wide as gives it no more weights than the loop, and sees as far as the loop's first six steps
+do. It is trained on the same images for as many updates, by its loss at each of its steps: a front that must
+spread further than six steps reach would ask it for what it cannot do.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from fbseg_core.experiments.records import Experiment, Profile
 from fbseg_core.experiments.settling_rows import (
     AFTER,
     AS_TRAINED,
+    COPIES,
     CUT,
     DEEP,
     FEEDBACK,
@@ -29,6 +35,7 @@ from fbseg_core.experiments.settling_rows import (
     SETTLING,
     SLOWED,
     STEPS,
+    UNTIED,
     conclude,
     panels,
     table,
@@ -55,12 +62,13 @@ from fbseg_core.training.fit import PROTOCOLS
 LEAKY = ModelConfig(
     in_channels=2, width=16, depth=1, u=8, v=8, steps=40, integrator="leaky", norm="pixel", decay="none"
 )
+RIVAL = LEAKY.replace(kind="unrolled", steps=COPIES, width=6)  # 26,178 weights; the loop has 27,378
 CHECKPOINTS = {FEEDBACK: "grouping-feedback", CUT: "grouping-loop-cut", DEEP: "grouping-feedforward-deep"}
-MODELS = (SETTLING, *CHECKPOINTS)
+TRAINED = (SETTLING, UNTIED)
+MODELS = (*TRAINED, *CHECKPOINTS)
 PARTS, IMAGES, FEW = 5, 8, 2  # of checkpoints: parts of the images, and images of each
 SLOW = 5.0  # times the τ of training
 SWAP_AT = 30
-FIELD_STEPS = 6
 LONGEST = 200  # steps on other images than those that a bar is about
 PERTURBED_AT, PERTURBATION = 60, 0.5
 STARTS = 8
@@ -78,14 +86,15 @@ GRIDS: dict[Profile, dict[str, Any]] = {
 
 
 def cells(profile: Profile) -> list[dict[str, Any]]:
-    """The settling loop × training seed, then the checkpoints × part of the images; seeds come first.
+    """The settling loop and its rival × training seed, then the checkpoints × part of the images.
 
     images: at `side` px; few: at each of the other `sides` and of other regions. learned: side in training.
     """
     grid = GRIDS[profile]
     shared = {name: grid[name] for name in ("side", "images", "few", "steps")} | {"sides": [*grid["sides"]]}
     anew = [
-        {"model": SETTLING, "seed": seed, "learned": grid["learned"], "updates": grid["updates"], **shared}
+        {"model": name, "seed": seed, "learned": grid["learned"], "updates": grid["updates"], **shared}
+        for name in TRAINED
         for seed in range(grid["seeds"])
     ]
     shared |= {"images": min(grid["images"], IMAGES), "few": min(grid["few"], FEW)}
@@ -97,22 +106,28 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
 
 
 def run_of(settings: Mapping[str, Any]) -> tuple[GroupingConfig, TrainingRun]:
-    """The training of a cell that trains: the protocol "rest"."""
+    """The training of a cell that trains: the protocol "rest", of the rival without free steps or a front."""
     train = PROTOCOLS["rest"].replace(updates=settings["updates"], seed=settings["seed"])
     task = GroupingConfig(side=settings["learned"], winding=0.5 if settings["learned"] > 16 else 0.25)
-    return task, TrainingRun(SETTLING, LEAKY, train)
+    if settings["model"] == SETTLING:
+        return task, TrainingRun(SETTLING, LEAKY, train)
+    train = train.replace(
+        loss="trajectory", loss_from=0.0, free=0, steps_min=RIVAL.steps, steps_max=RIVAL.steps
+    )
+    return task, TrainingRun(UNTIED, RIVAL, train)
 
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Pooled F1 by step and by image, and whether states come to rest.
 
-    curves: by clock, F1 at those of STEPS that there are; of a model that takes no steps one number, as under
-    `sides` and `regions`. Of a model with a loop as it was trained also: rest, share of the states at rest at
+    curves: by clock, F1 at those of STEPS that there are; of a model that does not go on one number, as
+    under `sides` and `regions`. Of a loop that goes on, as it was trained: rest, share of states at rest at
     REST_AT; verdicts; swap, perturbation, starts as in `settling_runs`; times, at `side` and at the sides,
-    image by image; stops, by ε. field: receptive field in px, of a loop after FIELD_STEPS steps.
+    image by image; stops, by ε. field: receptive field in px, of a loop after COPIES steps.
     trivial: of "mark every region", by the same names.
     """
     model, ended = _model(settings)
+    loops = model.has_loop() and _goes_on(model)
     task, seed = GroupingConfig(side=settings["side"], winding=_winding(settings)), settings["seed"]
     batch = make_batch(task, settings["images"], seed_of_test(seed), "test")
     found: dict[str, Any] = {"curves": {}, "rest": {}, "sides": {}, "regions": {}, "trivial": {}, "times": {}}
@@ -120,20 +135,20 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
         steps = settings["steps"] if clock == AS_TRAINED else min(settings["steps"], LONGEST)
         run = course(model, batch.x, _limit(model, steps), switches=switches)
         found["curves"][clock] = _scores(model, run, batch)
-        if model.has_loop(switches):
+        if loops and model.has_loop(switches):
             found["rest"][clock] = round(float((run.moves[_index(run, REST_AT)] < AT_REST).float().mean()), 4)
-        if clock == AS_TRAINED and model.has_loop():
+        if loops and clock == AS_TRAINED:
             found["stops"] = _stops(run, batch)
             found["times"]["side"] = timed(run, batch)
     found["trivial"]["side"] = round(trivial_f1(batch, 2), 4)
-    if model.has_loop():
+    if loops:
         found |= _of_a_loop(model, task, batch, settings)
     for name, other in _others(settings):
         batch = make_batch(other, _number(settings, other), seed_of_test(seed), "test")
         run = course(model, batch.x, _limit(model, _followed(settings, name)))
         found["sides" if name.isdigit() else "regions"][name] = _scores(model, run, batch)
         found["trivial"][name] = round(trivial_f1(batch, 2), 4)
-        if model.has_loop() and name.isdigit():
+        if loops and name.isdigit():
             found["times"][name] = timed(run, batch)
     weights = cost(model, batch.x[:1, :, :16, :16]).parameters
     return found | {"weights": weights, "field": receptive_field(model.config, _field_steps(model)), **ended}
@@ -141,7 +156,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _model(settings: Mapping[str, Any]) -> tuple[Model, dict[str, Any]]:
     """The model of a cell, and how its training ended if it was trained here."""
-    if settings["model"] == SETTLING:
+    if settings["model"] in TRAINED:
         return trained(*run_of(settings))
     return load(CHECKPOINTS[settings["model"]])[0], {}
 
@@ -181,17 +196,22 @@ def _number(settings: Mapping[str, Any], task: GroupingConfig) -> int:
 
 def _field_steps(model: Model) -> int:
     """After how many steps the receptive field is told: a loop then sees as far as the deep model."""
-    return FIELD_STEPS if model.has_loop() else model.steps
+    return COPIES if model.has_loop() else model.steps
+
+
+def _goes_on(model: Model) -> bool:
+    """Whether steps past T change anything: not where there are none, nor where none has weights."""
+    return model.traits.takes_steps and bool(model.gain(model.steps).any())
 
 
 def _limit(model: Model, steps: int) -> int:
-    """How long to follow a model: as long as asked, or for one step if it takes no more."""
-    return steps if model.traits.takes_steps else model.steps
+    """How long to follow a model: as long as asked, or to its end."""
+    return steps if _goes_on(model) else model.steps
 
 
 def _scores(model: Model, run: Course, batch: Batch) -> list[float]:
     last = len(run.masks) - 1
-    steps = [t for t in STEPS if t <= last] if model.traits.takes_steps else [last]
+    steps = [t for t in STEPS if t <= last] if _goes_on(model) else [last]
     return [round(run.f1(batch.labels, t), 4) for t in steps]
 
 

@@ -8,13 +8,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fbseg_core.analysis.paired import Difference, mean_over_seeds
+from fbseg_core.analysis.equivalence import Compared, family
+from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
 from fbseg_core.experiments.records import NONE, Finding, Kind, Others, Panel, Row, Series
-from fbseg_core.experiments.report import exact, mean, over_seeds, words
-from fbseg_core.experiments.thresholds import HELD_F1, HELD_RANGE, LARGE_F1, REST_SHARE, SWAP_LOSS
+from fbseg_core.experiments.report import answered, exact, mean, over_seeds, words
+from fbseg_core.experiments.thresholds import HELD_F1, HELD_RANGE, LARGE_F1, MARGIN, REST_SHARE, SWAP_LOSS
 
-SETTLING, FEEDBACK, CUT, DEEP = "settling loop", "feedback", "loop cut", "depth 3, no loop"
-KINDS: dict[str, Kind] = {SETTLING: "other", FEEDBACK: "feedback", CUT: "loop cut", DEEP: "feedforward"}
+SETTLING, UNTIED = "settling loop", "unrolled"
+FEEDBACK, CUT, DEEP = "feedback", "loop cut", "depth 3, no loop"
+KINDS: dict[str, Kind] = {
+    SETTLING: "other", UNTIED: "limit", FEEDBACK: "feedback", CUT: "loop cut", DEEP: "feedforward",
+}  # fmt: skip
+COPIES = 6  # steps of the unrolled model, each of weights of its own
+RIVALRY = (
+    ("side",),
+    ("sides", "96"),
+    ("regions", "long curves"),
+)  # where loop and unrolled model are compared
 AS_TRAINED, SLOWED, HELD = "as trained", "clock slowed", "clock held"
 STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300, 500)
 AFTER = (5, 10, 20, 40, 80)  # steps after a swap
@@ -143,7 +153,7 @@ def _by_step(rows: Sequence[Row]) -> Panel:
     lines = []
     for model, clock in _clocks(rows):
         of = over_seeds(rows, ("curves", clock), model=model)
-        steps = STEPS[: len(of[0])] if len(of[0]) > 1 else (1,)
+        steps = STEPS[: len(of[0])] if len(of[0]) > 1 else (COPIES if model == UNTIED else 1,)
         title = model if clock == AS_TRAINED else f"{model}, {clock}"
         kind = KINDS[model] if clock == AS_TRAINED else "other"
         lines.append(Series(title, kind, steps, tuple(map(mean_over_seeds, zip(*of)))))
@@ -241,6 +251,24 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     return Finding("measured", because, brief, details=resting + _details(rows))
 
 
+def rivalry(rows: Sequence[Row]) -> dict[str, Compared]:
+    """F1 of the settling loop less that of the unrolled model, each at its last step, on images of
+    RIVALRY that both were tested on, as one family; pairs share seed and images."""
+    differences = {}
+    for place in RIVALRY:
+        if all(_last(row, place) is not None for row in _of(rows, SETTLING) + _of(rows, UNTIED)):
+            pair = [[_last(row, place) for row in _of(rows, model)] for model in (SETTLING, UNTIED)]
+            differences[place[-1]] = paired_difference(*pair)
+    return family(differences, MARGIN)
+
+
+def _last(row: Row, place: tuple[str, ...]) -> float | None:
+    """F1 at the last step on images of a place; None where it was not tested there."""
+    if place == ("side",):
+        return row.result["curves"][AS_TRAINED][-1]
+    return row.result[place[0]].get(place[1], [None])[-1]
+
+
 def _gap(rows: Sequence[Row], model: str) -> Difference:
     return mean_over_seeds([-_lost(row) for row in _of(rows, model)])
 
@@ -259,10 +287,16 @@ def _details(rows: Sequence[Row]) -> str:
             f"{name} {words(mean_over_seeds([r.result['regions'][name][-1] for r in _of(rows, model)]))}"
             for name in first.result["regions"]
         )
-        after = "" if model in (CUT, DEEP) else " after 6 steps"
+        after = "" if model in (CUT, DEEP) else f" after {COPIES} steps"
         told.append(
             f"{model[0].upper()}{model[1:]}, {first.result['weights']:,} weights, receptive field "
             f"{first.result['field']} px{after}, F1 at its last step: {sides}; {regions}."
+        )
+    if _of(rows, UNTIED):
+        names = {"side": f"{_of(rows, SETTLING)[0].settings['side']} px", "96": "96 px"}
+        each = "; ".join(f"{names.get(name, name)} {answered(one)}" for name, one in rivalry(rows).items())
+        told.append(
+            f"F1 of the settling loop less that of the unrolled model, same seeds and images: {each}."
         )
     starts = {key: mean(rows, ("starts", key), model=SETTLING) for key in ("agreement", "worst")}
     left = mean(rows, ("perturbation", "left"), model=SETTLING)

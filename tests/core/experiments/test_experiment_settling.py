@@ -8,11 +8,23 @@ import pytest
 import torch
 
 from fbseg_core.analysis.paired import mean_over_seeds
+from fbseg_core.analysis.receptive import receptive_field
 from fbseg_core.config import GroupingConfig, ModelConfig
 from fbseg_core.experiments.records import Row, path_of, read
 from fbseg_core.experiments.report import mean
-from fbseg_core.experiments.settling import EXPERIMENT, LEAKY, run_of
-from fbseg_core.experiments.settling_rows import AS_TRAINED, FEEDBACK, SETTLING, STEPS, _lost, bars, paces
+from fbseg_core.experiments.settling import EXPERIMENT, LEAKY, RIVAL, measure, run_of
+from fbseg_core.experiments.settling_rows import (
+    AS_TRAINED,
+    COPIES,
+    FEEDBACK,
+    SETTLING,
+    STEPS,
+    UNTIED,
+    _lost,
+    bars,
+    paces,
+    rivalry,
+)
 from fbseg_core.experiments.settling_runs import (
     AT_REST,
     Course,
@@ -21,7 +33,7 @@ from fbseg_core.experiments.settling_runs import (
     perturbed,
     swapped,
 )
-from fbseg_core.models.registry import build
+from fbseg_core.models.registry import build, count_weights
 from fbseg_core.tasks import make_batch
 
 TASK = GroupingConfig(side=16, winding=0.25)
@@ -125,6 +137,36 @@ def test_the_settling_loop_is_trained_at_less_than_the_sides_it_is_tested_at():
             assert run.train.total == cell["updates"] and run.train.loss == "front"
     assert json.loads(json.dumps(EXPERIMENT.cells("full"))) == EXPERIMENT.cells("full")
     assert max(STEPS) == 500
+
+
+def test_the_unrolled_rival_has_no_more_weights_and_sees_as_far():
+    assert 0.9 * count_weights(LEAKY) < count_weights(RIVAL) <= count_weights(LEAKY)
+    assert receptive_field(RIVAL) == receptive_field(LEAKY, COPIES)
+    runs = {cell["model"]: run_of(cell) for cell in reversed(EXPERIMENT.cells("full")) if cell["updates"]}
+    loop, rival = runs[SETTLING], runs[UNTIED]
+    assert loop[0] == rival[0]  # the same images
+    for shared in ("total", "batch", "lr", "no_cue", "average", "seed"):
+        assert getattr(loop[1].train, shared) == getattr(rival[1].train, shared)
+
+
+def test_the_unrolled_rival_is_followed_to_its_end_and_asked_nothing_of_a_loop():
+    cell = next(cell for cell in EXPERIMENT.cells("tiny") if cell["model"] == UNTIED)
+    found = measure(cell)
+    assert len(found["curves"][AS_TRAINED]) == 1 and found["sides"].keys() == {"24"}
+    assert not found["rest"] and not found["times"] and "swap" not in found
+
+
+def test_loop_and_unrolled_model_are_compared_pair_by_pair():
+    def rival(seed, f1):
+        result = {"curves": {AS_TRAINED: [f1]}, "sides": {"96": [0.96]}, "regions": {}}
+        return Row({"model": UNTIED, "seed": seed, "side": 48}, result, 1.0, f"u{seed}")
+
+    loops = [row(seed, regions={}) for seed in range(8)]
+    found = rivalry(loops + [rival(seed, 0.7 + 0.01 * seed) for seed in range(8)])
+    assert found.keys() == {"side", "96"}  # no curves were asked of them
+    assert found["side"].difference.mean == pytest.approx(0.98 - 0.735)
+    assert found["side"].answer == "different"
+    assert found["96"].answer == "equal within margin"
 
 
 def test_the_readme_says_of_the_settling_loop_what_its_rows_say():
