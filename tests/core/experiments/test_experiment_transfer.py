@@ -14,6 +14,7 @@ from fbseg_core.experiments.transfer_rows import (
     LONG,
     PLAIN,
     RANGE,
+    RANGED,
     RETRAINED,
     SHIPPED,
     STEPS,
@@ -108,14 +109,18 @@ def test_without_models_trained_anew_the_checkpoints_are_told():
 def test_a_range_of_noise_in_training_is_told_by_what_it_changes(told):
     assert "less at one σ: σ × 0.15 +0.10" in told.because and "; as trained +0.10" in told.because
     assert "Both over a range, feedback − feedforward: equal within margin in 8." in told.details
-    assert "No checkpoint was trained so; by these rows one would carry further." in told.details
-    files = {file for models in CHECKPOINTS.values() for file in models.values()}
-    assert {read_card(file).train.sigma_range for file in files} == {1.0}
+    gains = "the same mean over a range of σ in training less at one σ: feedback +0.10, feedforward +0.10"
+    assert told.details.count(gains) == 2  # of checkpoints, and of models trained anew
+    for files in CHECKPOINTS.values():
+        assert {read_card(file).train.sigma_range for file in files.values()} == {1.0}
+    plain, ranged = (read_card(files[FEEDBACK]) for files in (CHECKPOINTS["shapes"], RANGED))
+    assert ranged.train == plain.train.replace(sigma_range=RANGE)
+    assert (ranged.task, ranged.model) == (plain.task, plain.model)
 
 
 def test_the_checkpoint_that_carries_best_is_named_with_its_lead(told):
     assert "grouping-feedback (0.71, less " in told.details
-    assert "shapes-feedforward (0.81, less shapes-feedback +0.10" in told.details
+    assert "shapes-feedforward-range (0.91, less " in told.details
 
 
 def test_what_grows_with_the_change_is_told_apart_from_what_was_there():
@@ -211,7 +216,9 @@ def test_a_cell_of_a_checkpoint_and_one_of_a_training():
         result = EXPERIMENT.measure(cell)
         assert set(result["at"]) == set(conditions(*_tested(cell))) and not result["trivial"]
         assert [len(curve) for curve in result["long"][TRAINED].values()] == [len(STEPS)] * 2
-    assert set(EXPERIMENT.checkpoints) == {f for files in CHECKPOINTS.values() for f in files.values()}
+    assert set(EXPERIMENT.checkpoints) == {
+        f for files in (*CHECKPOINTS.values(), RANGED) for f in files.values()
+    }
     assert all(BESIDE[task] in models for task, models in CHECKPOINTS.items())
 
 
