@@ -248,7 +248,7 @@ def _of_a_loop(
 def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
     """The model of a cell on the images of its curve."""
     task = GroupingConfig(side=settings["side"], winding=_winding(settings))
-    if settings["model"] != SETTLING:
+    if settings["model"] in CHECKPOINTS:
         card = read_card(CHECKPOINTS[settings["model"]])
         return (of_card(card, task, settings["steps"] if traits_of(card.model).takes_steps else 0),)
     learned, run = run_of(settings)
