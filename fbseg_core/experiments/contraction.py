@@ -53,7 +53,7 @@ TOGETHER = 20  # steps that two starts are followed for
 NEAR = 1e-3  # of the first distance, below which rounding shows
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"seeds": 2, "side": 16, "updates": 2, "batch": 2, "images": 2},
-    "quick": {"seeds": 2, "side": 24, "updates": 300, "batch": 8, "images": 16},
+    "quick": {"seeds": 2, "side": 24, "updates": 100, "batch": 8, "images": 16},
     "full": {"seeds": 8, "side": 24, "updates": 300, "batch": 8, "images": 16},
 }
 

@@ -35,7 +35,7 @@ TAUS = (PAPER_TAU, ModelConfig().tau)
 MODELS = (*((model, tau) for model in ("feedback", "loop cut") for tau in TAUS), ("feedforward", None))
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"seeds": 2, "side": 16, "images": 4, "updates": 2},
-    "quick": {"seeds": 2, "side": 64, "images": 8, "updates": 0},
+    "quick": {"seeds": 2, "side": 32, "images": 8, "updates": 0},
     "full": {"seeds": 8, "side": 64, "images": 16, "updates": 0},
 }
 

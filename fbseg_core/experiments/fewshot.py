@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fbseg_core.analysis.equivalence import Compared, family
-from fbseg_core.config import ShapesConfig, TaskConfig, paper_sigma
+from fbseg_core.config import ShapesConfig, TaskConfig, paper_sigma, pixel_sigma
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.limit import limit_series
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
@@ -18,7 +18,7 @@ from fbseg_core.training.fewshot import TrainingRun, few_shot
 
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (1, 2), "seeds": 2, "side": 16, "images": 8, "updates": 3},
-    "quick": {"examples": (2, 10), "seeds": 3, "side": 64, "images": 100, "updates": 0},
+    "quick": {"examples": (2, 10), "seeds": 3, "side": 32, "images": 100, "updates": 0},
     "full": {"examples": (1, 2, 4, 10, 32), "seeds": 8, "side": 64, "images": 200, "updates": 0},
 }
 
@@ -28,8 +28,9 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     grid = GRIDS[profile]
     return [
         {
-            "protocol": protocol, "examples": n, "model": model, "seed": seed, "sigma": 0.5,
-            "side": grid["side"], "images": grid["images"], "updates": grid["updates"],
+            "protocol": protocol, "examples": n, "model": model, "seed": seed,
+            "sigma": pixel_sigma(4.0, grid["side"]), "side": grid["side"], "images": grid["images"],
+            "updates": grid["updates"],
         }
         for protocol in ("paper", "matched")
         for n in grid["examples"]

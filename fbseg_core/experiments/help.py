@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fbseg_core.analysis.equivalence import family, not_better
-from fbseg_core.config import ShapesConfig, TaskConfig
+from fbseg_core.config import ShapesConfig, TaskConfig, pixel_sigma
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import answered, exact, gap, mean
@@ -24,7 +24,7 @@ HELPS: dict[str, dict[str, Any]] = {
 }
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (2,), "seeds": 2, "side": 16, "images": 8, "updates": 2},
-    "quick": {"examples": (2,), "seeds": 2, "side": 64, "images": 100, "updates": 0},
+    "quick": {"examples": (2,), "seeds": 2, "side": 32, "images": 100, "updates": 0},
     "full": {"examples": (2, 10), "seeds": 8, "side": 64, "images": 200, "updates": 0},
 }
 
@@ -34,8 +34,9 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     grid = GRIDS[profile]
     return [
         {
-            "examples": n, "model": model, "help": help, "seed": seed, "sigma": 0.5,
-            "side": grid["side"], "images": grid["images"], "updates": grid["updates"],
+            "examples": n, "model": model, "help": help, "seed": seed,
+            "sigma": pixel_sigma(4.0, grid["side"]), "side": grid["side"], "images": grid["images"],
+            "updates": grid["updates"],
         }
         for n in grid["examples"]
         for model in ("feedback", "loop cut", "feedforward")

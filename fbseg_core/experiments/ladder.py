@@ -19,7 +19,7 @@ from itertools import product
 from typing import Any
 
 from fbseg_core.analysis.equivalence import Compared, family, not_worse
-from fbseg_core.config import ShapesConfig, TaskConfig
+from fbseg_core.config import ShapesConfig, TaskConfig, pixel_sigma
 from fbseg_core.experiments.common import score_fresh, setup_of, trained
 from fbseg_core.experiments.factorial import (
     BASELINE,
@@ -57,7 +57,7 @@ ENDS = (BASELINE, FEEDBACK._replace(loop="none"), FEEDBACK)
 MORE = tuple(cell._replace(times=5) for cell in ENDS)
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"cells": {2: ONCE}, "seeds": 2, "side": 16, "images": 8, "updates": 2},
-    "quick": {"cells": {2: ONCE}, "seeds": 2, "side": 64, "images": 50, "updates": 0},
+    "quick": {"cells": {2: ONCE}, "seeds": 2, "side": 32, "images": 50, "updates": 0},
     "full": {"cells": {2: (*ONCE, *MORE), 10: ENDS}, "seeds": 8, "side": 64, "images": 100, "updates": 0},
 }
 
@@ -67,8 +67,9 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     grid = GRIDS[profile]
     return [
         {
-            "examples": n, **cell._asdict(), "seed": FIRST_SEED + i, "sigma": 0.5, "side": grid["side"],
-            "images": grid["images"], "updates": grid["updates"],
+            "examples": n, **cell._asdict(), "seed": FIRST_SEED + i,
+            "sigma": pixel_sigma(4.0, grid["side"]), "side": grid["side"], "images": grid["images"],
+            "updates": grid["updates"],
         }
         for n, combinations in grid["cells"].items()
         for cell in combinations
