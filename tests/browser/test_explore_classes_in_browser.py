@@ -11,6 +11,7 @@ import torch
 from explorer import CONTRAST, another_run, go, near, pixels, place, run_id, settle, step, summary
 from PIL import ImageColor
 from served import start_app, watched
+from tiers import forms
 
 from fbseg_core.rollout.interventions import Perturb
 from fbseg_core.scores.metrics import entropy
@@ -82,7 +83,7 @@ READ = """text => {
 }"""
 
 
-@pytest.mark.parametrize("task", ["shapes", "grouping", "mosaic"])
+@pytest.mark.parametrize("task", forms(["shapes", "grouping", "mosaic"], slow=["mosaic"]))
 def test_every_layer_arrives_as_sent(new_context, link, monkeypatch, task):
     view = ExploreState(**(link() if task == "mosaic" else {"task": task}), do=(Perturb(t=3, size=2.0),))
     run, untouched = computed.runs(scene_of(view, models.cards()))

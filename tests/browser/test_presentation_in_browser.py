@@ -62,7 +62,7 @@ def test_a_remote_s_keys_turn_the_course_s_pages_and_escape_ends_it(new_context,
     page.keyboard.press("Escape")
     shows(page, "Learn: guess")
     eventually(lambda: page.evaluate("location.search"), lambda query: "presented" not in query)
-    assert page.get_by_test_id("stHeader").is_visible()
+    page.get_by_test_id("stHeader").wait_for()
     assert not [fault for fault in page.faults if "/media/" not in fault]  # of lessons that were left
     assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == "16px"
 

@@ -84,7 +84,7 @@ def test_the_direction_is_an_eigenvector_of_the_whole_step(stand_in):
     assert h[:, :1].norm() > 0.1  # u moves along
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_same_seed_same_answer_and_another_seed_agrees():
     model, card = load("shapes-feedback")
     x = make_batch(card.task.replace(side=16), 1, 7).x[..., 4:12, 4:12]

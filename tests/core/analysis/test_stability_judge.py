@@ -101,7 +101,7 @@ def test_a_feedforward_model_and_a_short_run_are_refused():
         judge(build(SMALL), X, steps=5)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_shapes_model_drifts_on_while_its_mask_stands_still():
     model, card = load("shapes-feedback")
     image = make_batch(card.task, 1, 7).x

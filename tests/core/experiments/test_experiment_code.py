@@ -149,7 +149,7 @@ def first_line(statement):
     return min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
 
 
-@pytest.mark.parametrize("name", forms(EXPERIMENTS, often=("scale",), slow=("noise", "settling", "real")))
+@pytest.mark.parametrize("name", forms(EXPERIMENTS, often=("scale",), slow=("noise",)))
 def test_all_that_a_cell_runs_was_found_in_its_text(name, monkeypatch, optimiser_known):
     measure, cells, loaded = EXPERIMENTS[name].measure, EXPERIMENTS[name].cells("tiny"), []
 

@@ -111,6 +111,7 @@ def test_a_row_of_other_code_is_measured_again_and_the_others_stay(serial, tmp_p
     assert head["made"] == [{"cells": len(rows), **rows[0].made}]
 
 
+@pytest.mark.slow
 def test_a_row_of_other_code_stands_until_it_is_measured_and_says_so(serial, tmp_path, monkeypatch):
     head, rows = serial
     path = written(tmp_path, head, (vars(made_by_other_code(row)) for row in rows))
@@ -165,7 +166,7 @@ def test_a_file_of_before_the_code_was_recorded_keeps_its_rows_with_a_note(seria
     ]  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_a_worker_that_runs_other_code_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(harness, "code_of", lambda measure, checkpoints: "1" * 16)
     with pytest.raises(ConfigError, match="1111111111111111"):

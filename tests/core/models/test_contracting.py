@@ -70,8 +70,8 @@ def distance(h, other, weight, u=2):
         (wide, "softmax", SIZES[1]),
         (learned, "softmax", SIZES[0]),
         pytest.param(drawn, "softmax", SIZES[1], marks=pytest.mark.slow),
-        pytest.param(wide, "none", SIZES[0], marks=pytest.mark.slow),
-        pytest.param(learned, "none", SIZES[1], marks=pytest.mark.slow),
+        pytest.param(wide, "none", SIZES[0], marks=pytest.mark.thorough),
+        pytest.param(learned, "none", SIZES[1], marks=pytest.mark.thorough),
     ],
 )
 def test_the_jacobian_of_a_step_is_below_the_bound(model, projection, size):

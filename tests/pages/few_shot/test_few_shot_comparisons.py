@@ -52,7 +52,7 @@ def test_the_command_learns_the_same_weights_and_scores_are_those_of_eval(scored
     assert result.score == score and kept.f1[-1] == round(score.f1[-1], 4)
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_the_limit_is_computed_on_request_and_stands_above_both(scored, monkeypatch):
 
     seen = []
@@ -130,7 +130,7 @@ def test_a_card_tells_what_was_done_by_hand(scored):
     assert "stopped at 7 of 10 updates" in card(job, 0, 7, score).protocol
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_an_ablation_step_trains_on_the_same_examples_and_seed():
     at = done(started(protocol="paper", updates="10", steps="2", own='["0.r.1"]'))
     at.button(key="ablation-group norm").click().run()

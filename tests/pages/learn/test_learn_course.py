@@ -79,7 +79,7 @@ def test_behind_a_cover_the_answer_is_the_smaller_miss():
     assert found.truth == LESSONS["precision"].options[1] and 2 * other < trusting
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_end_stopping_is_told_as_it_is_measured():
     found = outcome("two_levels")
     answers = found.lines["ε₁ = r − W∗s"]

@@ -100,7 +100,7 @@ def test_table_masks_and_files_are_of_the_run_on_show(frozen):
     assert mask == ("over-smoothed" if frozen else "stands still")
 
 
-@pytest.mark.slow
+@pytest.mark.thorough
 def test_drifting_and_converges_are_explained_where_both_stand():
     shown = " ".join(texts(opened("settled")))
     assert "“Drifting” above is said of another run" in shown and "clock held from t = 0" in shown
