@@ -109,8 +109,8 @@ def test_without_models_trained_anew_the_checkpoints_are_told():
 def test_a_range_of_noise_in_training_is_told_by_what_it_changes(told):
     assert "less at one σ: σ × 0.15 +0.10" in told.because and "; as trained +0.10" in told.because
     assert "Both over a range, feedback − feedforward: equal within margin in 8." in told.details
-    gains = "the same mean over a range of σ in training less at one σ: feedback +0.10, feedforward +0.10"
-    assert told.details.count(gains) == 2  # of checkpoints, and of models trained anew
+    gain = "the same mean over a range of σ in training less at one σ: feedback +0.10 [+0.10, +0.10], feedf"
+    assert told.details.count(gain) == 2  # of checkpoints, and of models trained anew
     for files in CHECKPOINTS.values():
         assert {read_card(file).train.sigma_range for file in files.values()} == {1.0}
     plain, ranged = (read_card(files[FEEDBACK]) for files in (CHECKPOINTS["shapes"], RANGED))
