@@ -189,4 +189,9 @@ def test_the_readme_says_of_the_settling_loop_what_its_rows_say():
         f"{lost[FEEDBACK]:.2f} below",
     ):
         assert number in told, number
+    unrolled = mean(rows, lambda row: row.result["curves"][AS_TRAINED][-1], model=UNTIED)
+    assert (
+        f"has {unrolled.mean:.2f} at 48 px" in text
+        and unrolled.high < mean(rows, ("trivial", "side"), model=UNTIED).low
+    )
     assert "Three of six" in told and sum(not bar.met for bar in bars(rows)) == 3 and len(loops) == 8
