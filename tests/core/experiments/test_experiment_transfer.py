@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from fbseg_core.analysis.paired import paired_difference
 from fbseg_core.checkpoint import read_card
 from fbseg_core.config import GroupingConfig, ShapesConfig
 from fbseg_core.experiments.grouping_rows import CUT, FEEDBACK
 from fbseg_core.experiments.records import Row, path_of, read
+from fbseg_core.experiments.report import mean
 from fbseg_core.experiments.transfer import EXPERIMENT, conditions, run_of
 from fbseg_core.experiments.transfer_rows import (
     BESIDE,
@@ -25,6 +27,7 @@ from fbseg_core.experiments.transfer_rows import (
     model,
     run_on,
 )
+from fbseg_core.experiments.transfer_told import _over_all
 from fbseg_core.tasks import make_batch
 
 
@@ -226,3 +229,22 @@ def _tested(cell):
     if cell["source"] == SHIPPED:
         return ShapesConfig(sigma=1.0), SHIPPED
     return run_of(cell)[0], RETRAINED
+
+
+def test_the_readme_says_of_the_checkpoints_over_a_range_what_their_rows_say():
+    found = read(path_of("transfer", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+    ranged, plain = (
+        [
+            mean(found, ("at", name), source=SHIPPED, task="shapes", **model(FEEDBACK, spread)).mean
+            for name in ("σ × 0.15", TRAINED, "σ × 2")
+        ]
+        for spread in (RANGE, 1.0)
+    )
+    assert "has {:.2f} at 0.15 σ, {:.2f} as trained and {:.2f} at 2 σ".format(*ranged) in text
+    assert "`shapes-feedback` has {:.2f}, {:.2f} and {:.2f};".format(*plain) in text
+    means = {name: _over_all(found, SHIPPED, "shapes", name, RANGE) for name in (FEEDBACK, PLAIN)}
+    between = paired_difference(means[FEEDBACK], means[PLAIN])
+    assert not between.called and min(map(sum, means.values())) > max(
+        sum(_over_all(found, SHIPPED, "shapes", name)) for name in (FEEDBACK, PLAIN)
+    )
