@@ -23,11 +23,13 @@ from fbseg_core.experiments.transfer_rows import (
     DEEP,
     LONG,
     RANGE,
+    RANGED,
     RETRAINED,
     SHIPPED,
     SLOW,
     STEPS,
     TRAINED,
+    file_of,
     panels,
     table,
 )
@@ -54,9 +56,10 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     """
     grid = GRIDS[profile]
     found = [
-        {"source": SHIPPED, "task": task, "model": model, "range": 1.0, "seed": part, "side": 0, "updates": 0,
-         "images": grid["part"]}
+        {"source": SHIPPED, "task": task, "model": model, "range": spread, "seed": part, "side": 0,
+         "updates": 0, "images": grid["part"]}
         for task, models in CHECKPOINTS.items()
+        for spread in _ranges(task)
         for model in models
         for part in range(grid["parts"])
     ]  # fmt: skip
@@ -65,9 +68,14 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
          "updates": grid["updates"], "images": grid["images"]}
         for (task, models), side in zip(CHECKPOINTS.items(), grid["sides"])
         for model in models
-        for spread in ((1.0, RANGE) if task == "shapes" else (1.0,))
+        for spread in _ranges(task)
         for seed in range(grid["seeds"])
     ]  # fmt: skip
+
+
+def _ranges(task: str) -> tuple[float, ...]:
+    """Within which factors σ is drawn in training: of shapes within that of one σ, and of a range."""
+    return (1.0, RANGE) if task == "shapes" else (1.0,)
 
 
 def conditions(task: TaskConfig, source: str) -> dict[str, TaskConfig]:
@@ -109,7 +117,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     takes steps.
     """
     if settings["source"] == SHIPPED:
-        model, card = load(CHECKPOINTS[settings["task"]][settings["model"]])
+        model, card = load(_file(settings))
         task = card.task
     else:
         task, run = run_of(settings)
@@ -126,6 +134,10 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _file(settings: Mapping[str, Any]) -> str:
+    return file_of(settings["task"], settings["model"], settings["range"])
+
+
 def _long(model: Model, batch) -> dict[str, list[float]]:
     clocks = {"as trained": AS_BUILT, "slowed": Switches(tau=SLOW * model.config.tau)}
     curves = {name: f1_by_step(model, batch, STEPS[-1], switches) for name, switches in clocks.items()}
@@ -135,7 +147,7 @@ def _long(model: Model, batch) -> dict[str, list[float]]:
 def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
     """The model of a cell on the images of each condition."""
     if settings["source"] == SHIPPED:
-        card = read_card(CHECKPOINTS[settings["task"]][settings["model"]])
+        card = read_card(_file(settings))
         return tuple(of_card(card, task) for task in conditions(card.task, SHIPPED).values())
     task, run = run_of(settings)
     own = of_run(task, run)
@@ -158,5 +170,5 @@ EXPERIMENT = Experiment(
     conclude=conclude,
     table=table,
     over="training seeds, or parts of the images of checkpoints",
-    checkpoints=tuple(name for models in CHECKPOINTS.values() for name in models.values()),
+    checkpoints=tuple(name for models in (*CHECKPOINTS.values(), RANGED) for name in models.values()),
 )

@@ -21,6 +21,10 @@ CHECKPOINTS = {
     "grouping": {FEEDBACK: "grouping-feedback", CUT: "grouping-loop-cut", DEEP: "grouping-feedforward-deep"},
     "shapes": {FEEDBACK: "shapes-feedback", PLAIN: "shapes-feedforward"},
 }
+RANGED = {
+    FEEDBACK: "shapes-feedback-range",
+    PLAIN: "shapes-feedforward-range",
+}  # of shapes, over a range of σ
 BESIDE = {"grouping": DEEP, "shapes": PLAIN}  # what feedback is compared with: the one that sees as far
 RANGE = 8.0  # factor within which σ is drawn where a model is trained over a range of it
 STEPS = (10, 20, 40, 60)
@@ -32,6 +36,11 @@ LONG = {  # run on to the last of STEPS, where there are images of that conditio
 CLOCKS = ("as trained", "slowed")
 SIGMA = "σ × "  # how conditions of noise begin, before the factor
 SLOW = 5.0  # times the τ of training, with the clock slowed
+
+
+def file_of(task: str, name: str, spread: float) -> str:
+    """The checkpoint of a model, trained at one σ or over a range of it."""
+    return (RANGED if spread > 1 else CHECKPOINTS[task])[name]
 
 
 def model(name: str, spread: float = 1.0) -> dict[str, Any]:

@@ -2,10 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from fbseg_core.analysis.paired import paired_difference
 from fbseg_core.checkpoint import read_card
 from fbseg_core.config import GroupingConfig, ShapesConfig
 from fbseg_core.experiments.grouping_rows import CUT, FEEDBACK
 from fbseg_core.experiments.records import Row, path_of, read
+from fbseg_core.experiments.report import mean
 from fbseg_core.experiments.transfer import EXPERIMENT, conditions, run_of
 from fbseg_core.experiments.transfer_rows import (
     BESIDE,
@@ -14,6 +16,7 @@ from fbseg_core.experiments.transfer_rows import (
     LONG,
     PLAIN,
     RANGE,
+    RANGED,
     RETRAINED,
     SHIPPED,
     STEPS,
@@ -24,6 +27,7 @@ from fbseg_core.experiments.transfer_rows import (
     model,
     run_on,
 )
+from fbseg_core.experiments.transfer_told import _over_all
 from fbseg_core.tasks import make_batch
 
 
@@ -108,14 +112,18 @@ def test_without_models_trained_anew_the_checkpoints_are_told():
 def test_a_range_of_noise_in_training_is_told_by_what_it_changes(told):
     assert "less at one σ: σ × 0.15 +0.10" in told.because and "; as trained +0.10" in told.because
     assert "Both over a range, feedback − feedforward: equal within margin in 8." in told.details
-    assert "No checkpoint was trained so; by these rows one would carry further." in told.details
-    files = {file for models in CHECKPOINTS.values() for file in models.values()}
-    assert {read_card(file).train.sigma_range for file in files} == {1.0}
+    gain = "the same mean over a range of σ in training less at one σ: feedback +0.10 [+0.10, +0.10], feedf"
+    assert told.details.count(gain) == 2  # of checkpoints, and of models trained anew
+    for files in CHECKPOINTS.values():
+        assert {read_card(file).train.sigma_range for file in files.values()} == {1.0}
+    plain, ranged = (read_card(files[FEEDBACK]) for files in (CHECKPOINTS["shapes"], RANGED))
+    assert ranged.train == plain.train.replace(sigma_range=RANGE)
+    assert (ranged.task, ranged.model) == (plain.task, plain.model)
 
 
 def test_the_checkpoint_that_carries_best_is_named_with_its_lead(told):
     assert "grouping-feedback (0.71, less " in told.details
-    assert "shapes-feedforward (0.81, less shapes-feedback +0.10" in told.details
+    assert "shapes-feedforward-range (0.91, less " in told.details
 
 
 def test_what_grows_with_the_change_is_told_apart_from_what_was_there():
@@ -211,7 +219,9 @@ def test_a_cell_of_a_checkpoint_and_one_of_a_training():
         result = EXPERIMENT.measure(cell)
         assert set(result["at"]) == set(conditions(*_tested(cell))) and not result["trivial"]
         assert [len(curve) for curve in result["long"][TRAINED].values()] == [len(STEPS)] * 2
-    assert set(EXPERIMENT.checkpoints) == {f for files in CHECKPOINTS.values() for f in files.values()}
+    assert set(EXPERIMENT.checkpoints) == {
+        f for files in (*CHECKPOINTS.values(), RANGED) for f in files.values()
+    }
     assert all(BESIDE[task] in models for task, models in CHECKPOINTS.items())
 
 
@@ -219,3 +229,22 @@ def _tested(cell):
     if cell["source"] == SHIPPED:
         return ShapesConfig(sigma=1.0), SHIPPED
     return run_of(cell)[0], RETRAINED
+
+
+def test_the_readme_says_of_the_checkpoints_over_a_range_what_their_rows_say():
+    found = read(path_of("transfer", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+    ranged, plain = (
+        [
+            mean(found, ("at", name), source=SHIPPED, task="shapes", **model(FEEDBACK, spread)).mean
+            for name in ("σ × 0.15", TRAINED, "σ × 2")
+        ]
+        for spread in (RANGE, 1.0)
+    )
+    assert "has {:.2f} at 0.15 σ, {:.2f} as trained and {:.2f} at 2 σ".format(*ranged) in text
+    assert "`shapes-feedback` has {:.2f}, {:.2f} and {:.2f};".format(*plain) in text
+    means = {name: _over_all(found, SHIPPED, "shapes", name, RANGE) for name in (FEEDBACK, PLAIN)}
+    between = paired_difference(means[FEEDBACK], means[PLAIN])
+    assert not between.called and min(map(sum, means.values())) > max(
+        sum(_over_all(found, SHIPPED, "shapes", name)) for name in (FEEDBACK, PLAIN)
+    )

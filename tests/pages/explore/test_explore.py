@@ -116,8 +116,9 @@ def test_one_model_of_a_task_is_enough_and_one_that_takes_no_steps_is_none():
 def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on():
     at = app()
     assert "shapes-no-softmax" in checkpoint.shipped()
-    assert at.selectbox(key="explore-model").options == ["shapes-feedback"]
-    assert at.selectbox(key="explore-comparison").options == ["shapes-feedforward", "shapes-feedforward-wide"]
+    assert at.selectbox(key="explore-model").options == ["shapes-feedback", "shapes-feedback-range"]
+    others = ["shapes-feedforward", "shapes-feedforward-range", "shapes-feedforward-wide"]
+    assert at.selectbox(key="explore-comparison").options == others
 
 
 @pytest.mark.thorough
