@@ -58,24 +58,28 @@ FIRST_SEED = 1  # as seed 0 was looked at for the budget
 STEPS = 4  # T, in training and test
 KINDS = {FEEDBACK: "feedback", CUT: "loop_cut", SAME: "feedforward", WIDE: "feedforward"}
 SIZES = {FEEDBACK: (1, 16), CUT: (1, 16), SAME: (1, 16), WIDE: (3, 12)}  # depth and width
+# examples: how many updates all models make with each number of them; more where there is more to learn.
 GRIDS: dict[Profile, dict[str, Any]] = {
-    "tiny": {"examples": (1, 2), "seeds": 2, "side": 24, "images": 4, "updates": 2},
-    "quick": {"examples": (4, 16), "seeds": 2, "side": 32, "images": 16, "updates": 20},
-    "full": {"examples": (4, 16, 64), "seeds": 8, "side": 32, "images": 128, "updates": 300},
+    "tiny": {"examples": {1: 2, 2: 2}, "seeds": 2, "side": 24, "images": 4},
+    "quick": {"examples": {4: 20, 16: 20}, "seeds": 2, "side": 32, "images": 16},
+    "full": {"examples": {4: 150, 16: 300, 64: 450}, "seeds": 8, "side": 32, "images": 128},
 }
 
 
 def cells(profile: Profile) -> list[dict[str, Any]]:
     """seed × number of examples × model, visible ink; and whole digits, with the most examples."""
     grid = GRIDS[profile]
-    shared = {name: grid[name] for name in ("side", "images", "updates")}
-    asked = [(n, VISIBLE) for n in grid["examples"]] + [(max(grid["examples"]), WHOLE)]
+    updates, shared = grid["examples"], {name: grid[name] for name in ("side", "images")}
+    asked = [(n, VISIBLE) for n in updates] + [(max(updates), WHOLE)]
     return [
-        {"examples": n, "target": target, "model": name, "seed": FIRST_SEED + seed, **shared}
+        {
+            "examples": n, "target": target, "model": name, "seed": FIRST_SEED + seed,
+            "updates": updates[n], **shared,
+        }
         for seed in range(grid["seeds"])
         for n, target in asked
         for name in MODELS
-    ]
+    ]  # fmt: skip
 
 
 def run_of(settings: Mapping[str, Any]) -> tuple[DigitsConfig, TrainingRun]:

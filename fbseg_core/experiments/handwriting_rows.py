@@ -12,12 +12,13 @@ from fbseg_core.experiments.report import Value, answered, gap, mean, over_seeds
 from fbseg_core.experiments.thresholds import MARGIN
 
 FEEDBACK, CUT, SAME, WIDE = "feedback", "loop cut", "equal weights", "equal view"
-RIVALS = (CUT, SAME, WIDE)  # without a loop: of feedback's width and depth, and of its view
+# without a loop, as they are told: of feedback's own width and depth the first two, and one of its view
+RIVALS = {CUT: "its loop cut", SAME: "one pass", WIDE: "a deeper network"}
 MODELS: dict[str, tuple[str, Kind]] = {  # as they are told, and how they are drawn
     FEEDBACK: ("feedback", "feedback"),
     CUT: ("loop cut", "loop cut"),
     SAME: ("feedforward, equal weights", "feedforward"),
-    WIDE: ("feedforward, equal view", "other"),
+    WIDE: ("feedforward, deeper: equal view", "other"),
 }
 VISIBLE, WHOLE = "visible", "whole"  # what is to be marked: the ink that is seen, or the whole digit
 TARGETS = {VISIBLE: "visible ink", WHOLE: "whole digit"}
@@ -26,7 +27,7 @@ PARTS = {"hidden": "hidden ink", "seen": "ink that is seen"}  # of the whole dig
 LEVELS: dict[str, tuple[str, Kind]] = {
     "trivial": ("mark no digit", "trivial"),
     "chance": ("chance", "chance"),
-    "one_name": ("every digit found, all given one name", "limit"),
+    "one_name": ("every digit found, all given one name", "other"),
 }
 Key = tuple[str, int]  # a rival and a number of examples
 
@@ -131,7 +132,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     untold = f"; with n = {' or '.join(none)} none is known to tell digits" if none else ""
     because = (
         f"Feedback less its loop cut, n = {last}: {answered(found[CUT, last])}{untold}. "
-        f"Less feedforward of equal weights {answered(found[SAME, last])}; of equal view "
+        f"Less one pass of equal weights {answered(found[SAME, last])}; less a deeper network "
         f"{answered(found[WIDE, last])}. With the whole digit to mark its lead over the loop cut changes by "
         f"{answered(apart['more', CUT])}."
     )
@@ -164,7 +165,7 @@ def _brief(judged: Mapping[Key, Compared], word: Word) -> str:
 def _where(true: Mapping[Key, bool]) -> str:
     """The rivals of which something is true, and with which numbers of examples."""
     found = {name: [str(n) for (each, n), is_so in true.items() if each == name and is_so] for name in RIVALS}
-    return ", ".join(f"{name} (n = {', '.join(there)})" for name, there in found.items() if there)
+    return ", ".join(f"{RIVALS[name]} (n = {', '.join(there)})" for name, there in found.items() if there)
 
 
 def _listed(values: Sequence[int]) -> str:
@@ -183,23 +184,27 @@ def _details(
         levels = ", ".join(
             f"{name} {words(level(rows, key, 'f1', at(n)))}" for key, (name, _) in LEVELS.items()
         )
-        less = "; ".join(f"{name} {answered(found[name, n])}" for name in RIVALS)
-        told.append(f"n = {n}: {scores}; {levels}. Feedback less each: {less}.")
+        less = "; ".join(f"{title} {answered(found[name, n])}" for name, title in RIVALS.items())
+        updates = over_seeds(rows, "updates", model=FEEDBACK, **at(n))[0]
+        told.append(f"n = {n}, {updates} updates: {scores}; {levels}. Feedback less each: {less}.")
     by_class = compared(rows, "f1_classes")
     differs = [
-        f"{name}, n = {n}: {answered(one)}"
+        f"{RIVALS[name]}, n = {n}: {answered(one)}"
         for (name, n), one in by_class.items()
         if one.answer != found[name, n].answer
     ]
-    same = "with the same answer for every pair"
-    told.append(f"The mean over the ten digits' own F1 was compared, too, {'; '.join(differs) or same}.")
+    told.append(
+        "By the mean over the ten digits' own F1 "
+        + (f"the answer is another for {'; '.join(differs)}." if differs else "all answers are the same.")
+    )
     n = numbers(rows)[-1]
     for what, lead in (
         ("whole", f"Whole digit to mark, n = {n}, F1 of feedback less each"),
         ("more", "That less the same with visible ink"),
         ("found", "Share of hidden ink named right, feedback less each"),
     ):
-        told.append(f"{lead}: {'; '.join(f'{name} {answered(apart[what, name])}' for name in RIVALS)}.")
+        less = "; ".join(f"{title} {answered(apart[what, name])}" for name, title in RIVALS.items())
+        told.append(f"{lead}: {less}.")
     fitted = ", ".join(
         f"{name} {words(mean(rows, 'fitted', model=key, **at(n)))}" for key, (name, _) in MODELS.items()
     )
