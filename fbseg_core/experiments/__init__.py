@@ -8,6 +8,7 @@ from fbseg_core.experiments import (
     gradients,
     grouping,
     halting,
+    handwriting,
     help,
     ladder,
     limit,
@@ -25,7 +26,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
         fewshot, noise, convergence, ablation, ladder, grouping, settling, contraction, gradients, transfer,
-        real, help, halting, resting, predictive, limit, scale,
+        real, handwriting, help, halting, resting, predictive, limit, scale,
     )
 }  # fmt: skip
 

@@ -130,6 +130,19 @@ WAYS: dict[str, tuple[Way, ...]] = {
         _explore("Textures of photographs", task="textures", layer="mask"),
         _stability("Eleven classes, mechanisms switched off", model="digits-feedback", T=30),
     ),
+    "handwriting": (
+        _few_shot(
+            "Train n = 16 on handwritten digits",
+            task="digits",
+            examples=16,
+            protocol="matched",
+            sigma=0.1,
+            steps=4,
+            tau=8.0,
+            updates=300,
+        ),
+        _explore("Handwritten digits, class by class", task="digits", layer="mask", sigma=0.1, T=4),
+    ),
     "help": (_few_shot("Train n = 2, with flips and turns alone", examples=2, protocol="matched"),),
     "halting": (
         _explore("Update over time, grouping", task="grouping", curve="update", T=30),
