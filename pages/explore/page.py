@@ -129,9 +129,9 @@ def choose_image(view: ExploreState) -> None:
 def choose_switches(view: ExploreState, card: Card) -> None:
     """How long to run, and which mechanisms to flip from the start."""
     model = card.model
-    controls.slider(SCREEN, "T", "Run for T", view.T or model.steps, model.steps)
-    controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halting.measured())
     shown = in_browser.switches_shown(view, model)
+    controls.slider(SCREEN, "T", "Run for T", **shown["T"])
+    controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halting.measured())
     st.markdown("**Switched at inference** (not trained without)")
     controls.toggle(SCREEN, "loop", "Feedback loop", view.loop, disabled=not traits_of(model).has_loop)
     controls.toggle(SCREEN, "softmax", "Softmax projection", view.softmax)
@@ -191,7 +191,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         "cue": view.cue,
         "do": [item.model_dump(mode="json") for item in view.do],
         "most": MOST_INTERVENTIONS,
-        "marks": marks.header(view.do),
+        "marks": marks.header(),
         "switches": {
             "loop": view.loop,
             "softmax": view.softmax and model.projection == "softmax",

@@ -32,8 +32,11 @@ COMPARE = """async ([sent, wanted, bytes, values]) => {
         engines.push(await openEngine());
         await engines.at(-1).setModel(raw(one));
     }
-    const S = { ...read(sent), ahead: { values }, engine: { models: engines } };
+    const S = { come: read(sent), ahead: { values: {} }, engine: { models: engines } };
+    const asSent = await computed(S); // of which the next may take over what is the same
+    S.ahead.values = values;
     const [made, there] = [await computed(S), read(wanted)];
+    const again = made.of === wantedOf({ come: there, ahead: null });
     engines.forEach((engine) => engine.end());
     const far = {};
     for (const [name, block] of Object.entries(made.blocks)) {
@@ -47,7 +50,9 @@ COMPARE = """async ([sent, wanted, bytes, values]) => {
         const same = String(block.shape) === String(other.shape);
         far[name] = [same, most / ((other.hi - other.lo) || 1), differ / block.data.length];
     }
-    return [far, made.curves, there.header.curves];
+    const { curves, ...told } = made.header;
+    const others = Object.fromEntries(Object.keys(told).map((name) => [name, there.header[name]]));
+    return [far, curves, there.header.curves, again, told, others];
 }"""
 
 
@@ -104,8 +109,10 @@ ACTS = (
         ),
         pytest.param({"task": "shapes", "decay": False}, {"integrator": "leaky"}, marks=pytest.mark.thorough),
         pytest.param(LEAKY, {"sigma": 0.5, "k": 0.8}, marks=pytest.mark.slow),
+        ({"task": "grouping", "do": ACTS[:3], "T": 4}, {"do": (*ACTS, Freeze(t=12)), "T": 14}),
+        ({"task": "grouping", "do": ACTS, "T": 14}, {"do": (), "T": 3}),
     ],
-    ids=["shapes", "two runs", "switched", "acted on", "swapped", "becomes leaky", "leaky"],
+    ids=["shapes", "two runs", "switched", "acted on", "swapped", "becomes leaky", "leaky", "more", "less"],
 )  # fmt: skip
 def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
     before, after = ExploreState(**view), ExploreState(**view | changes)
@@ -113,9 +120,12 @@ def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
     coded = [base64.b64encode(raw).decode() for raw in (sent(before), sent(after))]
     bytes_ = [base64.b64encode(raw).decode() for _, raw in in_browser.weights_of(scene)]
     shown = {"frozen": True} if "clock" in changes else {}
-    far, curves, wanted = ask(COMPARE, [*coded, bytes_, changes | shown])
+    if "do" in changes:
+        shown["do"] = [item.model_dump(mode="json") for item in changes["do"]]
+    far, curves, wanted, again, told, there = ask(COMPARE, [*coded, bytes_, changes | shown])
+    assert again and told == there | {"bands": None}
     assert {"input", "run.mask", "state.0", "comparison.logit"} < set(far)
-    assert ("run.v_hat.0" in far) == after.loop and ("ghost.applied" in far) == bool(before.do)
+    assert ("run.v_hat.0" in far) == after.loop and ("ghost.applied" in far) == bool(after.do)
     assert ("run.mismatch" in far) == (after.integrator == "leaky")
     for name, (same_shape, most, differ) in far.items():
         assert same_shape, name

@@ -102,8 +102,6 @@ def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     do = (Flip(t=2, switch="loop"), Swap(t=4, seed=9), Perturb(t=4, size=3.0), Perturb(t=99))
     scene = scene_of(ExploreState(task="grouping", cue=(5, 5), T=6, do=do), models.cards())
     run, untouched = computed.run(scene), computed.run(scene.untouched())
-    sent = marks.header(do)
-    assert sent["names"][:3] == ["cut the loop", "image 9", "perturb by 3"]
     rows = [line.split(",") for line in exports.table(run, untouched).splitlines()]
     at = {name: rows[0].index(name) for name in ("interventions", "cue_row", "cue_column")}
     named = [row[at["interventions"]] for row in rows[1:6]]
@@ -114,7 +112,7 @@ def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     loaded = np.load(path)
     assert loaded["interventions"][0] == "t = 2: cut the loop" and loaded["cue"][:4].tolist() == [[5, 5]] * 4
     path.write_bytes(exports.animation(run, untouched, ["feedback", "feedforward"]))
-    image, pink = Image.open(path), ImageColor.getrgb(sent["colour"])
+    image, pink = Image.open(path), ImageColor.getrgb(marks.COLOUR)
     frame = np.asarray(image.convert("RGB"))
     found = (frame == pink).all(-1)
     place = int(exports.SIDE / 48 * 5.5)
