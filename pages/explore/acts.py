@@ -9,6 +9,8 @@ from torch import Tensor
 from fbseg_core.rollout.interventions import Swap
 from fbseg_core.scores.metrics import chance, confusion, pooled_f1
 from fbseg_core.tasks import Batch, Content, task_of
+from fbseg_core.tasks.grouping import Grouping
+from fbseg_core.tasks.shapes import Shapes
 from pages.explore.run import Run, Scene
 from pages.ui import server
 
@@ -17,15 +19,25 @@ SEEDS = 1000  # that the player's button goes through
 
 
 def seeds(scene: Scene) -> list[tuple[int, int]]:
-    """Seeds of image and noise of each image that is swapped in, and of the one that is offered next."""
+    """Seeds of image and noise of each image that is swapped in, of the one that is offered next, and of the
+    first, where it was drawn over."""
     swaps = [(item.seed, item.noise) for item in scene.do if isinstance(item, Swap)]
     offered = ((scene.image + len(swaps) + 1) % SEEDS, scene.noise)
-    return list(dict.fromkeys([*swaps, offered]))
+    over = [(scene.image, scene.noise)] * bool(scene.drawing or scene.cue is not None)
+    return list(dict.fromkeys([*swaps, offered, *over]))
 
 
 def fit(run: Run) -> bool:
     """Whether these images may be sent: they are bounded by MOST_BYTES."""
     return 4 * 2 * run.content.clean[0].numel() * len(seeds(run.scene)) <= MOST_BYTES
+
+
+def sketched(scene: Scene) -> dict[str, Any] | None:
+    """`cue`: the cue's channel. None for a task of whose drawings the browser knows not what to make."""
+    task = task_of(scene.task)
+    if type(task).drawn not in (Shapes.drawn, Grouping.drawn):
+        return None
+    return {"cue": task.cue_channel(scene.task)}
 
 
 def told(run: Run) -> list[dict[str, Any]]:

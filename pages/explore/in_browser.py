@@ -73,12 +73,14 @@ def header(run: Run) -> dict[str, Any]:
     if run.trajectory.stopped or run.comparison_stopped:
         return {"why": "This run leaves the range of 32-bit numbers."}
     task = scene.task.model_dump(exclude={"sigma"})
-    settled = (scene.models, task, scene.image, scene.noise, scene.drawing, scene.cue)  # all that stays
+    settled = (scene.models, task, scene.image, scene.noise)  # all that no hand in the player changes
     return {
         "why": "",
         "models": models,
         "normalise": normalise,
         "switches": scene.switches.changed(),
         "images": acts.told(run),
+        "sketched": acts.sketched(scene),
+        "drawing": scene.drawing,
         "of": hashlib.sha1(repr(settled).encode()).hexdigest(),
     }

@@ -14,7 +14,7 @@ from pages.explore import computed, costs, exports, halting, in_browser
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
-from pages.explore.run import Scene, choices, cue_note, ended_early, scene_of, tasks
+from pages.explore.run import Scene, choices, cue_note, cue_warning, ended_early, scene_of, tasks
 from pages.explore.state import MOST_INTERVENTIONS, ExploreState
 from pages.ui import controls, images, marks, models, notices, presentation, screen, server, web
 from pages.ui.models import describe_card, model_titles
@@ -233,7 +233,8 @@ def show() -> None:
         parts = {"fed": view.layer == "v_hat", "state": requests.wants_state() and not requests.dragging()}
         if view.layer in ("probability", "difference"):
             parts["of_class"] = view.of_class
-        told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide and drawable)}
+        drawn = "draw" not in view.hide and drawable
+        told = header(view, scene) | {"cueNote": cue_note(run, drawn), "cueWarning": cue_warning(drawn)}
         told["auto"] = halting.header(run) if view.auto else None
         told["engine"] = in_browser.header(run)
         player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)

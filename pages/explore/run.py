@@ -256,10 +256,13 @@ def regions_of(run: Run) -> list[Region]:
 
 
 def cue_note(run: Run, drawable: bool) -> str:
-    """What a cue on background means for the first image, and what to do; "" where it stands on a region."""
+    """`cue_warning` where the first image's cue stands on background, "" where on a region."""
     cue = (cues_of(run) or [None])[0]
-    if cue is None or run.labels[0, 0][cue]:
-        return ""
+    return "" if cue is None or run.labels[0, 0][cue] else cue_warning(drawable)
+
+
+def cue_warning(drawable: bool) -> str:
+    """What a cue on background means, and what to do."""
     told = "The cue stands on background, so no region is asked for and the truth is empty"
     remedy = ": stop drawing and click a region of the input, or draw one under the cue" if drawable else ""
     return f"{told}{remedy}."

@@ -1,7 +1,7 @@
 """T, and what is done to a run of Explore: the browser shows what follows, the server answers the same."""
 
 import pytest
-from explorer import LUT, another_run, go, pixels, reference, run_id, settle, step
+from explorer import LUT, another_run, go, pixels, place, reference, run_id, settle, step
 from served import eventually, hold_in_the_sidebar
 from test_explore_followed_in_browser import KEEP_BACK, WITHOUT
 
@@ -78,12 +78,17 @@ def test_what_is_done_to_a_run_shows_at_once_and_no_pixel_changes_when_the_serve
     another_run(page, before)
     page.wait_for_function("location.search.includes('do=perturb')")
     assert page.locator(".player.ahead").count() == 0 and moved(held, frozen(page)) == []
-    # what is taken back is gone at once
+    # what is taken back is gone at once, and a cue asks for another region
     before = run_id(page)
     page.evaluate(KEEP_BACK)
     page.get_by_role("button", name="Take back every intervention").click()
     page.wait_for_selector(".panel.ghost", state="detached")
     assert (masked(page, "run") == mask_of(reference("grouping-feedback", image=2), 10)).mean() > 0.999
+    page.mouse.click(*place(page, "input", 5, 5))
+    made(page, '"cue":[5,5]')
+    page.mouse.move(5, 5)  # no crosshair in what is compared
+    region = masked(page, "truth")
+    assert region[5, 5] and (masked(page, "run") & region).sum() > 0.8 * region.sum()
     held = frozen(page, ("input", "run", "comparison", "truth"))
     page.evaluate("letGo()")
     another_run(page, before)

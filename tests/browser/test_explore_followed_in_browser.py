@@ -13,7 +13,7 @@ from pages.engine import constants
 from pages.explore import computed, in_browser
 from pages.explore.player import HERE, SCRIPTS, SHARED, layers
 from pages.explore.player.payload import pack
-from pages.explore.run import scene_of
+from pages.explore.run import cue_note, cue_warning, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import models
 from pages.ui.web import script
@@ -76,11 +76,14 @@ def sent(view: ExploreState) -> bytes:
     }
     told["still"] = not traits_of(models.cards()[scene.models[1]].model).takes_steps
     told["do"] = [item.model_dump(mode="json") for item in view.do]
+    told |= {"image": view.image, "noise": view.noise, "cue": view.cue}
+    told |= {"cueNote": cue_note(run, True), "cueWarning": cue_warning(True)}
     return pack(run, untouched, None, None, fed=True, state=True, header=told, of_class=1)
 
 
 LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}
 SQUARE = pack_mask(np.pad(np.ones((12, 12), bool), ((8, 28), (12, 24))))
+LARGE = pack_mask(np.pad(np.ones((20, 20), bool), ((8, 36), (12, 32))))
 SWAPS = (Swap(t=0, seed=5), Swap(t=4, seed=9, noise=2), Swap(t=9, seed=0))
 ACTS = (
     Paint(t=3, target="h", like="background", mask=SQUARE), Swap(t=4, seed=9, noise=2),
@@ -111,8 +114,19 @@ ACTS = (
         pytest.param(LEAKY, {"sigma": 0.5, "k": 0.8}, marks=pytest.mark.slow),
         ({"task": "grouping", "do": ACTS[:3], "T": 4}, {"do": (*ACTS, Freeze(t=12)), "T": 14}),
         ({"task": "grouping", "do": ACTS, "T": 14}, {"do": (), "T": 3}),
+        ({"task": "grouping", "do": SWAPS[1:], "T": 12}, {"drawing": SQUARE, "cue": (10, 15), "sigma": 0.4}),
+        pytest.param({"task": "grouping", "drawing": SQUARE}, {"cue": (0, 0)}, marks=pytest.mark.thorough),
+        pytest.param(
+            {"task": "grouping", "drawing": SQUARE, "cue": (10, 15)},
+            {"drawing": "", "cue": None},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"task": "shapes", "image": 3}, {"drawing": LARGE}, marks=pytest.mark.slow),
     ],
-    ids=["shapes", "two runs", "switched", "acted on", "swapped", "becomes leaky", "leaky", "more", "less"],
+    ids=[
+        "shapes", "two runs", "switched", "acted on", "swapped", "becomes leaky", "leaky", "more", "less",
+        "drawn", "astray", "back", "sketch",
+    ],
 )  # fmt: skip
 def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
     before, after = ExploreState(**view), ExploreState(**view | changes)

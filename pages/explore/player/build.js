@@ -180,7 +180,7 @@ function buildDrawTools(S) {
   if (S.header.drawn || S.header.cue)
     items.push(button("Back to the drawn-by-seed image", "Drop the drawing and the cue placed by hand", () => {
       S.undo = [];
-      S.ask({ drawing: "", cue: null });
+      S.change({ drawing: "", cue: null });
     }));
   if (S.header.cues) items.push(Object.assign(document.createElement("span"), { className: "hint", textContent: drawing ? "To move the cue, stop drawing and click the input." : "Click the input to move the cue." }));
   refill(holder, items);

@@ -57,12 +57,19 @@ function follow(S, values, held) {
   if (!S.following) catchUp(S);
 }
 
-// What is done to the run is another from now on: its buttons and marks show it at once.
-function act(S, items) {
-  follow(S, { do: items }, false);
+// Something was done to the run, or drawn: buttons, chips and marks show it at once.
+function change(S, values) {
+  follow(S, values, false);
   if (!S.ahead) return;
-  S.header = { ...S.header, do: items };
+  S.header = { ...S.header, ...saidAhead(S) };
   buildActs(S);
+  buildDrawTools(S);
+}
+
+// What the header says of that.
+function saidAhead(S) {
+  const { done, drawing, cue } = sceneAhead(S);
+  return { do: done, drawn: drawing !== "", cue };
 }
 
 function tell(S) {
@@ -96,9 +103,9 @@ function takeMade(S, place = placeOf(S)) {
   const before = S.header;
   const kept = Object.entries(Object.getOwnPropertyDescriptors(S.come.blocks)).filter(([name]) => !MAY_LACK.test(name));
   S.blocks = joined(Object.defineProperties({}, Object.fromEntries(kept)), blocks);
-  S.header = { ...S.come.header, ...header, auto };
+  S.header = { ...S.come.header, ...header, ...saidAhead(S), auto };
   standAt(S, place);
-  if (!S.hand && S.made.of === wantedOf(S)) S.stroke = null;
+  if (!S.hand && S.made.of === wantedOf(S)) Object.assign(S, { stroke: null, cuePreview: null, preview: false, bitmap: bitmapOf(S) });
   S.$(".player").classList.add("ahead");
   S.$(".player").dataset.made = S.made.values;
   const shape = ({ steps, do: done, leaks, curves }) => JSON.stringify([steps, done, leaks, !curves.ghost]);

@@ -36,7 +36,7 @@ function inForce(S) {
 function buildActs(S) {
   const { header, $ } = S;
   const now = inForce(S);
-  const add = (item) => S.act([...header.do.filter((o) => !overrides(item, o)), { t: S.t, ...item }]);
+  const add = (item) => S.change({ do: [...header.do.filter((o) => !overrides(item, o)), { t: S.t, ...item }] });
   const flip = (name, off, on) =>
     button(now[name] ? off : on, `${now[name] ? off : on} from the step on show`, () => add({ kind: "flip", switch: name, on: !now[name] }));
   const paint = (name, target, like, text, label) => {
@@ -71,8 +71,8 @@ function buildActs(S) {
   for (const item of items) if (item.tagName === "BUTTON") item.disabled = full && !item.hasAttribute("aria-pressed");
   refill($(".acts"), [title, ...items]);
   refill($(".chips"), [
-    ...header.do.map((item, i) => button(`t = ${item.t}: ${nameOf(item)} ✕`, `Take back: ${nameOf(item)} at step ${item.t}`, () => S.act(header.do.filter((_, j) => j !== i)))),
-    ...(header.do.length ? [button("Clear all", "Take back every intervention", () => S.act([]))] : []),
+    ...header.do.map((item, i) => button(`t = ${item.t}: ${nameOf(item)} ✕`, `Take back: ${nameOf(item)} at step ${item.t}`, () => S.change({ do: header.do.filter((_, j) => j !== i) }))),
+    ...(header.do.length ? [button("Clear all", "Take back every intervention", () => S.change({ do: [] }))] : []),
     ...(full ? [Object.assign(document.createElement("span"), { textContent: `At most ${header.most} interventions.` })] : []),
   ]);
   $(".marks").replaceChildren(

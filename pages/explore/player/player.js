@@ -33,7 +33,7 @@ function open(root) {
     values: {}, come: null, ahead: null, made: null, ran: null, engine: null, opening: "", following: false,
   };
   S.ask = (wish) => ask(S, wish);
-  S.act = (items) => act(S, items);
+  S.change = (values) => change(S, values);
   S.onKey = (event) => onKey(S, event);
   wire(S);
   new ResizeObserver(() => S.header && film(S)).observe($(".player"));
@@ -110,10 +110,10 @@ function receive(S, data) {
     S.preview = false;
     S.bitmap = null;
     S.cuePreview = S.stroke = null;
-  } else if (S.ahead?.values.do) S.header = { ...header, do: S.ahead.values.do };
+  } else if (S.ahead) S.header = { ...header, ...saidAhead(S) };
   if (elsewhere) S.t = Math.min(S.t, header.steps);
   else standAt(S, place);
-  if (header.drawable) S.bitmap ??= Uint8Array.from({ length: header.size[0] * header.size[1] }, (_, i) => inked(S, i));
+  S.bitmap ??= bitmapOf(S);
   S.$(".busy").hidden = answered;
   if (fresh || elsewhere) build(S);
   if (elsewhere) begin(S);
