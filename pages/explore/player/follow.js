@@ -34,6 +34,7 @@ async function prepare(S) {
   if (!S.alive) closeEngines(S);
   sayWhoComputes(S);
   S.$(".player").dataset.engine = canFollow(S);
+  warmUp(S);
 }
 
 function closeEngines(S) {
@@ -69,7 +70,7 @@ function change(S, values) {
 // What the header says of that.
 function saidAhead(S) {
   const { done, drawing, cue } = sceneAhead(S);
-  return { do: done, drawn: drawing !== "", cue };
+  return { do: done, drawn: Boolean(drawing), cue };
 }
 
 function tell(S) {
@@ -78,9 +79,8 @@ function tell(S) {
   ask(S, { ...S.ahead.values, live: false });
 }
 
-async function catchUp(S) {
-  S.following = true;
-  try {
+const catchUp = (S) =>
+  withEngines(S, async () => {
     while (S.ahead && canFollow(S) && S.made?.of !== wantedOf(S)) {
       const made = await computed(S);
       if (!S.alive) break;
@@ -88,6 +88,24 @@ async function catchUp(S) {
       if (!made.scene && S.ahead) tell(S);
       else if (S.ahead && made.scene === S.come.header.engine.of) takeMade(S);
     }
+  });
+
+// The run on show is run here as well before the hand changes anything: what it then changes goes on from there.
+async function warmUp(S) {
+  if (S.following || !canFollow(S)) return;
+  await withEngines(S, async () => {
+    const plans = await plansOf(S, sceneAhead(S));
+    const ran = plans && (await ranAll(S, plans));
+    S.ran = bytesOf(ran) > MOST_KEPT ? null : ran;
+  });
+  if (S.ahead) catchUp(S);
+}
+
+// Work that calls the engines, which take no other meanwhile.
+async function withEngines(S, work) {
+  S.following = true;
+  try {
+    await work();
   } catch (error) {
     if (S.engine) S.engine.failed = error.message;
     sayWhoComputes(S);
