@@ -6,13 +6,14 @@ from typing import Any
 
 from torch import Tensor
 
+from fbseg_core import ConfigError
 from fbseg_core.rollout.interventions import Swap
 from fbseg_core.scores.metrics import chance, confusion, pooled_f1
-from fbseg_core.tasks import Batch, Content, task_of
+from fbseg_core.tasks import Batch, task_of
 from fbseg_core.tasks.grouping import Grouping
 from fbseg_core.tasks.shapes import Shapes
+from pages.explore import computed
 from pages.explore.run import Run, Scene
-from pages.ui import server
 
 MOST_BYTES = 4_000_000  # of all that is sent for them
 SEEDS = 1000  # that the player's button goes through
@@ -22,9 +23,17 @@ def seeds(scene: Scene) -> list[tuple[int, int]]:
     """Seeds of image and noise of each image that is swapped in, of the one that is offered next, and of the
     first, where it was drawn over."""
     swaps = [(item.seed, item.noise) for item in scene.do if isinstance(item, Swap)]
-    offered = ((scene.image + len(swaps) + 1) % SEEDS, scene.noise)
     over = [(scene.image, scene.noise)] * bool(scene.drawing or scene.cue is not None)
-    return list(dict.fromkeys([*swaps, offered, *over]))
+    return list(dict.fromkeys([*swaps, *over, *_offered(scene, len(swaps))]))
+
+
+def _offered(scene: Scene, swaps: int) -> list[tuple[int, int]]:
+    seed = (scene.image + swaps + 1) % SEEDS
+    try:
+        computed.content(scene.task, seed)
+    except ConfigError:  # it cannot be drawn, which whoever asks for it is told
+        return []
+    return [(seed, scene.noise)]
 
 
 def fit(run: Run) -> bool:
@@ -56,22 +65,16 @@ def parts(run: Run) -> dict[str, Tensor]:
     first clean and noise (C, H, W), the noise where it is not the first image's."""
     scene, found = run.scene, {"truth.0": run.batch.labels}
     for k, (seed, noise) in enumerate(seeds(scene), 1):
-        content = _content(scene, seed)
+        content = computed.content(scene.task, seed)
         found[f"clean.{k}"], found[f"truth.{k}"] = content.clean[0], content.labels
         if noise != scene.noise:
             found[f"noise.{k}"] = task_of(scene.task).noise(scene.task, 1, noise)[0]
     return found
 
 
-def _content(scene: Scene, seed: int) -> Content:
-    """A test image, which σ has no part in."""
-    key = ("content", repr(scene.task.model_dump(exclude={"sigma"})), seed)
-    return server.kept("rest", key, lambda: task_of(scene.task).content(scene.task, 1, seed, "test"))
-
-
 def _observed(scene: Scene, seed: int, noise: int) -> Batch:
     task = task_of(scene.task)
-    return task.observe(scene.task, _content(scene, seed), task.noise(scene.task, 1, noise))
+    return task.observe(scene.task, computed.content(scene.task, seed), task.noise(scene.task, 1, noise))
 
 
 def _scores(scene: Scene, batch: Batch) -> dict[str, Any]:

@@ -202,10 +202,11 @@ def subjects(view: ExploreState, cards: Mapping[str, Card]) -> Iterator[Subject]
     yield of_card(other, scene.task, scene.steps if traits_of(other.model).takes_steps else 1)
 
 
-def compute(scene: Scene, net: Model, other: Model) -> Run:
-    """Run a scene: the model with its interventions, and its comparison."""
+def compute(scene: Scene, net: Model, other: Model, content: Content | None = None) -> Run:
+    """Run a scene: the model with its interventions, and its comparison. content: its image, where known."""
     task = task_of(scene.task)
-    content = task.content(scene.task, 1, scene.image, "test")
+    if content is None:
+        content = task.content(scene.task, 1, scene.image, "test")
     if scene.drawing or scene.cue is not None:
         mask, cue = task.sketch(scene.task, content)
         if scene.drawing:

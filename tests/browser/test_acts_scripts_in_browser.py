@@ -1,8 +1,10 @@
 """Pure functions of Explore's JavaScript that repeat what is done to a run."""
 
+from typing import get_args
+
 import pytest
 
-from fbseg_core.rollout.interventions import Flip, Freeze, Paint, Perturb, Swap
+from fbseg_core.rollout.interventions import AnyIntervention, Flip, Freeze, Paint, Perturb, Swap
 from pages.explore.player import HERE
 from pages.ui import marks
 from pages.ui.web import script
@@ -24,6 +26,7 @@ def test_an_intervention_is_called_as_in_files(ask):
         Freeze(on=True), Freeze(on=False), Swap(seed=12), Perturb(size=0.1), Perturb(size=100.0),
         Perturb(size=1 / 3), Paint(target="v"), Paint(target="h", like="background"),
     ]  # fmt: skip
+    assert {type(item) for item in done} == set(get_args(get_args(AnyIntervention)[0]))
     sent = [item.model_dump(mode="json") for item in done]
     assert ask("done => done.map(nameOf)", sent) == [marks.name_of(item) for item in done]
 
