@@ -94,8 +94,9 @@ const catchUp = (S) =>
 async function warmUp(S) {
   if (S.following || !canFollow(S)) return;
   await withEngines(S, async () => {
-    const plans = await plansOf(S, sceneAhead(S));
-    const ran = plans && (await ranAll(S, plans));
+    const now = { ...S };
+    const plans = await plansOf(now, sceneAhead(now));
+    const ran = plans && (await ranAll(now, plans));
     S.ran = bytesOf(ran) > MOST_KEPT ? null : ran;
   });
   if (S.ahead) catchUp(S);
@@ -126,8 +127,8 @@ function takeMade(S, place = placeOf(S)) {
   if (!S.hand && S.made.of === wantedOf(S)) Object.assign(S, { stroke: null, cuePreview: null, preview: false, bitmap: bitmapOf(S) });
   S.$(".player").classList.add("ahead");
   S.$(".player").dataset.made = S.made.values;
-  const shape = ({ steps, do: done, leaks, curves }) => JSON.stringify([steps, done, leaks, !curves.ghost]);
-  if (shape(before) !== shape(S.header)) build(S);
+  const built = ({ steps, do: done, leaks, cueNote, curves }) => JSON.stringify([steps, done, leaks, cueNote, !curves.ghost]);
+  if (built(before) !== built(S.header)) build(S);
   else {
     markStop(S);
     looks(S);

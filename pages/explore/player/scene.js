@@ -199,13 +199,13 @@ const finite = (moments) => moments.every(({ h, logits }) => Number.isFinite(nor
 
 // Of what is ahead all that Python would answer but the plane and noise draws; `scene` is "" where only Python can.
 async function computed(S) {
-  const [of, values, scene] = [wantedOf(S), JSON.stringify(S.ahead.values), sceneAhead(S)];
-  const { header } = S.come;
-  const plans = await plansOf(S, scene);
-  const ran = plans && (await ranAll(S, plans));
+  const now = { ...S }; // whatever comes meanwhile
+  const [of, values, scene] = [wantedOf(now), JSON.stringify(now.ahead.values), sceneAhead(now)];
+  const plans = await plansOf(now, scene);
+  const ran = plans && (await ranAll(now, plans));
   if (!ran || ![ran.run, ran.untouched, ran.comparison].every((one) => !one || finite(one.moments))) return { of, scene: "" };
   S.ran = ran;
-  return { of, scene: header.engine.of, values, ...laidScene(S, scene, plans, ran) };
+  return { of, scene: now.come.header.engine.of, values, ...laidScene(now, scene, plans, ran) };
 }
 
 function laidScene({ come, look }, { steps, leaks }, { run: { images } }, { run, untouched, comparison }) {
