@@ -1,86 +1,92 @@
-"""What the interventions of a run take to be repeated in the browser: pages/explore/player/acts.js does."""
+"""The images that a run in the browser may go over to; what else acts on it the browser makes by itself."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fbseg_core import ConfigError
-from fbseg_core.rollout.interventions import Paint, Perturb, Swap, intervene, unpack_mask
-from fbseg_core.tasks import task_of
+from fbseg_core.rollout.interventions import Swap
+from fbseg_core.scores.metrics import chance, confusion, pooled_f1
+from fbseg_core.tasks import Batch, task_of
+from fbseg_core.tasks.grouping import Grouping
+from fbseg_core.tasks.shapes import Shapes
+from pages.explore import computed
 from pages.explore.run import Run, Scene
-from pages.ui.models import model
 
 MOST_BYTES = 4_000_000  # of all that is sent for them
+SEEDS = 1000  # that the player's button goes through
 
 
-def told(scene: Scene) -> list[dict[str, Any]]:
-    """Each intervention that acts on state or image, in order: `i`, its place in the scene; t; its kind.
+def seeds(scene: Scene) -> list[tuple[int, int]]:
+    """Seeds of image and noise of each image that is swapped in, of the one that is offered next, and of the
+    first, where it was drawn over."""
+    swaps = [(item.seed, item.noise) for item in scene.do if isinstance(item, Swap)]
+    over = [(scene.image, scene.noise)] * bool(scene.drawing or scene.cue is not None)
+    return list(dict.fromkeys([*swaps, *over, *_offered(scene, len(swaps))]))
 
-    Of a perturbation its size; of paint the numbers of the classes that it is taken from, and the first of
-    the channels it changes. What they are made of is in `parts`.
-    """
-    found = []
-    for i, item in enumerate(scene.do):
-        if item.t > scene.steps or not isinstance(item, Swap | Perturb | Paint):
-            continue
-        about = {"i": i, "t": item.t, "kind": item.kind}
-        if isinstance(item, Perturb):
-            about["size"] = item.size
-        elif isinstance(item, Paint):
-            about["classes"] = _classes(scene, item.like)
-            about["first"] = model(scene.models[0])[0].config.u if item.target == "v" else 0
-        found.append(about)
-    return found
+
+def _offered(scene: Scene, swaps: int) -> list[tuple[int, int]]:
+    seed = (scene.image + swaps + 1) % SEEDS
+    try:
+        computed.content(scene.task, seed)
+    except ConfigError:  # it cannot be drawn, which whoever asks for it is told
+        return []
+    return [(seed, scene.noise)]
 
 
 def fit(run: Run) -> bool:
-    """Whether what they take may be sent: it is bounded by MOST_BYTES."""
-    state, image = run.trajectory.h[0].numel(), run.content.clean[0].numel()
-    numbers = sum(
-        state if isinstance(item, Perturb) else 2 * image if isinstance(item, Swap) else 0
-        for item in run.scene.do
-    )
-    return 4 * numbers <= MOST_BYTES
+    """Whether these images may be sent: they are bounded by MOST_BYTES."""
+    return 4 * 2 * run.content.clean[0].numel() * len(seeds(run.scene)) <= MOST_BYTES
+
+
+def sketched(scene: Scene) -> dict[str, Any] | None:
+    """`cue`: the cue's channel. None for a task of whose drawings the browser knows not what to make."""
+    task = task_of(scene.task)
+    if type(task).drawn not in (Shapes.drawn, Grouping.drawn):
+        return None
+    return {"cue": task.cue_channel(scene.task)}
+
+
+def told(run: Run) -> list[dict[str, Any]]:
+    """Of the run's first image, then of each of `seeds`: these; its cue, None where there is none; and
+    the F1 there of a constant answer and of the task's trivial baseline, None where it has none."""
+    scene = run.scene
+    first = {"seed": None, "noise": None} | _scores(scene, run.batch)
+    return [first] + [
+        {"seed": seed, "noise": noise} | _scores(scene, _observed(scene, seed, noise))
+        for seed, noise in seeds(scene)
+    ]
 
 
 def parts(run: Run) -> dict[str, Tensor]:
-    """What is added, painted over or shown instead, by the name of its block, which ends in its place.
-
-    perturbation (U+V, H, W): what is added at size 1; painted (H, W): 1 where; clean, noise (C, H, W): of
-    another image; truth.first (1, H, W): of the first, where another takes its place at rest.
-    """
-    scene, found = run.scene, {}
-    net, task = model(scene.models[0])[0], task_of(scene.task)
-    for about in told(scene):
-        i, item = about["i"], scene.do[about["i"]]
-        if isinstance(item, Perturb):  # from rest, where h is 0
-            alone = item.model_copy(update={"t": 0, "size": 1.0})
-            found[f"perturbation.{i}"] = intervene(net, scene.task, run.batch, 0, [alone]).trajectory.h[0, 0]
-        elif isinstance(item, Swap):
-            found[f"clean.{i}"] = task.content(scene.task, 1, item.seed, "test").clean[0]
-            found[f"noise.{i}"] = task.noise(scene.task, 1, item.noise)[0]
-            if item.t == 0:
-                found["truth.first"] = run.batch.labels
-        else:
-            found[f"painted.{i}"] = _mask(item, scene.task.size)
+    """Blocks by their names, which end in the image's number in `told`: truth (1, H, W); and but for the
+    first clean and noise (C, H, W), the noise where it is not the first image's."""
+    scene, found = run.scene, {"truth.0": run.batch.labels}
+    for k, (seed, noise) in enumerate(seeds(scene), 1):
+        content = computed.content(scene.task, seed)
+        found[f"clean.{k}"], found[f"truth.{k}"] = content.clean[0], content.labels
+        if noise != scene.noise:
+            found[f"noise.{k}"] = task_of(scene.task).noise(scene.task, 1, noise)[0]
     return found
 
 
-def _mask(item: Paint, size: tuple[int, int]) -> Tensor:
-    """Where it paints (H, W); nowhere where the run refused it."""
-    try:
-        return torch.from_numpy(unpack_mask(item.mask, size))
-    except ConfigError:
-        return torch.zeros(size)
+def _observed(scene: Scene, seed: int, noise: int) -> Batch:
+    task = task_of(scene.task)
+    return task.observe(scene.task, computed.content(scene.task, seed), task.noise(scene.task, 1, noise))
 
 
-def _classes(scene: Scene, like: str | int) -> list[int]:
-    """The numbers of the classes that paint is taken from; none where the run refused it."""
-    names = task_of(scene.task).class_names(scene.task)
-    if like in ("shape", "background"):
-        return list(range(1, len(names))) if like == "shape" else [0]
-    number = names.index(like) if like in names else like
-    return [number] if isinstance(number, int) and number < len(names) else []
+def _scores(scene: Scene, batch: Batch) -> dict[str, Any]:
+    task, classes = task_of(scene.task), len(task_of(scene.task).class_names(scene.task))
+    trivial = None if batch.trivial is None else pooled_f1(confusion(batch.trivial, batch.labels, classes))
+    return {
+        "cue": (task.cues(scene.task, batch.x) or [None])[0],
+        "chance": _short(chance(batch.labels, classes)),
+        "trivial": None if trivial is None else _short(trivial),
+    }
+
+
+def _short(value: float) -> float:
+    """To the five digits of the header's curves."""
+    return float(f"{value:.5g}")

@@ -10,7 +10,8 @@ from fbseg_core import Projection, pca
 from fbseg_core.analysis import cost
 from fbseg_core.analysis.cost import Cost
 from fbseg_core.analysis.ensemble import EnsembleStep, ensemble, redraw
-from fbseg_core.config import Switches
+from fbseg_core.config import Switches, TaskConfig
+from fbseg_core.tasks import Content, task_of
 from pages.explore.run import Run, Scene, compute, regions_of
 from pages.ui import server
 from pages.ui.models import model
@@ -19,11 +20,19 @@ from pages.ui.once import recent
 DRAWS = 16
 
 
+def content(task: TaskConfig, seed: int) -> Content:
+    """A test image of a task as it is before noise, in which σ has no part."""
+    key = ("content", repr(task.model_dump(exclude={"sigma"})), seed)
+    return server.kept("rest", key, lambda: task_of(task).content(task, 1, seed, "test"))
+
+
 def run(scene: Scene) -> Run:
     """The run of a scene, kept for the next visitor who asks for the same."""
-    return server.kept(
-        "runs", ("run", repr(scene)), lambda: compute(scene, *(model(name)[0] for name in scene.models)), True
-    )
+
+    def make() -> Run:
+        return compute(scene, *(model(name)[0] for name in scene.models), content(scene.task, scene.image))
+
+    return server.kept("runs", ("run", repr(scene)), make, True)
 
 
 def runs(scene: Scene) -> tuple[Run, Run]:

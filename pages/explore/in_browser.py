@@ -18,12 +18,13 @@ from pages.ui.models import model
 
 
 def switches_shown(view: ExploreState, model: ModelConfig) -> dict[str, dict[str, Any]]:
-    """What the sidebar's switches show, by their fields: `value`, `options` of a menu, and what was `built`.
+    """What T and the sidebar's switches show, by their fields: `value`, a menu's `options`, what was `built`.
 
     The player computes them anew as they move; None or "" in the view stands for what was built.
     """
     eigenvalue = model.spectrum[0]
     return {
+        "T": {"value": view.T or model.steps, "built": model.steps},
         "loop": {"value": view.loop, "built": True},
         "softmax": {"value": view.softmax, "built": True},
         "decay": {"value": view.decay and model.decay != "none", "built": True},
@@ -68,15 +69,18 @@ def header(run: Run) -> dict[str, Any]:
     except (EngineError, ConfigError) as error:
         return {"why": str(error)}
     if not acts.fit(run):
-        return {"why": "What is done to this run takes too much to be sent to the browser."}
+        return {"why": "The images of this run take too much to be sent to the browser."}
     if run.trajectory.stopped or run.comparison_stopped:
         return {"why": "This run leaves the range of 32-bit numbers."}
-    settled = {**vars(scene), "task": scene.task.model_dump(exclude={"sigma"})}
+    task = scene.task.model_dump(exclude={"sigma"})
+    settled = (scene.models, task, scene.image, scene.noise)  # all that no hand in the player changes
     return {
         "why": "",
         "models": models,
         "normalise": normalise,
         "switches": scene.switches.changed(),
-        "acts": acts.told(scene),
+        "images": acts.told(run),
+        "sketched": acts.sketched(scene),
+        "drawing": scene.drawing,
         "of": hashlib.sha1(repr(settled).encode()).hexdigest(),
     }

@@ -14,7 +14,7 @@ from pages.explore import computed, costs, exports, halting, in_browser
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
-from pages.explore.run import Scene, choices, cue_note, ended_early, scene_of, tasks
+from pages.explore.run import Scene, choices, cue_note, cue_warning, ended_early, scene_of, tasks
 from pages.explore.state import MOST_INTERVENTIONS, ExploreState
 from pages.ui import controls, images, marks, models, notices, presentation, screen, server, web
 from pages.ui.models import describe_card, model_titles
@@ -129,9 +129,9 @@ def choose_image(view: ExploreState) -> None:
 def choose_switches(view: ExploreState, card: Card) -> None:
     """How long to run, and which mechanisms to flip from the start."""
     model = card.model
-    controls.slider(SCREEN, "T", "Run for T", view.T or model.steps, model.steps)
-    controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halting.measured())
     shown = in_browser.switches_shown(view, model)
+    controls.slider(SCREEN, "T", "Run for T", **shown["T"])
+    controls.toggle(SCREEN, "auto", "Stop by itself", view.auto, note=halting.measured())
     st.markdown("**Switched at inference** (not trained without)")
     controls.toggle(SCREEN, "loop", "Feedback loop", view.loop, disabled=not traits_of(model).has_loop)
     controls.toggle(SCREEN, "softmax", "Softmax projection", view.softmax)
@@ -191,7 +191,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         "cue": view.cue,
         "do": [item.model_dump(mode="json") for item in view.do],
         "most": MOST_INTERVENTIONS,
-        "marks": marks.header(view.do),
+        "marks": marks.header(),
         "switches": {
             "loop": view.loop,
             "softmax": view.softmax and model.projection == "softmax",
@@ -233,7 +233,8 @@ def show() -> None:
         parts = {"fed": view.layer == "v_hat", "state": requests.wants_state() and not requests.dragging()}
         if view.layer in ("probability", "difference"):
             parts["of_class"] = view.of_class
-        told = header(view, scene) | {"cueNote": cue_note(run, "draw" not in view.hide and drawable)}
+        drawn = "draw" not in view.hide and drawable
+        told = header(view, scene) | {"cueNote": cue_note(run, drawn), "cueWarning": cue_warning(drawn)}
         told["auto"] = halting.header(run) if view.auto else None
         told["engine"] = in_browser.header(run)
         player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)

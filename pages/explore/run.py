@@ -202,10 +202,11 @@ def subjects(view: ExploreState, cards: Mapping[str, Card]) -> Iterator[Subject]
     yield of_card(other, scene.task, scene.steps if traits_of(other.model).takes_steps else 1)
 
 
-def compute(scene: Scene, net: Model, other: Model) -> Run:
-    """Run a scene: the model with its interventions, and its comparison."""
+def compute(scene: Scene, net: Model, other: Model, content: Content | None = None) -> Run:
+    """Run a scene: the model with its interventions, and its comparison. content: its image, where known."""
     task = task_of(scene.task)
-    content = task.content(scene.task, 1, scene.image, "test")
+    if content is None:
+        content = task.content(scene.task, 1, scene.image, "test")
     if scene.drawing or scene.cue is not None:
         mask, cue = task.sketch(scene.task, content)
         if scene.drawing:
@@ -256,10 +257,13 @@ def regions_of(run: Run) -> list[Region]:
 
 
 def cue_note(run: Run, drawable: bool) -> str:
-    """What a cue on background means for the first image, and what to do; "" where it stands on a region."""
+    """`cue_warning` where the first image's cue stands on background, "" where on a region."""
     cue = (cues_of(run) or [None])[0]
-    if cue is None or run.labels[0, 0][cue]:
-        return ""
+    return "" if cue is None or run.labels[0, 0][cue] else cue_warning(drawable)
+
+
+def cue_warning(drawable: bool) -> str:
+    """What a cue on background means, and what to do."""
     told = "The cue stands on background, so no region is asked for and the truth is empty"
     remedy = ": stop drawing and click a region of the input, or draw one under the cue" if drawable else ""
     return f"{told}{remedy}."

@@ -28,9 +28,9 @@ def name_of(item: AnyIntervention) -> str:
     return "paint v" if item.target == "v" else "erase"
 
 
-def header(do: Sequence[AnyIntervention]) -> dict:
-    """What the player draws the same marks by; `names` in the order of `do`."""
-    return {"colour": COLOUR, "thumb": THUMB, "cue": list(CUE), "names": [name_of(item) for item in do]}
+def header() -> dict:
+    """What the player draws the same marks by; what they are called is told in interventions.js."""
+    return {"colour": COLOUR, "thumb": THUMB, "cue": list(CUE)}
 
 
 def draw_cue(picture: Image.Image, place: tuple[int, int], times: int) -> None:

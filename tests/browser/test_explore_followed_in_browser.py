@@ -13,7 +13,7 @@ from pages.engine import constants
 from pages.explore import computed, in_browser
 from pages.explore.player import HERE, SCRIPTS, SHARED, layers
 from pages.explore.player.payload import pack
-from pages.explore.run import scene_of
+from pages.explore.run import cue_note, cue_warning, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import models
 from pages.ui.web import script
@@ -32,8 +32,11 @@ COMPARE = """async ([sent, wanted, bytes, values]) => {
         engines.push(await openEngine());
         await engines.at(-1).setModel(raw(one));
     }
-    const S = { ...read(sent), ahead: { values }, engine: { models: engines } };
+    const S = { come: read(sent), ahead: { values: {} }, engine: { models: engines } };
+    const asSent = await computed(S); // of which the next may take over what is the same
+    S.ahead.values = values;
     const [made, there] = [await computed(S), read(wanted)];
+    const again = made.of === wantedOf({ come: there, ahead: null });
     engines.forEach((engine) => engine.end());
     const far = {};
     for (const [name, block] of Object.entries(made.blocks)) {
@@ -47,7 +50,9 @@ COMPARE = """async ([sent, wanted, bytes, values]) => {
         const same = String(block.shape) === String(other.shape);
         far[name] = [same, most / ((other.hi - other.lo) || 1), differ / block.data.length];
     }
-    return [far, made.curves, there.header.curves];
+    const { curves, ...told } = made.header;
+    const others = Object.fromEntries(Object.keys(told).map((name) => [name, there.header[name]]));
+    return [far, curves, there.header.curves, again, told, others];
 }"""
 
 
@@ -71,11 +76,14 @@ def sent(view: ExploreState) -> bytes:
     }
     told["still"] = not traits_of(models.cards()[scene.models[1]].model).takes_steps
     told["do"] = [item.model_dump(mode="json") for item in view.do]
+    told |= {"image": view.image, "noise": view.noise, "cue": view.cue}
+    told |= {"cueNote": cue_note(run, True), "cueWarning": cue_warning(True)}
     return pack(run, untouched, None, None, fed=True, state=True, header=told, of_class=1)
 
 
 LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}
 SQUARE = pack_mask(np.pad(np.ones((12, 12), bool), ((8, 28), (12, 24))))
+LARGE = pack_mask(np.pad(np.ones((20, 20), bool), ((8, 36), (12, 32))))
 SWAPS = (Swap(t=0, seed=5), Swap(t=4, seed=9, noise=2), Swap(t=9, seed=0))
 ACTS = (
     Paint(t=3, target="h", like="background", mask=SQUARE), Swap(t=4, seed=9, noise=2),
@@ -104,8 +112,21 @@ ACTS = (
         ),
         pytest.param({"task": "shapes", "decay": False}, {"integrator": "leaky"}, marks=pytest.mark.thorough),
         pytest.param(LEAKY, {"sigma": 0.5, "k": 0.8}, marks=pytest.mark.slow),
+        ({"task": "grouping", "do": ACTS[:3], "T": 4}, {"do": (*ACTS, Freeze(t=12)), "T": 14}),
+        ({"task": "grouping", "do": ACTS, "T": 14}, {"do": (), "T": 3}),
+        ({"task": "grouping", "do": SWAPS[1:], "T": 12}, {"drawing": SQUARE, "cue": (10, 15), "sigma": 0.4}),
+        pytest.param({"task": "grouping", "drawing": SQUARE}, {"cue": (0, 0)}, marks=pytest.mark.thorough),
+        pytest.param(
+            {"task": "grouping", "drawing": SQUARE, "cue": (10, 15)},
+            {"drawing": "", "cue": None},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"task": "shapes", "image": 3}, {"drawing": LARGE}, marks=pytest.mark.slow),
     ],
-    ids=["shapes", "two runs", "switched", "acted on", "swapped", "becomes leaky", "leaky"],
+    ids=[
+        "shapes", "two runs", "switched", "acted on", "swapped", "becomes leaky", "leaky", "more", "less",
+        "drawn", "astray", "back", "sketch",
+    ],
 )  # fmt: skip
 def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
     before, after = ExploreState(**view), ExploreState(**view | changes)
@@ -113,9 +134,12 @@ def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
     coded = [base64.b64encode(raw).decode() for raw in (sent(before), sent(after))]
     bytes_ = [base64.b64encode(raw).decode() for _, raw in in_browser.weights_of(scene)]
     shown = {"frozen": True} if "clock" in changes else {}
-    far, curves, wanted = ask(COMPARE, [*coded, bytes_, changes | shown])
+    if "do" in changes:
+        shown["do"] = [item.model_dump(mode="json") for item in changes["do"]]
+    far, curves, wanted, again, told, there = ask(COMPARE, [*coded, bytes_, changes | shown])
+    assert again and told == there | {"bands": None}
     assert {"input", "run.mask", "state.0", "comparison.logit"} < set(far)
-    assert ("run.v_hat.0" in far) == after.loop and ("ghost.applied" in far) == bool(before.do)
+    assert ("run.v_hat.0" in far) == after.loop and ("ghost.applied" in far) == bool(after.do)
     assert ("run.mismatch" in far) == (after.integrator == "leaky")
     for name, (same_shape, most, differ) in far.items():
         assert same_shape, name

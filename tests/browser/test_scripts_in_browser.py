@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 from served import ROOT
 
-from fbseg_core.rollout.interventions import unpack_mask
+from fbseg_core.rollout.interventions import pack_mask, unpack_mask
+from pages.engine import NUMPY
 from pages.explore.player import layers
 from pages.ui.web import script
 from pages.ui.web.wire import Blocks
 
 pytestmark = pytest.mark.browser
 PLAYER = ROOT / "pages/explore/player"
-SCRIPTS = ("decode", "charts", "brush", "tools", PLAYER / "paint.js", PLAYER / "panels.js")
+SCRIPTS = ("decode", "charts", "brush", "tools", NUMPY, PLAYER / "paint.js", PLAYER / "panels.js")
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +84,31 @@ def test_a_mask_packed_in_the_browser_is_unpacked_in_python(ask, size, share):
     text = ask("mask => packMask(Uint8Array.from(mask))", mask.ravel().astype(int).tolist())
     assert np.array_equal(unpack_mask(text, size), mask)
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+    packed, other = pack_mask(mask), mask.size + 8
+    found = ask(
+        "async ([text, n, m]) => [[...await unpackMask(text, n)], await unpackMask(text, m)]",
+        [packed, mask.size, other],
+    )
+    assert found == [mask.ravel().tolist(), None]
+
+
+def test_what_is_no_mask_marks_nothing(ask):
+    assert (
+        ask("text => unpackMask(text, 16)", "x") is None and ask("text => unpackMask(text, 16)", "?") is None
+    )
+
+
+# ---- noise -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("entropy", [[0, 2], [7, 1], [2**31 - 1, 2]])
+def test_normal_numbers_are_numpys(ask, entropy):
+    rng = np.random.default_rng(np.random.SeedSequence(entropy))
+    wanted = rng.standard_normal(20001, dtype=np.float32)  # an odd number: half of the last 64 bits is left
+    assert (abs(wanted) > 3.66).any()  # the tail has a way of its own
+    assert (
+        ask("([n, entropy]) => [...standardNormals(n, entropy)]", [len(wanted), entropy]) == wanted.tolist()
+    )
 
 
 # ---- charts -------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class Titles(HTMLParser):
 def test_the_player_s_menus_sliders_and_interventions_say_what_they_do():
     parser = Titles()
     parser.feed((player.HERE / "player.html").read_text())
-    script = (player.HERE / "build.js").read_text()
+    script = (player.HERE / "interventions.js").read_text()
     hints = re.findall(r'^  "([^"]+)": "([^"]+)",$', script, re.M)
     assert len(parser.found) == 12 and len(hints) == 12
     for label, title in parser.found + hints:

@@ -16,10 +16,13 @@ from pages.ui.web import component
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "paint", "panels", "confusion", "plots", "transport", "build", "view", "lay", "acts", "sidebar",
-    "follow", "player",
+    "paint", "panels", "confusion", "plots", "transport", "build", "interventions", "view", "lay", "acts",
+    "scene", "sidebar", "follow", "player",
 )  # fmt: skip
-SHARED = ("decode", "charts", "brush", "tools", "widgets", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
+SHARED = (
+    "decode", "charts", "brush", "tools", "widgets",
+    engine.CLIENT, engine.CARRIED, *engine.MIRRORS, engine.NUMPY,
+)  # fmt: skip
 KEY = "player"
 
 _mount = component(

@@ -1,41 +1,36 @@
-// What acts on a run on its way, as fbseg_core/rollout/interventions.py does it: header.engine.acts says what, in the
-// order of acting, and blocks hold what a perturbation adds, where paint goes, and another image.
+// What acts on a run on its way, repeated here as fbseg_core/rollout/interventions.py does it: header.do says what.
 
-// Clean image and noise that a step's image is made of.
-function contentAt({ header, blocks }, t) {
-  const { i } = holding([{ t: 0 }, ...(header.engine.acts ?? []).filter(({ kind }) => kind === "swap")], t);
-  return i === undefined ? blocks : { clean: blocks[`clean.${i}`], noise: blocks[`noise.${i}`] };
+const NOISES = new Map(); // of perturbations, by what they are drawn from
+const MOST_NOISES = 12;
+
+// What a perturbation of size 1 adds to each of `count` neurons.
+function noiseOfPerturbation(count, seed) {
+  const key = `${count} ${seed}`;
+  if (!NOISES.has(key)) NOISES.set(key, standardNormals(count, [seed, 2]));
+  if (NOISES.size > MOST_NOISES) NOISES.delete(NOISES.keys().next().value);
+  return NOISES.get(key);
 }
 
-// The images from step to step, { t, x }: the first, and each that takes its place.
-function imagesOf({ header, blocks }, sigma) {
-  const image = (clean, noise) => normalised(withNoise(clean.data, noise.data, sigma), header.engine.normalise);
-  const swaps = header.engine.acts.filter(({ kind }) => kind === "swap");
-  const later = swaps.map(({ t, i }) => ({ t, x: image(blocks[`clean.${i}`], blocks[`noise.${i}`]) }));
-  return [{ t: 0, x: image(blocks.clean, blocks.noise) }, ...later];
+// The numbers of the classes that paint is taken from; none where there is no such class.
+function classesLike({ classNames }, like) {
+  if (like === "background") return [0];
+  if (like === "shape") return [...classNames.keys()].slice(1);
+  const number = classNames.includes(like) ? classNames.indexOf(like) : like;
+  return Number.isInteger(number) && number < classNames.length ? [number] : [];
 }
 
-// The truth of the first, of which nothing is seen where another takes its place at rest.
-const firstTruth = ({ blocks }) => frameOf(blocks["truth.first"] ?? blocks.truth, 0);
-
-// Of such a list what holds at step t: of the same step the last.
-const holding = (list, t) => list.filter((one) => one.t <= t).reduce((held, one) => (one.t >= held.t ? one : held));
-
-// A run from rest on, with the switches of each step and what acts on its way. The engine takes one call after another.
-async function ranBy(engine, images, size, switches, acts = []) {
-  const [first, ...changes] = [...images, ...acts];
-  const times = [...new Set([...changes.map(({ t }) => t), switches.length])].sort((a, b) => a - b);
-  const run = (from, until) => (until > from ? engine.run(until - from, switches.slice(from, until), WANTED) : []);
-  const begun = [engine.setImage(first.x, size), engine.reset(), engine.state(), run(0, times[0])];
-  const [, , start, found] = await Promise.all(begun);
-  const moments = [start, ...found];
-  for (const [i, t] of times.entries()) {
-    for (const change of changes.filter((one) => one.t === t))
-      if (change.x) await engine.setImage(change.x, size);
-      else moments[t] = await acted(engine, moments[t], change);
-    if (t < switches.length) moments.push(...(await run(t, times[i + 1])));
-  }
-  return moments;
+// What acts on the state within so many steps, with what it takes.
+function actsOf(header, done, steps) {
+  const { u, v } = header.channels;
+  const pixels = header.size[0] * header.size[1];
+  const acts = done.filter(({ kind, t }) => t <= steps && (kind === "perturb" || kind === "paint"));
+  return Promise.all(
+    acts.map(async (item) =>
+      item.kind === "perturb"
+        ? { ...item, noise: noiseOfPerturbation((u + v) * pixels, item.seed) }
+        : { ...item, classes: classesLike(header, item.like), first: item.target === "v" ? u : 0, marked: await unpackMask(item.mask, pixels) },
+    ),
+  );
 }
 
 // A moment whose state was acted on.
@@ -53,8 +48,9 @@ function perturbed(h, { size, noise }) {
 }
 
 // The state h with the mean that its channels, from the first on, have where the answer is one of some classes, at all
-// pixels that are marked; null where no answer is.
+// pixels that are marked; null where no answer is, or the marks are no mask of this image.
 function painted({ h, logits }, { classes, first, marked }) {
+  if (!marked) return null;
   const [pixels, out] = [marked.length, h.slice()];
   const best = (i) => {
     let k = 0;
@@ -70,9 +66,62 @@ function painted({ h, logits }, { classes, first, marked }) {
   return out;
 }
 
-// What acts on the state, with what it takes.
-function actsOf({ header, blocks }) {
-  return header.engine.acts
-    .filter(({ kind }) => kind !== "swap")
-    .map((act) => ({ ...act, noise: blocks[`perturbation.${act.i}`]?.data, marked: blocks[`painted.${act.i}`]?.data }));
+// The switches of each step: the run's own, and what interventions flip and freeze from their step on.
+function switchesAt(switches, done, steps) {
+  let now = switches;
+  return Array.from({ length: steps }, (_, t) => {
+    for (const item of done.filter((one) => one.t === t && ["flip", "freeze"].includes(one.kind)))
+      now = { ...now, ...(item.kind === "flip" ? { [item.switch]: item.on } : { clock: item.on ? t : null }) };
+    return now;
+  });
 }
+
+// ---- running with them --------------------------------------------------------------------------------
+
+const WANTED = ["h", "delta", "applied", "v_hat", "logits"];
+
+// A plan is what a run is made of: { size, images: [{ t, x }], switches: of each step, acts: [{ t, … }] }. Of such a
+// list of images what holds at step t: of the same step the last.
+const holding = (list, t) => list.filter((one) => one.t <= t).reduce((held, one) => (one.t >= held.t ? one : held));
+
+// The plan with its moments, from rest on. before: runs of the same model, of which what is the same is taken over: a
+// run that is longer now is computed on, a shorter one cut. The engine takes one call after another.
+async function ranBy(engine, plan, before = []) {
+  const { size, images, switches, acts } = plan;
+  const shared = before.map((one) => sharedSteps(one.plan, plan));
+  const most = Math.max(-1, ...shared);
+  const moments = most < 0 ? [] : before[shared.indexOf(most)].moments.slice(0, most + 1);
+  const act = async (t) => {
+    for (const one of acts) if (one.t === t) moments[t] = await acted(engine, moments[t], one);
+  };
+  if (!moments.length) {
+    const [, , start] = await Promise.all([engine.setImage(images[0].x, size), engine.reset(), engine.state()]);
+    moments.push(start);
+    await act(0);
+  }
+  const times = new Set([...images, ...acts].map(({ t }) => t).filter((t) => t >= moments.length && t < switches.length));
+  for (const until of [...times, switches.length].sort((a, b) => a - b)) {
+    const from = moments.length - 1;
+    if (until === from) break;
+    const run = [engine.setImage(holding(images, from).x, size), engine.setState(moments[from].h, from), engine.run(until - from, switches.slice(from, until), WANTED)];
+    moments.push(...(await Promise.all(run)).at(-1));
+    await act(until);
+  }
+  return { plan, moments };
+}
+
+// Up to which step two plans give the same moments; -1 where not even that at rest.
+function sharedSteps(a, b) {
+  if (String(a.size) !== String(b.size)) return -1;
+  const last = Math.min(a.switches.length, b.switches.length);
+  const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+  const done = ({ acts }, t) => acts.filter((act) => act.t === t).map(({ noise, marked, ...item }) => Object.entries(item).sort());
+  for (let t = 0; t < last; t++) {
+    if (!same(done(a, t), done(b, t))) return t - 1;
+    if (!same(a.switches[t], b.switches[t]) || !alike(holding(a.images, t).x, holding(b.images, t).x)) return t;
+  }
+  return same(done(a, last), done(b, last)) ? last : last - 1;
+}
+
+// Whether two images are the same.
+const alike = (a, b) => a === b || (a.length === b.length && a.every((value, i) => value === b[i]));

@@ -3,8 +3,9 @@
 
 const REST = 250; // ms
 
-// S.ahead: what the controls show that Python has not answered yet, { values, told }. S.engine: { key, models }, the
-// two engines of a scene. S.made: what was last computed here, and what of.
+// S.come: header and blocks as Python sent them last. S.ahead: what the controls show that Python has not answered yet,
+// { values, told, place }. S.engine: { key, models }, the two engines of a scene. S.ran: their last runs. S.made: what
+// was made of these, and what of.
 
 const keyOf = ({ models }) => models.join(" ");
 const canFollow = (S) => !S.header.engine.why && S.engine?.key === keyOf(S.header.engine) && !S.engine.failed;
@@ -33,11 +34,12 @@ async function prepare(S) {
   if (!S.alive) closeEngines(S);
   sayWhoComputes(S);
   S.$(".player").dataset.engine = canFollow(S);
+  warmUp(S);
 }
 
 function closeEngines(S) {
   S.engine?.models.forEach((engine) => engine.end());
-  S.engine = null;
+  [S.engine, S.ran] = [null, null];
 }
 
 // One sentence where the server computes what is dragged.
@@ -50,10 +52,25 @@ function sayWhoComputes(S) {
 // A control moved: show what follows. values: fields of the view. held: whether the hand still has it.
 function follow(S, values, held) {
   if (!canFollow(S)) return ask(S, { ...values, live: held });
-  S.ahead = { values: { ...S.ahead?.values, ...values }, told: false };
+  S.ahead = { ...S.ahead, values: { ...S.ahead?.values, ...values }, told: false };
   clearTimeout(S.telling);
   if (!held) S.telling = setTimeout(() => tell(S), REST);
   if (!S.following) catchUp(S);
+}
+
+// Something was done to the run, or drawn: buttons, chips and marks show it at once.
+function change(S, values) {
+  follow(S, values, false);
+  if (!S.ahead) return;
+  S.header = { ...S.header, ...saidAhead(S) };
+  buildActs(S);
+  buildDrawTools(S);
+}
+
+// What the header says of that.
+function saidAhead(S) {
+  const { done, drawing, cue } = sceneAhead(S);
+  return { do: done, drawn: Boolean(drawing), cue };
 }
 
 function tell(S) {
@@ -62,18 +79,34 @@ function tell(S) {
   ask(S, { ...S.ahead.values, live: false });
 }
 
-const wantedOf = (S) => JSON.stringify([S.header.engine.of, S.ahead.values]);
-
-async function catchUp(S) {
-  S.following = true;
-  try {
+const catchUp = (S) =>
+  withEngines(S, async () => {
     while (S.ahead && canFollow(S) && S.made?.of !== wantedOf(S)) {
       const made = await computed(S);
       if (!S.alive) break;
       S.made = made;
       if (!made.scene && S.ahead) tell(S);
-      else if (S.ahead && made.scene === S.header.engine.of) takeMade(S);
+      else if (S.ahead && made.scene === S.come.header.engine.of) takeMade(S);
     }
+  });
+
+// The run on show is run here as well before the hand changes anything: what it then changes goes on from there.
+async function warmUp(S) {
+  if (S.following || !canFollow(S)) return;
+  await withEngines(S, async () => {
+    const now = { ...S };
+    const plans = await plansOf(now, sceneAhead(now));
+    const ran = plans && (await ranAll(now, plans));
+    S.ran = bytesOf(ran) > MOST_KEPT ? null : ran;
+  });
+  if (S.ahead) catchUp(S);
+}
+
+// Work that calls the engines, which take no other meanwhile.
+async function withEngines(S, work) {
+  S.following = true;
+  try {
+    await work();
   } catch (error) {
     if (S.engine) S.engine.failed = error.message;
     sayWhoComputes(S);
@@ -83,99 +116,49 @@ async function catchUp(S) {
 }
 
 // In place of what Python sent, all that follows from what was computed here.
-function takeMade(S) {
-  const { blocks, curves, leaks } = S.made;
-  const auto = S.header.auto && { ...S.header.auto, stop: stopOf(S.header.auto.rule, curves.run) };
-  const atRest = S.t === rest(S);
-  const kept = Object.entries(Object.getOwnPropertyDescriptors(S.blocks)).filter(([name]) => !MAY_LACK.test(name));
+function takeMade(S, place = placeOf(S)) {
+  const { blocks, header } = S.made;
+  const auto = S.come.header.auto && { ...S.come.header.auto, stop: stopOf(S.come.header.auto.rule, header.curves.run) };
+  const before = S.header;
+  const kept = Object.entries(Object.getOwnPropertyDescriptors(S.come.blocks)).filter(([name]) => !MAY_LACK.test(name));
   S.blocks = joined(Object.defineProperties({}, Object.fromEntries(kept)), blocks);
-  S.header = { ...S.header, curves, auto, leaks, bands: null };
-  if (atRest && !S.playing) S.t = rest(S);
+  S.header = { ...S.come.header, ...header, ...saidAhead(S), auto };
+  standAt(S, place);
+  if (!S.hand && S.made.of === wantedOf(S)) Object.assign(S, { stroke: null, cuePreview: null, preview: false, bitmap: bitmapOf(S) });
   S.$(".player").classList.add("ahead");
   S.$(".player").dataset.made = S.made.values;
-  markStop(S);
-  looks(S);
+  const built = ({ steps, do: done, leaks, cueNote, curves }) => JSON.stringify([steps, done, leaks, cueNote, !curves.ghost]);
+  if (built(before) !== built(S.header)) build(S);
+  else {
+    markStop(S);
+    looks(S);
+  }
   draw(S);
+}
+
+// The step on show, and whether the run rests there; while T is in the hand as it was when the hand took it.
+function placeOf(S) {
+  const { from, t } = S.ahead?.place ?? {};
+  return from && t === S.t ? from : { t: S.t, resting: !S.playing && S.header !== null && S.t === rest(S) };
+}
+
+function standAt(S, place) {
+  S.t = place.resting ? rest(S) : Math.min(place.t, S.header.steps);
+  if (S.ahead) S.ahead.place = { from: place, t: S.t };
 }
 
 // Python's answer is on show again.
 function fallBehind(S) {
   clearTimeout(S.telling);
   [S.ahead, S.made] = [null, null];
+  if (bytesOf(S.ran) > MOST_KEPT) S.ran = null;
   S.$(".player").classList.remove("ahead");
 }
 
-const MAY_LACK = /\.(v_hat|mismatch)\b/; // blocks that a run has only with its loop closed, or only where it leaks
-const WANTED = ["h", "delta", "applied", "v_hat", "logits"];
+const MAY_LACK = /^ghost\b|\.(v_hat|mismatch)\b/; // blocks that a run has only once acted on, with its loop closed, or where it leaks
+const MOST_KEPT = 32e6; // bytes of runs that are kept for the next move of the hand
 
-async function computed(S) {
-  const { header, blocks } = S;
-  const { engine, size, classes, steps } = header;
-  const values = JSON.stringify(S.ahead.values);
-  const of = wantedOf(S);
-  const { sigma = header.sigma, ...changed } = S.ahead.values; // of the settings null is as built
-  const images = imagesOf(S, sigma);
-  const has = (name) => name in blocks;
-  const asked = (entity) => Array.from({ length: classes }, (_, k) => k).filter((k) => has(`${entity}.class.${k}`));
-  const leaks = changed.integrator ? changed.integrator === "leaky" : header.leaks;
-  const truths = (t) => truthAt(S, t);
-  const told = { truths, size, classes, steps, leaks };
-  const [model, other] = S.engine.models;
-  const switches = { ...engine.switches, ...switchesOf(header, changed) };
-  const both = async () => [ // one after the other, as one engine runs them
-    await ranBy(model, images, size, switchesAt(switches, header.do, steps), actsOf(S)),
-    header.curves.ghost ? await ranBy(model, images.slice(0, 1), size, Array(steps).fill(switches)) : null,
-  ];
-  const [[run, untouched], comparison] = await Promise.all([
-    both(),
-    header.still ? answersOf(other, images, size, steps) : ranBy(other, images, size, Array(steps).fill({})),
-  ]);
-  if (![run, untouched, comparison].every((moments) => !moments || finite(moments))) return { of, scene: "" }; // the server ends it early, and says why
-  const fed = has("run.v_hat.0") || S.look?.layer === "v_hat" ? header.channels.v : 0;
-  const parts = {
-    run: layRun("run", run, { ...told, fed, state: has("state.0"), asked: asked("run"), old: header.curves.run.old && truths(0) }),
-    ...(untouched && { ghost: layRun("ghost", untouched, { ...told, truths: () => firstTruth(S), asked: asked("ghost") }) }),
-    comparison: layAnswers("comparison", comparison.map(({ logits }) => logits), { ...told, asked: asked("comparison") }),
-  };
-  const curves = Object.fromEntries(Object.entries(parts).map(([entity, part]) => [entity, part.curves]));
-  const input = lazily({ input: () => inputOf(seen(S, images), header) });
-  return { of, scene: engine.of, values, leaks, curves, blocks: joined(input, ...Object.values(parts).map((part) => part.blocks)) };
-}
-
-const finite = (moments) => moments.every(({ h, logits }) => Number.isFinite(norm(h)) && Number.isFinite(norm(logits)));
-
-// Of a model without steps the one answer that holds at all of them, or of several images that of each step.
-async function answersOf(engine, images, size, steps) {
-  const answers = [];
-  for (const { t, x } of images) answers.push({ t, answer: (await ranBy(engine, [{ t: 0, x }], size, [{}]))[1] });
-  return images.length > 1 ? Array.from({ length: steps + 1 }, (_, t) => holding(answers, t).answer) : [answers[0].answer];
-}
-
-// The switches of each step: the run's own, and what interventions flip and freeze from their step on.
-function switchesAt(switches, done, steps) {
-  let now = switches;
-  return Array.from({ length: steps }, (_, t) => {
-    for (const item of done.filter((one) => one.t === t && ["flip", "freeze"].includes(one.kind)))
-      now = { ...now, ...(item.kind === "flip" ? { [item.switch]: item.on } : { clock: item.on ? t : null }) };
-    return now;
-  });
-}
-
-// The images that truths are sent of, in their order.
-function seen({ blocks }, images) {
-  const first = (i) => blocks.of_step.data.indexOf(i);
-  return Array.from({ length: blocks.truth.shape[0] }, (_, i) => holding(images, first(i)).x);
-}
-
-// The pictures of images, each stretched to its own range.
-function inputOf(images, { shown, size }) {
-  const pixels = size[0] * size[1];
-  const stretched = images.map((x) => {
-    const values = Float64Array.from({ length: shown.length * pixels }, (_, j) => x[shown[Math.floor(j / pixels)] * pixels + (j % pixels)]);
-    const [lo, hi] = extremes(values, values[0]);
-    return values.map((value) => (value - lo) / Math.max(hi - lo, 1e-6));
-  });
-  const all = new Float64Array(images.length * shown.length * pixels);
-  stretched.forEach((values, i) => all.set(values, i * values.length));
-  return layBlock("input", all, [images.length, shown.length, ...size], 2);
+function bytesOf(ran) {
+  const arrays = Object.values(ran ?? {}).flatMap((one) => one?.moments.flatMap((moment) => Object.values(moment)) ?? []);
+  return arrays.reduce((sum, values) => sum + (values?.byteLength ?? 0), 0);
 }

@@ -20,11 +20,9 @@ BLOCKS: dict[str, Layout] = {
     "input": Layout(("image", "channel", "row", "column"), "unit"),
     "truth": Layout(("image", "row", "column"), "whole"),
     "of_step": Layout(("step",), "whole"),  # which input and truth hold there
-    "clean": Layout(("channel", "row", "column"), "exact", "float32"),  # of all channels, as `noise`
+    # in all channels, of the first image, and before its number of another, as "clean.2"; so, too, a truth
+    "clean": Layout(("channel", "row", "column"), "exact", "float32"),
     "noise": Layout(("channel", "row", "column"), "exact", "float32"),
-    # of an intervention, before its place among them: so, too, the clean image and noise of a later image
-    "perturbation": Layout(("channel", "row", "column"), "exact", "float32"),
-    "painted": Layout(("row", "column"), "whole"),
     "probability": Layout(FRAMES, "unit"),  # of any class but the background
     "class": Layout(FRAMES, "unit"),  # of one class
     "logit": Layout(FRAMES, "own", "uint16"),  # the largest of the other classes less the background's

@@ -119,7 +119,7 @@ function inputColours(S, t) {
   let hi = -Infinity;
   for (let j = 0; j < values.length; j++) {
     const from = shown[Math.floor(j / pixels)] * pixels + (j % pixels);
-    const v = (drawnOver(S, j % pixels) ?? clean.data[from]) + S.sigma * noise.data[from];
+    const v = (drawnOver(S, j % pixels) ?? clean[from]) + S.sigma * noise[from];
     values[j] = v;
     if (v < lo) lo = v;
     if (v > hi) hi = v;
@@ -137,3 +137,6 @@ function drawnOver(S, pixel) {
 
 // Whether a pixel of the clean image is drawn on: its first channel that is shown is more than half.
 const inked = ({ blocks, header }, pixel) => +(blocks.clean.data[header.shown[0] * header.size[0] * header.size[1] + pixel] > 0.5);
+
+// What is drawn there; null where nothing can be.
+const bitmapOf = (S) => (S.header.drawable ? Uint8Array.from({ length: S.header.size[0] * S.header.size[1] }, (_, i) => inked(S, i)) : null);

@@ -30,10 +30,10 @@ function open(root) {
     root, $, header: null, blocks: {}, lut: null, t: 0, playing: false, sigma: 0, look: null, hidden: new Set(),
     panels: [], cursors: [], pixel: null, tool: null, stroke: null, bitmap: null, preview: false, cuePreview: null,
     undo: [], strokes: new Map(), hand: false, sent: 0, sentAt: 0, pending: null, dirty: false,
-    values: {}, ahead: null, made: null, engine: null, opening: "", following: false,
+    values: {}, come: null, ahead: null, made: null, ran: null, engine: null, opening: "", following: false,
   };
   S.ask = (wish) => ask(S, wish);
-  S.act = (items) => ask(S, { do: items });
+  S.change = (values) => change(S, values);
   S.onKey = (event) => onKey(S, event);
   wire(S);
   new ResizeObserver(() => S.header && film(S)).observe($(".player"));
@@ -88,10 +88,11 @@ function receive(S, data) {
   const refusal = refusalOf(header);
   if (refusal || S.refused) return refuse(S, refusal || S.refused);
   const first = S.header === null;
-  const fresh = first || header.id !== S.header.id || S.made !== null;
+  const fresh = first || header.id !== S.header.id || S.ahead !== null;
   const elsewhere = first || header.epoch !== S.header.epoch; // a preset, a link or a reset, not this player
-  const atRest = !first && S.t === rest(S);
-  if (fresh) S.blocks = decodeBlocks(bytes, header, start);
+  const place = placeOf(S);
+  S.come = { header, blocks: fresh ? decodeBlocks(bytes, header, start) : S.come.blocks };
+  S.blocks = S.come.blocks;
   S.header = header;
   S.lut = lutOf(header);
   S.hidden = new Set(header.hide);
@@ -101,8 +102,6 @@ function receive(S, data) {
     S.tool = null;
     S.undo = [];
   }
-  S.t = Math.min(S.t, header.steps);
-  if (atRest && !elsewhere) S.t = rest(S);
   const answered = header.answered >= S.sent;
   if (answered && !S.pending && !S.hand && (!S.ahead || (S.ahead.told && agreed(header, S.ahead.values)))) {
     fallBehind(S);
@@ -111,13 +110,15 @@ function receive(S, data) {
     S.preview = false;
     S.bitmap = null;
     S.cuePreview = S.stroke = null;
-  }
-  if (header.drawable) S.bitmap ??= Uint8Array.from({ length: header.size[0] * header.size[1] }, (_, i) => inked(S, i));
+  } else if (S.ahead) S.header = { ...header, ...saidAhead(S) };
+  if (elsewhere) S.t = Math.min(S.t, header.steps);
+  else standAt(S, place);
+  S.bitmap ??= bitmapOf(S);
   S.$(".busy").hidden = answered;
   if (fresh || elsewhere) build(S);
   if (elsewhere) begin(S);
   draw(S);
-  if (S.ahead && S.made?.scene === header.engine.of) takeMade(S);
+  if (S.ahead && S.made?.scene === header.engine.of) takeMade(S, place);
   if (S.ahead && !S.following) catchUp(S);
   prepare(S);
   if (answered) flush(S);

@@ -7,7 +7,7 @@ function sidebarMoved(S, field, value, held) {
   if (!known || !(known.options?.includes(value) ?? true) || !canFollow(S)) return;
   const values = { ...S.ahead?.values, [field]: value };
   if (field === "frozen") values.clock = 0; // where Python begins to hold it
-  S.ahead = { values, told: S.ahead?.told ?? true };
+  S.ahead = { ...S.ahead, values, told: S.ahead?.told ?? true };
   clearTimeout(S.backing);
   // back where it was, of which Streamlit has nothing to tell
   if (!held && agreed(S.header, values)) S.backing = setTimeout(() => tell(S), REST);

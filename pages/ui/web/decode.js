@@ -46,3 +46,16 @@ async function packMask(mask) {
   for (const byte of packed) text += String.fromCharCode(byte);
   return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 }
+
+// The pixels that such a text marks, 1 where; null where it is no mask of so many pixels.
+async function unpackMask(text, pixels) {
+  try {
+    const packed = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const bits = new Uint8Array(await new Response(stream).arrayBuffer());
+    if (bits.length !== Math.ceil(pixels / 8)) return null;
+    return Uint8Array.from({ length: pixels }, (_, i) => (bits[i >> 3] >> (7 - (i & 7))) & 1);
+  } catch {
+    return null;
+  }
+}

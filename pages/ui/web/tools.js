@@ -41,7 +41,7 @@ function moveStroke(S, tool, from, to) {
 
 // S.hand holds off what comes from Python from the first touch until the stroke has been sent.
 async function endStroke(S, tool) {
-  if (tool.kind === "cue") S.ask({ cue: S.cuePreview });
+  if (tool.kind === "cue") S.change({ cue: S.cuePreview });
   else if (tool.kind === "draw") await sendDrawing(S);
   else await sendPaint(S, tool);
   S.hand = false;
@@ -55,7 +55,7 @@ async function sendPaint(S, tool) {
   if (before && S.header.do.some(same)) before.forEach((on, i) => on && (stroke[i] = 1)); // strokes of one step add up
   S.strokes.set(strokeKey(t, tool), stroke);
   const item = { kind: "paint", t, target: tool.target, like: tool.like, mask: await packMask(stroke) };
-  S.act([...S.header.do.filter((other) => !same(other)), item]);
+  S.change({ do: [...S.header.do.filter((other) => !same(other)), item] });
 }
 
 function strokeKey(t, tool) {
@@ -63,7 +63,7 @@ function strokeKey(t, tool) {
 }
 
 async function sendDrawing(S) {
-  S.ask({ drawing: await packMask(S.bitmap), cue: S.header.cue ?? undefined });
+  S.change({ drawing: await packMask(S.bitmap), ...(S.header.cue && { cue: S.header.cue }) });
 }
 
 function undo(S) {
@@ -72,7 +72,7 @@ function undo(S) {
   S.bitmap = last.bitmap;
   S.preview = true;
   if (last.drawn) sendDrawing(S);
-  else S.ask({ drawing: "" });
+  else S.change({ drawing: "" });
 }
 
 function pointer(S, panel) {

@@ -8,7 +8,8 @@ from PIL import Image
 from received import unpacked
 
 from fbseg_core.rollout.interventions import Flip, Perturb, Swap, pack_mask
-from pages.explore import computed, exports
+from fbseg_core.tasks import task_of
+from pages.explore import acts, computed, exports
 from pages.explore.lessons import LESSONS
 from pages.explore.player.payload import pack
 from pages.explore.run import cue_note, scene_of
@@ -102,8 +103,6 @@ def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     do = (Flip(t=2, switch="loop"), Swap(t=4, seed=9), Perturb(t=4, size=3.0), Perturb(t=99))
     scene = scene_of(ExploreState(task="grouping", cue=(5, 5), T=6, do=do), models.cards())
     run, untouched = computed.run(scene), computed.run(scene.untouched())
-    sent = marks.header(do)
-    assert sent["names"][:3] == ["cut the loop", "image 9", "perturb by 3"]
     rows = [line.split(",") for line in exports.table(run, untouched).splitlines()]
     at = {name: rows[0].index(name) for name in ("interventions", "cue_row", "cue_column")}
     named = [row[at["interventions"]] for row in rows[1:6]]
@@ -114,7 +113,7 @@ def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     loaded = np.load(path)
     assert loaded["interventions"][0] == "t = 2: cut the loop" and loaded["cue"][:4].tolist() == [[5, 5]] * 4
     path.write_bytes(exports.animation(run, untouched, ["feedback", "feedforward"]))
-    image, pink = Image.open(path), ImageColor.getrgb(sent["colour"])
+    image, pink = Image.open(path), ImageColor.getrgb(marks.COLOUR)
     frame = np.asarray(image.convert("RGB"))
     found = (frame == pink).all(-1)
     place = int(exports.SIDE / 48 * 5.5)
@@ -123,6 +122,23 @@ def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     assert below[:24].any() and not below[26:].any()  # two triangles, and no word before step 2
     image.seek(2)
     assert (np.asarray(image.convert("RGB"))[exports.SIDE + 58 :] == pink).all(-1).any()
+
+
+def test_images_that_may_take_the_first_ones_place_are_sent_with_their_truths_and_scores():
+    view = ExploreState(task="grouping", image=2, T=3, do=(Swap(t=2, seed=9, noise=4), Perturb(t=1)))
+    run = computed.run(scene_of(view, models.cards()))
+    assert acts.seeds(run.scene) == [(9, 4), (4, 0)]  # and the one that is offered next
+    parts, (first, swapped, offered) = acts.parts(run), acts.told(run)
+    assert torch.equal(parts["truth.1"], run.labels[2]) and torch.equal(parts["truth.0"], run.labels[0])
+    x = parts["clean.1"] + run.scene.task.sigma * parts["noise.1"]
+    assert torch.equal(task_of(run.scene.task).normalise(run.scene.task, x[None]), run.x[2])
+    assert "noise.2" not in parts and parts["clean.2"].shape == (2, 48, 48)  # under the first image's noise
+    header, _ = unpacked(pack(run, run, None, None, fed=False, state=False, header={}))
+    assert [header["chance"][t] for t in (0, 2)] == [first["chance"], swapped["chance"]]
+    assert [header["trivial"]["f1"][t] for t in (0, 2)] == [first["trivial"], swapped["trivial"]]
+    assert header["cues"] == [list(first["cue"]), list(swapped["cue"])] and 0 < offered["trivial"] < 1
+    drawn = scene_of(ExploreState(task="grouping", image=2, cue=(0, 0)), models.cards())
+    assert acts.seeds(drawn) == [(2, 0), (3, 0)]  # what it goes back to
 
 
 def test_a_cue_on_background_is_told_and_on_a_region_it_is_not():
