@@ -72,29 +72,29 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """Who learns better by how much at each T, and whose memory grows with T."""
     found, steps = compared(rows), times(rows)
     against = [found[AT_REST, t] for t in steps]
-    told = "; ".join(f"at T = {t} {answered(one)}" for t, one in zip(steps, against))
+    known, last = learned(rows), steps[-1]
+    told = f"Trained with T = {last}, F1 of the whole trajectory less that of recurrent back-propagation: "
+    told += f"{answered(against[-1])}{'' if known else '; no way is known to beat marking every region'}. "
     flat = [WAYS[way] for way in WAYS if growth(rows, way) <= FLAT]
     grows = [f"{WAYS[way]} {growth(rows, way):.1f} times" for way in WAYS if growth(rows, way) > FLAT]
-    memory = f"From T = {steps[0]} to {steps[-1]} the peak memory of an update grows"
+    memory = f"From T = {steps[0]} to {last} the peak memory of an update grows"
     memory += f" by: {', '.join(grows)}" if grows else " by none of the three"
     memory += f"; it stays within {FLAT - 1:.0%} for: {', '.join(flat)}." if grows and flat else "."
-    last = {way: mean(rows, "f1", gradient=way, steps=steps[-1]) for way in WAYS}
-    brief = "; ".join(f"{WAYS[way]} F1 {last[way].mean:.2f}" for way in WAYS)
-    known = learned(rows)
-    told += "" if known else "; none is known to do better than marking every region"
-    return Finding(
-        word_of(against) if known else "undecided",
-        f"F1 of the whole trajectory less that of recurrent back-propagation: {told}. {memory}",
-        f"Trained with T = {steps[-1]}: {brief}.",
-        details=_details(rows),
-    )
+    means = {way: mean(rows, "f1", gradient=way, steps=last) for way in WAYS}
+    brief = f"Trained with T = {last}: " + "; ".join(f"{WAYS[way]} F1 {means[way].mean:.2f}" for way in WAYS)
+    if not known:
+        more = growth(rows, WHOLE)
+        brief = "Within this budget no way is known to learn the task; the whole trajectory of "
+        brief += f"T = {last} takes {more:.0f} times the memory of T = {steps[0]}"
+    word = word_of(against) if known else "undecided"
+    return Finding(word, told + memory, f"{brief}.", details=_details(rows))
 
 
 def _details(rows: Sequence[Row]) -> str:
     told = []
     found = compared(rows)
-    for t in times(rows):
-        told.append(f"Whole trajectory less truncated, T = {t}: {answered(found[TRUNCATED, t])}.")
+    for (way, t), one in found.items():
+        told.append(f"Whole trajectory less {WAYS[way]}, T = {t}: {answered(one)}.")
     late = compared(rows, "late")
     for (way, t), one in late.items():
         told.append(
