@@ -63,15 +63,17 @@ def test_the_strip_shows_the_masks_of_the_weights_it_names(trained):
 
 
 def test_a_second_click_of_the_same_button_is_the_same_run():
-    at = started(updates="10", steps="2")
+    at = started(updates="2000", steps="2")  # more than are made meanwhile
     token = view(at).job
-    spec = job_of(FewShotState(updates=10, steps=2), {})
+    spec = job_of(FewShotState(updates=2000, steps=2), {})
     assert computed.pool().start(spec, ME, token) == token
     assert len([job for job in computed.pool().jobs(ME) if job.job == token]) == 1
     assert at.button(key="start").disabled
     at.button(key="start").proto.disabled = False  # as in a browser that was not told yet
     at.button(key="start").click().run()
     assert view(at).job == token and len([job for job in computed.pool().jobs(ME) if job.active]) == 1
+    at.button(key="stop").click().run()
+    assert state(sound(at)) == "Stopped"
 
 
 @pytest.mark.slow
