@@ -182,7 +182,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         "leaks": (switches.integrator or model.integrator) == "leaky",
         "sigma": scene.task.sigma,
         "sigmas": [SIGMA.lo, SIGMA.hi, SIGMA.step],
-        "trained": cards[0].task.sigma,
+        "trained": models.sigmas_of(cards[0]),
         "settings": under_the_hand(view, model),
         "sidebar": in_browser.switches_shown(view, model),
         "image": view.image,

@@ -62,6 +62,12 @@ def describe_card(card: Card, title: str = "") -> str:
     )
 
 
+def sigmas_of(card: Card) -> list[float]:
+    """The σ that a model learned at; the least and the largest where it was drawn from a range."""
+    sigma, factor = card.task.sigma, card.train.sigma_range
+    return [sigma] if factor == 1 else [sigma / factor, sigma * factor]
+
+
 def _iou(card: Card, at: int) -> str:
     """The mean IoU of more than two classes; "" where the card has none."""
     return f"; mean IoU {card.iou[at]:.3f}" if card.iou and card.model.classes > 2 else ""

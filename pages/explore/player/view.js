@@ -54,7 +54,7 @@ function drawControls(S) {
   const { header, $ } = S;
   if (S.root.activeElement !== $(".sigma") || +$(".sigma").value !== S.sigma) $(".sigma").value = S.sigma;
   const paper = ((S.sigma * 512) / Math.sqrt(header.size[0] * header.size[1])).toFixed(1);
-  say($(".sigma-text"), `${(+S.sigma).toFixed(2)} (paper σ ${paper}, trained at ${short(header.trained)})`);
+  say($(".sigma-text"), `${(+S.sigma).toFixed(2)} (paper σ ${paper}, trained at ${header.trained.map(short).join(" to ")})`);
   drawSettings(S);
 }
 

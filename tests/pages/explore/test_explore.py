@@ -124,6 +124,13 @@ def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on()
     }
 
 
+@pytest.mark.parametrize(
+    ("model", "sigmas"), [("shapes-feedback", [1]), ("shapes-feedback-range", [0.125, 8])]
+)
+def test_the_noise_of_training_stands_beside_the_noise_on_show(model, sigmas):
+    assert header(app(model=model))["trained"] == sigmas
+
+
 @pytest.mark.thorough
 def test_overflow_is_a_warning_and_what_was_reached_is_shown():
     at = app(task="grouping", kernel="fractional", T="20")
