@@ -18,6 +18,7 @@ def test_a_guess_by_keyboard_is_answered_and_another_visit_goes_on_from_it(new_c
     context = new_context(width=390)
     page = watched(context)
     page.goto(f"{url}/learn")
+    at_rest(page)  # a press while it settles may come to nothing
     page.get_by_role("button", name="Show the answer").focus()
     page.keyboard.press("Enter")
     eventually(lambda: page.get_by_text("updates r is at").count())
@@ -44,6 +45,7 @@ def test_a_guess_by_keyboard_is_answered_and_another_visit_goes_on_from_it(new_c
     at_rest(page)
     assert page.get_by_text("Lesson 2 of 11; 1 answered").count()
     page.goto(f"{url}/learn?v=1&at=8")
+    at_rest(page)
     picture = page.get_by_role("application")
     picture.click(position={"x": 5, "y": 5})
     for key in ("ArrowDown", "ArrowRight", "Shift+ArrowRight"):
