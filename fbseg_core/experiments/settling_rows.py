@@ -17,14 +17,11 @@ from fbseg_core.experiments.thresholds import HELD_F1, HELD_RANGE, LARGE_F1, MAR
 SETTLING, UNTIED = "settling loop", "unrolled"
 FEEDBACK, CUT, DEEP = "feedback", "loop cut", "depth 3, no loop"
 KINDS: dict[str, Kind] = {
-    SETTLING: "other", UNTIED: "limit", FEEDBACK: "feedback", CUT: "loop cut", DEEP: "feedforward",
+    SETTLING: "other", UNTIED: "other", FEEDBACK: "feedback", CUT: "loop cut", DEEP: "feedforward",
 }  # fmt: skip
 COPIES = 6  # steps of the unrolled model, each of weights of its own
-RIVALRY = (
-    ("side",),
-    ("sides", "96"),
-    ("regions", "long curves"),
-)  # where loop and unrolled model are compared
+# where loop and unrolled model are compared
+RIVALRY = (("side",), ("sides", "96"), ("regions", "long curves"))
 AS_TRAINED, SLOWED, HELD = "as trained", "clock slowed", "clock held"
 STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300, 500)
 AFTER = (5, 10, 20, 40, 80)  # steps after a swap

@@ -21,10 +21,8 @@ CHECKPOINTS = {
     "grouping": {FEEDBACK: "grouping-feedback", CUT: "grouping-loop-cut", DEEP: "grouping-feedforward-deep"},
     "shapes": {FEEDBACK: "shapes-feedback", PLAIN: "shapes-feedforward"},
 }
-RANGED = {
-    FEEDBACK: "shapes-feedback-range",
-    PLAIN: "shapes-feedforward-range",
-}  # of shapes, over a range of σ
+# of shapes, over a range of σ
+RANGED = {FEEDBACK: "shapes-feedback-range", PLAIN: "shapes-feedforward-range"}
 BESIDE = {"grouping": DEEP, "shapes": PLAIN}  # what feedback is compared with: the one that sees as far
 RANGE = 8.0  # factor within which σ is drawn where a model is trained over a range of it
 STEPS = (10, 20, 40, 60)

@@ -71,7 +71,7 @@ def test_where_none_has_learned_the_task_their_being_alike_says_nothing():
     ]
     told = EXPERIMENT.conclude(found)
     assert told.word == "undecided" and "no way is known to beat marking every region" in told.because
-    assert "none is known" not in EXPERIMENT.conclude(rows()).because
+    assert "no way is known" not in EXPERIMENT.conclude(rows()).because
 
 
 def test_whose_memory_grows_is_told_from_the_rows():
