@@ -115,16 +115,18 @@ def browse(url: str, end: float, faults: list[str]) -> None:
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
-        page, _ = open_page(browser, url)
-        page.set_default_timeout(120_000)
+        page = None
         while time.monotonic() < end:
             try:
+                if page is None:
+                    page, _ = open_page(browser, f"{url}/explore")
+                    page.set_default_timeout(120_000)
                 ask_for_sigma(page, 5)
                 page.get_by_role("button", name="New").first.click()
                 page.wait_for_timeout(3000)
             except Exception as error:
                 faults.append(f"browser: {type(error).__name__}: {error!s:.200}")
-                page.reload()
+                page = None
         browser.close()
 
 
