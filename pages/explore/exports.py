@@ -203,7 +203,7 @@ def _arguments(values: dict) -> str:
     return ", ".join(f"{key}={tuple(v) if isinstance(v, list) else v!r}" for key, v in values.items())
 
 
-def show(screen: Screen, run: Run, names: Sequence[str]) -> None:
+def show(screen: Screen, scene: Scene, names: Sequence[str]) -> None:
     """The box at the end of the screen, filled once it is opened. Files are made when they are asked for.
 
     Until then a session must not hold on to its runs, so they are fetched, or made again, by their scene.
@@ -212,11 +212,10 @@ def show(screen: Screen, run: Run, names: Sequence[str]) -> None:
     if not box.open:
         return
     auto = screen.view.auto
-    stop = stop_of(run) if auto else None
-    scene = run.scene
+    stop = stop_of(computed.run(scene)) if auto else None
     name = scene.models[0]
     title = own_title(name)
-    stem = f"{Path(own_models.loadable(name)).stem}-image{run.scene.image}-sigma{run.scene.task.sigma:g}"
+    stem = f"{Path(own_models.loadable(name)).stem}-image{scene.image}-sigma{scene.task.sigma:g}"
     with box:
         files = st.container(horizontal=True)
         for label, make, ending, kind in (
@@ -239,7 +238,7 @@ def show(screen: Screen, run: Run, names: Sequence[str]) -> None:
                 label, make, f"{stem}.{ending}", kind, key=f"export-{ending}", on_click="ignore"
             )
         st.markdown("**The same run in Python**, bit for bit:")
-        st.code(snippet(run.scene, auto, title), language="python")
+        st.code(snippet(scene, auto, title), language="python")
         st.markdown("**Link** to this very screen:")
         st.code(screen.address(), language=None, wrap_lines=True)
         hidden = st.multiselect(

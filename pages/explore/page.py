@@ -14,7 +14,8 @@ from pages.explore import computed, costs, exports, halting, in_browser
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
-from pages.explore.run import Scene, choices, cue_note, cue_warning, ended_early, scene_of, tasks
+from pages.explore.run import Scene, choices, cue_warning, scene_of, tasks
+from pages.explore.shown import on_show
 from pages.explore.state import MOST_INTERVENTIONS, ExploreState
 from pages.ui import controls, images, marks, models, notices, presentation, screen, server, web
 from pages.ui.models import describe_card, model_titles
@@ -216,9 +217,8 @@ def show() -> None:
     notices.noted(SCREEN.noted)
     if view.lesson in LESSONS:
         st.info(f"**{LESSONS[view.lesson].title}.** {LESSONS[view.lesson].look}")
-    run, untouched = computed.runs(scene)
     planes = server.warm_up()
-    plane = computed.plane(untouched, view.plane, view.points) if planes.is_set() else None
+    plane = (view.plane, view.points) if planes.is_set() else None
     place, bar = st.container(), st.empty()
     drawable = task_of(scene.task).drawable
     draws = None
@@ -227,18 +227,20 @@ def show() -> None:
         def tell(share: float) -> None:
             bar.progress(share, f"{computed.DRAWS} noise draws")
 
-        draws = computed.draws(untouched, plane, None if requests.dragging() else tell)
+        _, untouched = computed.runs(scene)
+        fitted = computed.plane(untouched, *plane)
+        draws = computed.draws(untouched, fitted, None if requests.dragging() else tell)
         bar.empty()
     with place:
         parts = {"fed": view.layer == "v_hat", "state": requests.wants_state() and not requests.dragging()}
         if view.layer in ("probability", "difference"):
             parts["of_class"] = view.of_class
-        drawn = "draw" not in view.hide and drawable
-        told = header(view, scene) | {"cueNote": cue_note(run, drawn), "cueWarning": cue_warning(drawn)}
-        told["auto"] = halting.header(run) if view.auto else None
-        told["engine"] = in_browser.header(run)
-        player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)
-    for sentence in (*ended_early(run, untouched), *run.refused):
+        found = on_show(scene, plane, draws, **parts)
+        warning = cue_warning("draw" not in view.hide and drawable)
+        told = {"cueNote": warning if found.astray else "", "cueWarning": warning}
+        told |= {"auto": found.auto if view.auto else None, "engine": found.engine}
+        player(pack(found.laid, header(view, scene) | told), take_wish)
+    for sentence in found.told:
         notices.noted(sentence)
     flipped = scene.switches.changed()
     if flipped:
@@ -247,7 +249,7 @@ def show() -> None:
     if "numbers" not in view.hide and not view.presented:
         costs.show(scene)
     if "export" not in view.hide and not view.presented:
-        exports.show(SCREEN, run, [traits_of(models.cards()[name].model).title for name in scene.models])
+        exports.show(SCREEN, scene, [traits_of(models.cards()[name].model).title for name in scene.models])
     if not requests.dragging():
         SCREEN.write_link()
     if plane is None:  # a new server's first page: the masks came first, the plane follows

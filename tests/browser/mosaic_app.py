@@ -21,7 +21,7 @@ if "old" in st.query_params:
     from pages.ui.web import wire
 
     run = computed.run(scene_of(ExploreState(), models.cards()))
-    raw = payload.pack(run, run, None, None, fed=False, state=False, header={})
+    raw = payload.pack(payload.lay_out(run, run, None, None, fed=False, state=False), {})
     told = f'"version": {wire.VERSION}'.encode()
     assert raw.count(told) == 1
     player(raw.replace(told, f'"version": {wire.VERSION - 1}'.encode()), lambda: None)

@@ -94,7 +94,7 @@ def test_every_layer_arrives_as_sent(new_context, link, monkeypatch, task):
         return lay(self, name, values, *more)
 
     monkeypatch.setattr(wire.Blocks, "lay", note)
-    raw = payload.pack(run, untouched, None, None, fed=True, state=True, header={}, of_class=1)
+    raw = payload.pack(payload.lay_out(run, untouched, None, None, fed=True, state=True, of_class=1), {})
     page = new_context().new_page()
     page.add_script_tag(content=web.script(("decode",), {}))
     read = page.evaluate(READ, base64.b64encode(raw).decode())

@@ -12,7 +12,7 @@ from fbseg_core.rollout.interventions import Flip, Freeze, Paint, Perturb, Swap,
 from pages.engine import constants
 from pages.explore import computed, in_browser
 from pages.explore.player import HERE, SCRIPTS, SHARED, layers
-from pages.explore.player.payload import pack
+from pages.explore.player.payload import lay_out, pack
 from pages.explore.run import cue_note, cue_warning, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import models
@@ -78,7 +78,7 @@ def sent(view: ExploreState) -> bytes:
     told["do"] = [item.model_dump(mode="json") for item in view.do]
     told |= {"image": view.image, "noise": view.noise, "cue": view.cue}
     told |= {"cueNote": cue_note(run, True), "cueWarning": cue_warning(True)}
-    return pack(run, untouched, None, None, fed=True, state=True, header=told, of_class=1)
+    return pack(lay_out(run, untouched, None, None, fed=True, state=True, of_class=1), told)
 
 
 LEAKY = {"task": "grouping", "integrator": "leaky", "k": 0.3}

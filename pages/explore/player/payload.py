@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,25 @@ from pages.ui import images
 from pages.ui.web.wire import Blocks
 
 
-def pack(
+@dataclass(frozen=True)
+class Laid:
+    """A run as it is sent to whoever asks for it. header: what follows from the run; blocks: its arrays."""
+
+    header: dict[str, Any]
+    blocks: RunBlocks
+
+
+def pack(laid: Laid, header: dict[str, Any]) -> bytes:
+    """A run with what one visitor's header adds to it."""
+    header, blocks = header | laid.header, laid.blocks
+    header["id"] = hashlib.sha1(
+        json.dumps([blocks.index, {**header, "answered": 0, "epoch": 0, "look": 0}]).encode()
+        + b"".join(blocks.parts)
+    ).hexdigest()
+    return blocks.packed(header)
+
+
+def lay_out(
     run: Run,
     untouched: Run,
     plane: Projection | None,
@@ -31,14 +50,12 @@ def pack(
     *,
     fed: bool,
     state: bool,
-    header: dict[str, Any],
     of_class: int = 0,
-) -> bytes:
+) -> Laid:
     """A run, the untouched run (the same object if so), their plane (None: not yet), and any draws.
 
     fed: send v̂ as well; state: send what a pixel is read off by: its u and v, and of more than two classes
-    the probability of each. of_class: a class whose probability is to be painted; 0 for none. header: what
-    the caller adds to the header.
+    the probability of each. of_class: a class whose probability is to be painted; 0 for none.
     """
     task, config = task_of(run.scene.task), run.scene.task
     classes = run.trajectory.logits.shape[2]
@@ -68,7 +85,6 @@ def pack(
         for k in sorted(set(range(classes)) if state and classes > 2 and name == "run" else asked):
             blocks.put(f"{name}.class.{k}", logits.softmax(2)[:, 0, k])
     header = {
-        **header,
         "size": list(run.labels.shape[-2:]),
         "steps": len(run.trajectory),
         "wanted": run.scene.steps,
@@ -89,11 +105,7 @@ def pack(
         "bands": _bands(draws),
     }
     header["run"] = hashlib.sha1(repr(run.scene).encode()).hexdigest()
-    header["id"] = hashlib.sha1(
-        json.dumps([blocks.index, {**header, "answered": 0, "epoch": 0, "look": 0}]).encode()
-        + b"".join(blocks.parts)
-    ).hexdigest()
-    return blocks.packed(header)
+    return Laid(header, blocks)
 
 
 class RunBlocks(Blocks):

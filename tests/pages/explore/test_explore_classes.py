@@ -18,7 +18,7 @@ from fbseg_core.rollout.interventions import Flip, Paint, Perturb, Swap, pack_ma
 from fbseg_core.tasks.base import PALETTE
 from pages.explore import computed, exports
 from pages.explore.player.layers import BLOCKS, LAYERS
-from pages.explore.player.payload import pack
+from pages.explore.player.payload import lay_out, pack
 from pages.explore.run import choices, regions_of, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import models, own_models
@@ -69,7 +69,7 @@ def test_every_layer_s_payload_is_the_run_s(link, layer):
 
 def test_a_pixel_is_read_off_in_every_class(link):
     run, _ = runs(link)
-    _, blocks = unpacked(pack(run, run, None, None, fed=False, state=True, header={}))
+    _, blocks = unpacked(pack(lay_out(run, run, None, None, fed=False, state=True), {}))
     total = sum(blocks[f"run.class.{k}"] for k in range(5))
     assert abs(total - 1).max() <= 5 * 0.5 / 255 + 1e-6
     assert (sum(name.startswith("comparison.class") for name in blocks), "state.11" in blocks) == (0, True)
@@ -78,7 +78,7 @@ def test_a_pixel_is_read_off_in_every_class(link):
 def test_all_that_is_sent_is_declared_and_menus_are_what_links_know(link):
     mask = pack_mask(np.ones(SIZE, bool))
     run, untouched = runs(link, do=(Perturb(t=2, size=3.0), Paint(t=3, mask=mask)), integrator="leaky")
-    _, blocks = unpacked(pack(run, untouched, None, None, fed=True, state=True, header={}, of_class=2))
+    _, blocks = unpacked(pack(lay_out(run, untouched, None, None, fed=True, state=True, of_class=2), {}))
     used = {next(part for part in name.split(".") if part in BLOCKS) for name in blocks}
     assert used == set(BLOCKS)
     assert {layer.block for layer in LAYERS.values()} - {""} <= set(BLOCKS)

@@ -12,7 +12,7 @@ from fbseg_core.analysis.ensemble import ensemble, redraw
 from fbseg_core.rollout.interventions import Flip, Freeze, Perturb
 from fbseg_core.settings import settings_of
 from pages.explore import exports
-from pages.explore.player.payload import pack
+from pages.explore.player.payload import lay_out, pack
 from pages.explore.run import choices, compute, ended_early, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import models
@@ -43,7 +43,7 @@ def sent(run, untouched, what="h", draws=False):
         batch = redraw(run.scene.task, run.content, 4, run.scene.noise)
         net = models.model(run.scene.models[0])[0]
         steps = list(itertools.islice(ensemble(net, batch, run.scene.switches, plane), run.scene.steps + 1))
-    raw = pack(run, untouched, plane, steps, header={}, fed=True, state=True)
+    raw = pack(lay_out(run, untouched, plane, steps, fed=True, state=True), {})
     return parted(raw)[0]
 
 

@@ -11,7 +11,7 @@ from fbseg_core.rollout.interventions import Flip, Perturb, Swap, pack_mask
 from fbseg_core.tasks import task_of
 from pages.explore import acts, computed, exports
 from pages.explore.lessons import LESSONS
-from pages.explore.player.payload import pack
+from pages.explore.player.payload import lay_out, pack
 from pages.explore.run import cue_note, scene_of
 from pages.explore.state import ExploreState
 from pages.ui import marks, models
@@ -21,15 +21,9 @@ def packed(view, **parts):
     scene = scene_of(view, models.cards())
     run, untouched = computed.run(scene), computed.run(scene.untouched())
     untouched = untouched if scene.do else run
-    raw = pack(
-        run,
-        untouched,
-        computed.plane(untouched, "h", "image"),
-        None,
-        header={},
-        **({"fed": False, "state": False} | parts),
-    )
-    return run, *unpacked(raw)
+    plane = computed.plane(untouched, "h", "image")
+    laid = lay_out(run, untouched, plane, None, **({"fed": False, "state": False} | parts))
+    return run, *unpacked(pack(laid, {}))
 
 
 @pytest.mark.parametrize("key", ["loop-everything", "erase", "no-decay"])
@@ -133,7 +127,7 @@ def test_images_that_may_take_the_first_ones_place_are_sent_with_their_truths_an
     x = parts["clean.1"] + run.scene.task.sigma * parts["noise.1"]
     assert torch.equal(task_of(run.scene.task).normalise(run.scene.task, x[None]), run.x[2])
     assert "noise.2" not in parts and parts["clean.2"].shape == (2, 48, 48)  # under the first image's noise
-    header, _ = unpacked(pack(run, run, None, None, fed=False, state=False, header={}))
+    header, _ = unpacked(pack(lay_out(run, run, None, None, fed=False, state=False), {}))
     assert [header["chance"][t] for t in (0, 2)] == [first["chance"], swapped["chance"]]
     assert [header["trivial"]["f1"][t] for t in (0, 2)] == [first["trivial"], swapped["trivial"]]
     assert header["cues"] == [list(first["cue"]), list(swapped["cue"])] and 0 < offered["trivial"] < 1
