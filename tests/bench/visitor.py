@@ -41,9 +41,10 @@ class Visitor:
         self._socket.close()
 
     def open(self, page: str, link: dict[str, str]) -> None:
-        """Go to a page by a link, as the address line does within one session."""
+        """Go to a page by a link; within a page and session, as the browser's Back and Forward do."""
         arrived, self._page, self._query = page != self._page, page, urlencode(link)
-        self._ask({"page_name": page} if arrived or not self._hash else {"page_script_hash": self._hash})
+        there = {"page_script_hash": self._hash, "is_history_navigation": True}
+        self._ask({"page_name": page} if arrived or not self._hash else there)
 
     def press(self, key: str, slid: dict[str, float] | None = None) -> bool:
         """Press the button of that key or label; False where the page has none that can be pressed.
