@@ -2,10 +2,12 @@
 
 Half of the visitors play Live, half drag σ in Explore, each with a few seconds between two acts. Some have a
 real browser, whose engine runs; the rest speak the protocol alone: they open the page, and send what a
-browser sends once a hand has rested, which is all that the server ever hears of a drag. First the same is
-measured of as many browsers, and of one protocol client on each of the two screens. Bars: server below one
-core, latencies at most 1.2 times those alone. Where browsers and server share a machine, the browsers' own
-load is in both.
+browser sends once a hand has rested, which is all that the server ever hears of a drag. In Explore half of
+them look at the image that the page opens on, as a class is told to, and half at one of their own.
+
+Then the same is measured of as many browsers, and of one protocol client of each kind, whose own image is a
+new one, on the server that the class has warmed. Bars: server below one core, latencies at most 1.2 times
+those alone. Where browsers and server share a machine, the browsers' own load is in both.
 """
 
 import argparse
@@ -15,6 +17,7 @@ import statistics
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from playwright.sync_api import sync_playwright
@@ -34,10 +37,11 @@ Taken = dict[str, list[float]]
 def protocol(url: str, number: int, end: float, taken: Taken, faults: list[str]) -> None:
     """A visitor without a browser, who acts until `end`. taken: ms of each answer, by what was asked."""
     draw = random.Random(number)
-    live = number % 2 == 0
+    live, own = number % 2 == 0, number % 4 == 3
+    what = "Live's set-up told" if live else f"σ let go, {'own' if own else 'shared'} image"
     visitor = Visitor(url, {}, faults)
     try:
-        visitor.open("" if live else "explore", {})
+        visitor.open("" if live else "explore", {"image": str(number)} if own else {})
         while time.monotonic() < end:
             time.sleep(draw.uniform(*PAUSE))
             value = draw.randrange(1, 30) / 20
@@ -47,7 +51,6 @@ def protocol(url: str, number: int, end: float, taken: Taken, faults: list[str])
                 visitor.ask("stage", {"setup": setup, "n": number})
             else:
                 visitor.ask("player", {"sigma": value, "live": False, "n": int(1000 * time.time())})
-            what = "Live's set-up told, to answer" if live else "σ let go in Explore, to answer"
             taken.setdefault(f"{what} (protocol)", []).append(1000 * (time.perf_counter() - start))
     except Exception as error:
         faults.append(f"visitor {number}: {type(error).__name__}: {error!s:.200}")
@@ -87,14 +90,14 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measured(url: str, pid: int, clients: int, browsers: int, seconds: float) -> tuple[Taken, float]:
-    """What acts took, and the cores that the server used."""
+def measured(
+    url: str, pid: int, clients: Iterable[int], browsers: int, seconds: float
+) -> tuple[Taken, float]:
+    """What acts took, and the cores that the server used. clients: numbers of those without a browser."""
     taken: Taken = {}
     faults: list[str] = []
     end = time.monotonic() + seconds
-    people = [(protocol, number) for number in range(clients)] + [
-        (hand, number) for number in range(browsers)
-    ]
+    people = [(protocol, number) for number in clients] + [(hand, number) for number in range(browsers)]
     threads = [threading.Thread(target=act, args=(url, number, end, taken, faults)) for act, number in people]
     used, start = processor_seconds(pid), time.monotonic()
     for thread in threads:
@@ -119,19 +122,20 @@ def main() -> None:
     asked = parser.parse_args()
     server, url = start_app()
     try:
-        measured(url, server.pid, 2, 0, 10)  # a warm server
-        alone, idle = measured(url, server.pid, 2, asked.browsers, asked.seconds)
+        measured(url, server.pid, range(2), 0, 10)  # a warm server
         clients = asked.visitors - asked.browsers
-        together, busy = measured(url, server.pid, clients, asked.browsers, asked.seconds)
+        together, busy = measured(url, server.pid, range(clients), asked.browsers, asked.seconds)
+        alone, idle = measured(url, server.pid, (0, 1, 103), asked.browsers, asked.seconds)
     finally:
         server.terminate()
     print(f"class of {asked.visitors}: {asked.browsers} real browsers, {clients} protocol clients")
-    print(f"alone: {asked.browsers} real browsers, and one protocol client on each of the two screens")
-    print(f"{'ms':<42}{'alone p50':>11}{'p95':>8}{'class p50':>11}{'p95':>8}{'ratio':>8}   bar 1.2")
+    print(f"alone: {asked.browsers} real browsers, and one protocol client of each kind")
+    print(f"{'ms':<42}{'alone p50':>11}{'p95':>8}{'class p50':>11}{'p95':>8}{'ratios':>12}   bar 1.2")
     for what, values in sorted(together.items()):
         first = alone[what]
         row = [statistics.median(first), late(first), statistics.median(values), late(values)]
-        print(f"{what:<42}{row[0]:>11.0f}{row[1]:>8.0f}{row[2]:>11.0f}{row[3]:>8.0f}{row[2] / row[0]:>8.2f}")
+        ratios = f"{row[2] / row[0]:.2f}, {row[3] / row[1]:.2f}"
+        print(f"{what:<42}{row[0]:>11.0f}{row[1]:>8.0f}{row[2]:>11.0f}{row[3]:>8.0f}{ratios:>12}")
     print(f"server, cores: {idle:.2f} alone, {busy:.2f} with the class   bar 1")
 
 
