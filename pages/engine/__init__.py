@@ -19,6 +19,7 @@ WASM = {"simd": HERE / "engine-simd.wasm", "plain": HERE / "engine.wasm"}
 CLIENT = HERE / "client.js"  # for a page's script, with the constants below
 CARRIED = HERE / "carried.js"  # for a script that takes the models of `carrier`
 MIRRORS = (HERE / "observe.js", HERE / "scores.js")  # what the core does before and after its steps
+AXES = HERE / "axes.js"  # for a script that fits the plane of a path
 NUMPY = HERE / "numpy.js"  # for a script that draws what the core draws
 
 

@@ -124,7 +124,7 @@ def show_race(view: StabilityState, variants: dict[str, Variant]) -> str:
         SCREEN.remember("begun", (key, look))
     sidebar = followed(view, models.cards()[variants[NAMES[0]].checkpoint])
     try:
-        payload = race.pack(variants, view.frozen, batch, sidebar, **look)
+        payload = race.pack(variants, view.frozen, batch, sidebar, view.plane, **look)
     except EngineError as error:
         return str(error)
     race.race(payload, take_wish)
@@ -162,7 +162,6 @@ def show() -> None:
     if why:
         st.caption(f"{notices.plain(why)} So the server draws each step.")
         from_server.show(SCREEN, variants)
-    place = st.container(key="stability-brought")
     task, labels = variants[NAMES[0]].task, computed.batch_of(variants[NAMES[0]]).labels
     if told := pictures.legend(task, labels):
         st.html(told)
@@ -185,9 +184,6 @@ def show() -> None:
     )  # fmt: skip
     clock = verdicts.ClockSection(view.focus, variants[view.focus], board.walks[view.focus])
     walks = board.judge(lambda name, walk: clock.tell(walk) if name == view.focus else None)
-    if not why:
-        with place:
-            race.bring_plane(race.pack_plane(variants, computed.plane_shown(view, variants)))
     drawn = clock.draw(walks[view.focus])
     more, bounds = sections.certificate(view, variants[view.focus], walks[view.focus])
     SCREEN.write_link()

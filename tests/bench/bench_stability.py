@@ -1,12 +1,14 @@
 """Print how quick the Stability lab is in a real browser: python tests/bench/bench_stability.py [--clicks 10]
 
-Click on a new image until the four runs of 60 steps at 64 px are computed and drawn in the browser, masks and
-curves (bar: 3 s); until their paths are drawn, too; until the last verdict stands in its place; and until the
-whole page is at rest. A move of the step on show; and the server's own processor time. Motion is reduced, so
-that the runs are not first played.
+Click on a new image until the first of its paths is painted; until the four runs of 60 steps at 64 px are
+computed and drawn in the browser, masks and curves (bar: 3 s); until their paths stand in their own plane;
+until the last verdict stands in its place; and until the whole page is at rest. A move of the step on show;
+and the server's own processor time. Motion is reduced, so that the runs are not first played. The load of
+the machine is told, too: what others compute meanwhile is in all of these times.
 """
 
 import argparse
+import os
 import statistics
 import sys
 import time
@@ -31,7 +33,27 @@ COMPLETE = f"""old => {{
     const now = all('.race canvas').map(one => one.toDataURL());
     return now.length === old.length && now.filter((value, i) => value !== old[i]).length >= 4;
 }}"""
-PATHS = f"() => {{ {ALL} return all('.race .charts svg .point').length === {4 * (STEPS + 1)}; }}"
+POINTS = 4 * (STEPS + 1)
+PATHS = f"() => {{ {ALL} return all('.race[data-plane=own] .charts svg .point').length === {POINTS}; }}"
+# from now on, until more than the start of a run that has begun anew is painted: seconds, or null
+WATCH = f"""() => {{
+    {ALL}
+    const start = performance.now();
+    let begun = false;
+    window.grown = null;
+    const look = () => {{
+        begun ||= all("{READY}").length === 0;
+        const race = all('.race')[0];
+        const path = [...race.querySelectorAll('.charts figure:last-child path:not(.cloud)')].at(-1);
+        const anew = ['first', 'before'].includes(race.dataset.plane) || all("{READY}").length;
+        if (begun && anew && path?.getAttribute('d')?.includes('L')) {{
+            window.grown = (performance.now() - start) / 1000;
+            return;
+        }}
+        requestAnimationFrame(look);
+    }};
+    look();
+}}"""
 JUDGED = "() => !document.querySelector('[data-testid=stMain]').textContent.includes('judging…')"
 
 
@@ -42,16 +64,18 @@ def processor_seconds(pid: int) -> float:
 
 
 def changed(page: Page, act) -> list[float]:
-    """Seconds from an action to complete masks and curves, paths, the last verdict, and a page at rest."""
+    """Seconds from an action to the first of the paths, complete masks and curves, whole paths, the last
+    verdict, and a page at rest."""
     page.wait_for_selector(IDLE)
     old = page.evaluate(SHOWN)
+    page.evaluate(WATCH)
     start, taken = time.perf_counter(), []
     act()
     for wanted in (COMPLETE, PATHS, JUDGED):
         page.wait_for_function(wanted, arg=old, polling=50, timeout=PATIENCE)
         taken.append(time.perf_counter() - start)
     page.wait_for_selector(IDLE, timeout=PATIENCE)
-    return [*taken, time.perf_counter() - start]
+    return [page.evaluate("window.grown"), *taken, time.perf_counter() - start]
 
 
 def main() -> None:
@@ -75,7 +99,13 @@ def main() -> None:
                 before = processor_seconds(server.pid)
                 taken.append(changed(page, page.get_by_role("button", name="New").first.click))
                 spent.append(processor_seconds(server.pid) - before)
-            names = ("masks and curves of 60 steps, bar 3", "paths", "the last verdict", "page at rest")
+            names = (
+                "the first of the paths",
+                "masks and curves of 60 steps, bar 3",
+                "whole paths in their own plane",
+                "the last verdict",
+                "page at rest",
+            )
             for name, values in (
                 *((f"click to {name}", values) for name, values in zip(names, zip(*taken))),
                 ("server's processor time of that", spent),
@@ -89,6 +119,7 @@ def main() -> None:
                 slider.press("ArrowLeft")
                 page.wait_for_selector(f".race[data-t='{t}']")
                 steps.append(time.perf_counter() - start)
+            print("load of the machine over 1, 5, 15 minutes:", *(f"{load:.1f}" for load in os.getloadavg()))
             print(f"another step on show: p50 {1000 * statistics.median(steps):.0f} ms")
             browser.close()
     finally:

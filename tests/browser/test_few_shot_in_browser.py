@@ -1,16 +1,11 @@
 """The Few-shot lab in a real Chromium: runs left and found again, examples drawn by hand, no blinking."""
 
-import os
-import re
-import signal
-import sys
-from contextlib import suppress
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from served import FLAGS, PATIENCE, at_rest, chromium_path, eventually, start_app, watched
+from few_shot_page import MASKS, WORKERS, job_of, opened, press, started, state, updates
+from served import PATIENCE, eventually, start_app
 from tiers import forms
 
 from fbseg_core.config import TexturesConfig
@@ -18,45 +13,6 @@ from pages.few_shot.drawn_labels import unpack_labels
 
 pytestmark = pytest.mark.browser
 QUICK = "v=1&updates=2000&steps=3"  # short steps, and more of them than a test waits for
-WORKERS = 4 * PATIENCE  # seconds for what a worker does: it yields to all else, and a cold one imports torch
-MASKS = re.compile(r"after \d+ / \d+ updates")
-
-
-def opened(context, url, *scripts):
-    page = watched(context)
-    for script in scripts:
-        page.add_init_script(script)
-    page.goto(url)
-    page.wait_for_selector(".gallery[data-id]")
-    at_rest(page)
-    return page
-
-
-def press(page, name):
-    page.get_by_role("button", name=name, exact=True).click()
-
-
-def started(page):
-    press(page, "Start training")
-    page.get_by_text(MASKS).wait_for(timeout=1000 * WORKERS)
-
-
-PROGRESS = "[data-testid=stProgress]"
-
-
-def state(page, name):
-    page.locator(PROGRESS).first.get_by_text(name).wait_for(timeout=1000 * WORKERS)
-
-
-def updates(page):
-    """How many updates of the feedback model the progress bar tells of, once it tells of any."""
-    counted = lambda: re.search(r"feedback (\d+) of", page.locator(PROGRESS).first.inner_text())  # noqa: E731
-    return int(eventually(counted)[1])
-
-
-def job_of(page):
-    """The run that the address names."""
-    return parse_qs(urlsplit(page.url).query)["job"]
 
 
 def overflows(page):
@@ -64,50 +20,6 @@ def overflows(page):
         """() => [document.documentElement, document.querySelector('[data-testid=stMain]')]
             .some(e => e.scrollWidth > e.clientWidth + 1)"""
     )
-
-
-def kill(profile):
-    """kill -9 of the browser that keeps its data there."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            if f"={profile}\0".encode() in path.read_bytes():
-                os.kill(int(path.parent.name), signal.SIGKILL)
-
-
-@pytest.fixture
-def launch(chromium, tmp_path):
-    """Start a browser of the test's own, which keeps its data in tmp_path."""
-
-    def launch():
-        start = chromium.browser_type.launch_persistent_context
-        context = start(tmp_path, executable_path=chromium_path(), args=FLAGS)
-        context.set_default_timeout(1000 * PATIENCE)
-        return context
-
-    yield launch
-    kill(tmp_path)
-
-
-@pytest.mark.thorough
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are read from /proc")
-def test_a_run_of_a_browser_that_was_killed_is_found_again_by_its_owner_alone(
-    launch, tmp_path, new_context, url
-):
-    page = opened(launch(), f"{url}/few_shot?{QUICK}")
-    started(page)
-    page.wait_for_function("location.search.includes('job=')")
-    link, seen = page.url.split("/few_shot")[1], updates(page)
-    kill(tmp_path)
-    page = opened(launch(), f"{url}/few_shot")
-    state(page, "Training")  # no run is named: what the browser keeps says whose it is
-    assert updates(page) >= seen
-    other = opened(new_context(), f"{url}/few_shot{link}")
-    other.get_by_text("not this browser's").wait_for()
-    assert other.locator(PROGRESS).count() == 0
-    press(page, "Stop")
-    state(page, "Stopped")
-    assert page.faults == []
-    page.context.close()
 
 
 @pytest.mark.thorough

@@ -123,6 +123,21 @@ def shows_four(page, t, **view):
         assert abs(f1 - leg.curves["f1"][t]) < 2e-3
 
 
+def shows_paths(page, legs, plane):
+    """Each path is the core's in its plane, but for the chart's scale; the axes say what share it holds."""
+    page.wait_for_selector(".race[data-plane=own]")
+    chart = page.locator(".race .charts svg").last
+    drawn = chart.locator(".point").evaluate_all(
+        "all => all.map(e => [+e.getAttribute('cx'), -e.getAttribute('cy')])"
+    )
+    wanted = np.concatenate([plane.place(leg.sample) for leg in legs])
+    assert len(drawn) == len(wanted)
+    for found, points in zip(np.transpose(drawn), wanted.T):
+        assert np.corrcoef(found, points)[0, 1] > 0.9999  # turned the same way, too
+    told = re.findall(r"PC\d \(([\d.]+) % of variance\)", chart.get_attribute("aria-label"))
+    assert np.allclose([float(share) for share in told], 100 * plane.explained, atol=0.1)
+
+
 def to_step(page, t):
     page.locator(".race .time").evaluate(
         "(r, t) => { r.value = t; r.dispatchEvent(new Event('input', {bubbles: true})); }", t
@@ -135,9 +150,52 @@ def test_the_four_race_in_the_browser_as_the_core_runs_them(open_page):
     for t in (16, 0, 5):
         to_step(page, t)
         shows_four(page, t)
-    page.wait_for_selector(".race .charts svg[aria-label^='Paths of the state, PC1']")
-    assert page.locator(".race .charts svg .point").count() == 4 * 17
+    variants = variants_of(StabilityState(T=16, clock=3), models.cards())
+    legs = [computed.walk_of(variant).frozen for variant in variants.values()]
+    shows_paths(page, legs, computed.plane_of(list(variants.values())))  # fitted to the same, clocks running
+    page.get_by_text("“softmax, decay” alone", exact=True).click()
+    page.wait_for_url(re.compile("plane=first"))
+    page.get_by_text("Plane fitted to the states of “softmax, decay” alone, clock running.").wait_for()
+    shows_paths(page, legs, computed.plane_of([variants["softmax, decay"]]))
+    at_rest(page)
     assert page.get_by_text("judging…").count() == 0
+    assert page.faults == []
+
+
+# Each drawing of the paths: steps computed, kind of plane, points of the longest path, paths of runs before.
+NOTE = """(() => {
+    window.drawn = [];
+    const find = () => [document, ...[...document.querySelectorAll('*')].map((one) => one.shadowRoot)]
+        .map((root) => root?.querySelector('.race')).find(Boolean);
+    const look = () => {
+        const race = find();
+        if (!race) return requestAnimationFrame(look);
+        const all = (kind) => [...race.querySelectorAll(`.charts figure:last-child ${kind}`)];
+        const points = (path) => path.getAttribute('d')?.match(/[ML]/g)?.length ?? 0;
+        const longest = () => Math.max(0, ...all('path:not(.cloud)').map(points));
+        const state = () => [+race.dataset.computed, race.dataset.plane, longest(), all('.cloud').length];
+        const note = () => drawn.push(state());
+        new MutationObserver(note).observe(race, { attributeFilter: ['data-computed', 'data-plane'] });
+    };
+    look();
+})()"""
+
+
+@pytest.mark.slow
+def test_the_paths_grow_in_one_plane_while_the_four_race_and_then_take_their_own(open_page):
+    page = open_page(SMALL, before=lambda page: page.add_init_script(NOTE), reduced_motion="reduce")
+    page.wait_for_selector(".race[data-plane=own]")
+    first = page.evaluate("drawn.splice(0)")
+    assert [10, "first", 11, 0] in first and first[-1] == [16, "own", 17, 0]
+    kinds = [kind for _, kind, points, _ in first if points]
+    assert kinds == sorted(kinds)  # the first steps' plane, and then never again another
+    page.get_by_role("button", name="New").first.click()
+    page.wait_for_selector(".race[data-plane=before]")
+    page.wait_for_selector(".race[data-plane=own]")
+    then = page.evaluate("drawn.splice(0)")
+    assert [5, "before", 6, 4] in then and then[-1] == [16, "own", 17, 0]
+    told = page.locator(".of-plane").inner_text()
+    assert told == "Plane fitted to all states of the four runs, clock running."
     assert page.faults == []
 
 
@@ -160,11 +218,14 @@ def test_the_four_follow_the_sidebar(open_page):
         changed[field] = hold_in_the_sidebar(page, f"stability-{field}", by)
         page.wait_for_selector(f".race[data-made*='\"{field}\":{changed[field]:g}}}']")
         shows_four(page, 5, **changed)
+        page.wait_for_selector(".race[data-computed='16'][data-plane=before]")
+        assert page.locator(".race .cloud").count() == 4  # the runs before, until the hand lets go
+        assert "when you let go" in page.locator(".of-plane").inner_text()
         assert asked == []
         page.mouse.up()
         page.wait_for_url(re.compile(f"{field}={changed[field]:g}"))
         settle(page)
-        page.wait_for_selector(".race[data-made$=',{}]'][data-computed='16']")
+        page.wait_for_selector(".race[data-made$=',{}]'][data-computed='16'][data-plane=own]")
         shows_four(page, 5, **changed)
     assert page.faults == []
 

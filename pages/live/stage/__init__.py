@@ -17,7 +17,7 @@ from pages.ui.web import component, script
 HERE = Path(__file__).parent
 KEY = "stage"
 NAMES = (  # in the order of what they stand on
-    "world", "machine", "timeline", "plane", "picture", "view", "hand", "diagram", "curves", "link",
+    "world", "machine", "timeline", "picture", "view", "hand", "diagram", "curves", "link",
     "save", "controls", "run", "stage",
 )  # fmt: skip
 SCRIPTS = (
@@ -26,6 +26,7 @@ SCRIPTS = (
     "brush",
     engine.CLIENT,
     *engine.MIRRORS,
+    engine.AXES,
     *(HERE / f"{name}.js" for name in NAMES),
 )
 STYLES = (HERE / "stage.css", HERE / "diagram.css")

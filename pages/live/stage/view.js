@@ -28,6 +28,15 @@ function drawPictures(S, now, all = true) {
 
 // ---- the path
 
+// Points seen from a side: turned about the upright axis by yaw, then tilted. In two axes as they are.
+function seen(point, { space, yaw, tilt }) {
+  if (!space) return [point[0], point[1], 0];
+  const [x, y, z] = point;
+  const across = x * Math.cos(yaw) + z * Math.sin(yaw);
+  const deep = -x * Math.sin(yaw) + z * Math.cos(yaw);
+  return [across, y * Math.cos(tilt) - deep * Math.sin(tilt), y * Math.sin(tilt) + deep * Math.cos(tilt)];
+}
+
 function drawPlane(S, mix) {
   const { context, width, height, scale } = fitted(S.$(".plane"));
   context.clearRect(0, 0, width, height);

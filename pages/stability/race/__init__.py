@@ -1,8 +1,8 @@
 """The race: a Streamlit component in which the four variants run in lock-step, each in an engine of its own.
 
 It is sent the image and how each variant is run, and nothing that Python must run first; masks and curves
-are computed in the browser (`pages.engine`). The plane of the paths, fitted to Python's own runs, follows by
-a component of its own. Python hears of the step on show once the hand rests: one dict at a time under "ask".
+are computed in the browser (`pages.engine`), and the plane of the paths is fitted there. Python hears of the
+step on show once the hand rests: one dict at a time under "ask".
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fbseg_core import ConfigError, Projection
+from fbseg_core import ConfigError
 from fbseg_core.analysis.lockstep import grid
 from fbseg_core.tasks import Batch, task_of
 from pages import engine
@@ -33,12 +32,10 @@ from pages.ui.web.wire import Blocks, Layout
 
 HERE = Path(__file__).parent
 KEY = "race"
-SHARED = ("decode", "charts", "widgets", engine.CLIENT, engine.CARRIED, *engine.MIRRORS)
-PLANE = HERE / "plane.js"
-SCRIPTS = (PLANE, *(HERE / f"{name}.js" for name in ("run", "view", "follow", "race")))
+SHARED = ("decode", "charts", "widgets", engine.CLIENT, engine.CARRIED, *engine.MIRRORS, engine.AXES)
+SCRIPTS = tuple(HERE / f"{name}.js" for name in ("run", "plane", "view", "follow", "race"))
 STROKES = {"solid": "", "dash": "9 4", "dot": "2 3", "dashdot": "9 3 2 3"}  # as SVG draws plotly's dashes
 IMAGE = Layout(("channel", "row", "column"), "exact", "float32")
-VALUES = Layout(("coordinate",), "exact", "float32")
 
 _mount = component(
     "race",
@@ -46,13 +43,6 @@ _mount = component(
     css=(WEB / "charts.css", HERE / "race.css"),
     js=(*SHARED, *SCRIPTS),
     constants={**engine.constants(), "VOID": images.VOID, "VOID_COLOUR": images.VOID_COLOUR},
-)
-_mount_plane = component(
-    "race-plane",
-    "<div hidden>\n</div>",
-    css=(),
-    js=("decode", PLANE, HERE / "brings_plane.js"),
-    base=False,
 )
 
 
@@ -66,12 +56,14 @@ def pack(
     frozen: bool,
     batch: Batch,
     sidebar: Mapping[str, Mapping[str, Any]],
+    fitted: str,
     **told: Any,
 ) -> bytes:
     """The payload of the race; told: what the caller adds to its header.
 
     frozen: with the clock held, else running. sidebar: the controls that the race follows, of
-    `state.followed`. Raises EngineError where the engine does not take a model.
+    `state.followed`. fitted: which runs the plane of the paths is of, "all" or the "first". Raises
+    EngineError where the engine does not take a model.
     """
     keys = [key for key, _ in weights_of(variants)]
     first = next(iter(variants.values()))
@@ -103,20 +95,7 @@ def pack(
         "pixels": np.add.outer(rows * config.size[1], columns).ravel().tolist(),
     }
     header["id"] = hashlib.sha1(json.dumps(header).encode() + b"".join(blocks.parts)).hexdigest()
-    return blocks.packed(header)
-
-
-def pack_plane(variants: Mapping[str, Variant], plane: Projection) -> bytes:
-    """The plane in which the race of these variants draws its paths.
-
-    kept: the pixels that it is of, by their place among the `pixels` in the header of `pack`.
-    """
-    blocks = Blocks()
-    for name, values in zip(("mean", "axis.0", "axis.1"), (plane.mean, *plane.components)):
-        blocks.lay(name, values, VALUES)
-    explained = [round(float(share), 5) for share in plane.explained]
-    of = {"of": _plane_of(variants), "pixels": math.prod(plane.size), "kept": plane.pixels.tolist()}
-    return blocks.packed({**of, "explained": explained})
+    return blocks.packed({**header, "fitted": fitted})  # another plane is no other race
 
 
 def _run(name: str, key: str, variant: Variant, frozen: bool) -> dict[str, Any]:
@@ -157,8 +136,3 @@ def _digest(values: object) -> str:
 def race(payload: bytes, on_ask: Callable[[], None]) -> None:
     """Draw the race; on_ask runs when it says what it shows, or why it cannot run."""
     _mount(key=KEY, data=payload, on_ask_change=on_ask)
-
-
-def bring_plane(payload: bytes) -> None:
-    """Bring the plane of `pack_plane` to the race, now or as soon as it is there."""
-    _mount_plane(key=f"{KEY}-plane", data=payload)

@@ -29,7 +29,9 @@ async function catchUp(S) {
   let shown = true;
   while (shown && S.runs.length && S.made !== wantedOf(S)) shown = await runAnew(S);
   S.following = false;
-  if (shown && !S.ahead) tell(S);
+  if (!shown) return;
+  settlePlane(S);
+  if (!S.ahead) tell(S);
 }
 
 // Whether the four could be run with what is wanted now: not if another race began meanwhile.
@@ -53,7 +55,7 @@ async function runAnew(S) {
     return false;
   }
   if (token !== S.token) return false;
-  Object.assign(S, { runs, made, computed, steps: longest(runs), t: computed, goal: null });
+  Object.assign(S, { scene, runs, made, computed, steps: longest(runs), t: computed, goal: null });
   S.$(".race").dataset.made = made;
   drawGiven(S, x);
   buildCharts(S);

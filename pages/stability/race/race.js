@@ -12,7 +12,6 @@ export default function (component) {
   S.send = component.setTriggerValue;
   clearTimeout(S.closing);
   S.alive = true;
-  PLANE.heard = () => takePlane(S);
   const { data } = component;
   receive(S, data instanceof Uint8Array ? data : new Uint8Array(data));
   const unwatch = watchWidgets("stability", S.$(".masks"), (...move) => sidebarMoved(S, ...move));
@@ -30,7 +29,7 @@ export default function (component) {
 
 function open(root) {
   const $ = (selector) => root.querySelector(selector);
-  const S = { root, $, id: "", token: null, runs: [], opening: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false, plane: null };
+  const S = { root, $, id: "", token: null, runs: [], opening: [], panels: [], cursors: [], t: 0, steps: 0, computed: 0, playing: false, log: true, told: "", ahead: null, made: "", following: false, fitted: "", plane: null, settling: null };
   $(".reset").addEventListener("click", () => goTo(S, 0));
   $(".back").addEventListener("click", () => goTo(S, S.t - 1));
   $(".step").addEventListener("click", () => goTo(S, S.t + 1));
@@ -46,15 +45,6 @@ function open(root) {
   return S;
 }
 
-// The paths are drawn once the plane of these runs is there; that of the runs before stays until then, under the hand.
-function takePlane(S) {
-  const { brought } = PLANE;
-  if (!S.runs.length || brought === S.plane || brought?.header.of !== S.header.plane) return;
-  S.plane = brought;
-  buildCharts(S);
-  draw(S);
-}
-
 // With no run left nothing plays on, and nothing is drawn until the next have begun.
 function close(S) {
   for (const { engine } of [...S.runs, ...S.opening]) engine.end();
@@ -64,7 +54,9 @@ function close(S) {
 function receive(S, bytes) {
   const { header, start } = decodeHeader(bytes);
   if (refusalOf(header)) return refuse(S, refusalOf(header));
-  if (header.id === S.id) return;
+  const another = S.fitted !== header.fitted;
+  S.fitted = header.fitted;
+  if (header.id === S.id) return void (another && settlePlane(S));
   if (S.ahead && S.runs.length && header.of === S.header.of) return answered(S, header, decodeBlocks(bytes, header, start));
   const race = begun(S, bytes, header, start);
   const { token } = S;
@@ -91,7 +83,8 @@ async function begun(S, bytes, header, start) {
   const blocks = decodeBlocks(bytes, header, start);
   const runs = await openRuns({ header }, before);
   if (token !== S.token) return runs.forEach(({ engine }) => engine.end());
-  Object.assign(S, { header, blocks, opening: runs, steps: longest(runs), computed: 0, plane: null });
+  if (S.plane?.kind !== kindOf(header)) S.plane = null;
+  Object.assign(S, { header, blocks, scene: { header, blocks }, opening: runs, steps: longest(runs), computed: 0 });
   S.palette = header.palette.map(rgbOf);
   const lut = Uint8Array.from(atob(header.lut), (c) => c.charCodeAt(0));
   S.shades = Array.from({ length: lut.length / 3 }, (_, i) => [...lut.subarray(3 * i, 3 * i + 3)]);
@@ -108,21 +101,26 @@ async function begun(S, bytes, header, start) {
   play(S, S.goal === null);
   draw(S);
   S.told = said(S, header.t ?? S.steps);
-  takePlane(S);
   await computeAll(S, token);
 }
 
 async function computeAll(S, token) {
   let built = 0;
+  const wanted = () => token === S.token;
   while (S.computed < S.steps) {
     const count = Math.min(atOnce(S.header), S.steps - S.computed);
     await Promise.all(S.runs.map((run) => stepOn(S, run, count)));
-    if (token !== S.token) return;
+    if (!wanted()) return;
     S.steps = longest(S.runs);
     S.computed = Math.min(S.computed + count, S.steps); // the last ones may all have overflowed
     if (S.goal !== null) S.goal = Math.min(S.goal, S.steps);
     const reached = S.goal !== null && S.t < S.goal;
     if (reached) S.t = Math.min(S.computed, S.goal);
+    if (!S.plane && S.computed >= FIRST) {
+      await takePlane(S, { runs: S.runs, wanted, steps: S.computed });
+      if (!wanted()) return;
+      built = 0;
+    }
     const done = S.computed === S.steps;
     if (!done && performance.now() - built < REBUILD) continue;
     built = performance.now();
@@ -130,6 +128,7 @@ async function computeAll(S, token) {
     draw(S);
   }
   if (S.t === S.steps) play(S, false);
+  await settlePlane(S);
 }
 
 function goTo(S, t) {

@@ -92,6 +92,7 @@ function buildCharts(S) {
       figure.append(document.createElementNS(SVG, "svg"));
       return figure;
     }));
+  if (!holder.querySelector(".of-plane")) holder.lastChild.append(Object.assign(document.createElement("figcaption"), { className: "of-plane" }));
   const svgs = [...holder.querySelectorAll("svg")];
   const leaks = S.runs.some(({ told }) => told.leaks);
   const at = (t) => goTo(S, t);
@@ -104,19 +105,24 @@ function buildCharts(S) {
   S.cursors.push(pathsChart(S, svgs.at(-1), at));
 }
 
-// The paths in their plane; until it is there, in the same room, what is waited for.
-function pathsChart({ runs, plane }, svg, at) {
+// The paths in the plane, as far as they are computed, over those of the runs before; until there is a plane, its room.
+function pathsChart(S, svg, at) {
+  const { runs, plane } = S;
   const height = 200;
+  const { told, labels } = planeTold(S);
+  S.$(".of-plane").textContent = told;
+  S.$(".race").dataset.plane = planeShown(S);
   if (!plane) {
     const whole = height + drawLegend(svg, runs.map(({ told }) => told));
     svg.setAttribute("viewBox", `0 0 ${WIDTH} ${whole}`);
-    svg.setAttribute("aria-label", "Paths of the state: their plane is being fitted");
-    node(svg, "text", { x: (WIDTH + AREA.left) / 2, y: whole / 2, class: "label middle" }, "paths: fitting their plane…");
+    svg.setAttribute("aria-label", "Paths of the state: none yet");
     return () => {};
   }
-  const labels = plane.header.explained.map((share, i) => `PC${i + 1} (${(100 * share).toFixed(1)} % of variance)`);
-  const paths = runs.map(({ told, moments }) => ({ ...told, points: moments.map((moment) => placed(plane, moment)), live: true }));
-  return planeChart(svg, { paths, dots: [], labels, label: `Paths of the state, ${labels.join(", ")}`, at, height });
+  const points = ({ moments }) => moments.map((moment) => placed(plane, moment));
+  const bare = S.computed < S.steps; // hundreds of dots at every drawing would hold up the runs
+  const paths = runs.map((run) => ({ ...run.told, points: points(run), live: true, bare }));
+  const cloud = plane.shown === runs ? [] : plane.shown.map((run) => ({ ...run.told, points: points(run), strong: true }));
+  return planeChart(svg, { paths, cloud, dots: [], labels, label: `Paths of the state, ${labels.join(", ")}. ${told}`, at, height });
 }
 
 function draw(S) {

@@ -176,7 +176,8 @@ function lineChart(svg, { series, faint = [], bands = [], height = 230, y, xLabe
   };
 }
 
-// paths: [{ name, points: [[x, y], …], colour, dash, live }]; only live ones grow with time.
+// paths: [{ name, points: [[x, y], …], colour, dash, live, bare }]; only live ones grow with time, and show each point,
+// unless bare. cloud: paths drawn faintly beneath them, [{ points, colour, dash, strong }].
 function planeChart(svg, { paths, cloud, dots, labels, label, at, height = 230 }) {
   const all = [...paths.flatMap((p) => p.points), ...(cloud ?? []).flatMap((c) => c.points), ...dots.map((d) => d.point)];
   const span = (i) => {
@@ -189,13 +190,15 @@ function planeChart(svg, { paths, cloud, dots, labels, label, at, height = 230 }
   const { px, py } = frame(svg, { height, x: span(0), y: span(1), xLabel: labels[0], yLabel: labels[1], legend });
   svg.setAttribute("aria-label", label);
   const line = (points) => points.map((p, i) => `${i ? "L" : "M"}${px(p[0]).toFixed(1)},${py(p[1]).toFixed(1)}`).join("");
-  for (const { points, colour } of cloud ?? [])
-    node(svg, "path", { d: line(points), fill: "none", stroke: colour, "stroke-width": 1, opacity: 0.3 });
+  for (const { points, colour, dash, strong } of cloud ?? []) {
+    const style = { stroke: colour, "stroke-dasharray": dash ?? "", "stroke-width": strong ? 2 : 1, opacity: strong ? 0.5 : 0.3 };
+    node(svg, "path", { d: line(points), fill: "none", class: "cloud", ...style });
+  }
   const moving = paths.map((path) => {
     const style = { fill: "none", stroke: path.colour, "stroke-dasharray": path.dash ?? "" };
     node(svg, "path", { d: line(path.points), ...style, "stroke-width": 1, opacity: 0.5 });
     const grown = node(svg, "path", { ...style, "stroke-width": path.live ? 3 : 1.5 });
-    if (path.live)
+    if (path.live && !path.bare)
       path.points.forEach((p, t) => {
         const dot = node(svg, "circle", { cx: px(p[0]), cy: py(p[1]), r: 4, fill: path.colour, class: "point" });
         node(dot, "title", {}, `step ${t}`);

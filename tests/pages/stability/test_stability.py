@@ -56,6 +56,13 @@ def test_the_race_is_sent_before_any_run_is_judged(monkeypatch):
     assert texts(at).count(verdicts.JUDGING) == 3  # of both runs in focus, and of the two together
 
 
+def test_no_plane_is_fitted_for_a_browser_that_fits_its_own(monkeypatch):
+    fitted = []
+    monkeypatch.setattr(computed, "plane_of", fitted.append)
+    sound(driven.app("pages/stability/page.py", **SMALL))
+    assert fitted == []
+
+
 @pytest.mark.thorough
 def test_spectrum_sliders_reach_through_zero_and_the_second_follows_the_first():
     at = app(**SMALL)
