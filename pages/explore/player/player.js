@@ -13,12 +13,14 @@ export default function (component) {
   S.alive = true;
   clearTimeout(S.closing);
   document.addEventListener("keydown", S.onKey);
-  const unwatch = watchWidgets("explore", S.$(".panels"), (...move) => sidebarMoved(S, ...move));
+  // once: this is called again with each answer, and what it returns only as the player leaves the page
+  S.unwatch ??= watchWidgets("explore", S.$(".panels"), (...move) => sidebarMoved(S, ...move));
   receive(S, component.data);
   return () => {
     S.alive = false;
     document.removeEventListener("keydown", S.onKey);
-    unwatch();
+    S.unwatch?.();
+    S.unwatch = null;
     for (const timer of [S.telling, S.backing]) clearTimeout(timer);
     S.closing = setTimeout(() => closeEngines(S), 1000); // unless Streamlit only draws it anew
   };
