@@ -10,7 +10,7 @@ from fbseg_core.config import ModelConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import settings_of
 from fbseg_core.tasks import task_of
-from pages.explore import computed, costs, exports, halting, in_browser
+from pages.explore import computed, costs, exports, halting, in_browser, offered
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
@@ -74,14 +74,16 @@ def show_lesson(number: int) -> None:
 
 def take_wish() -> None:
     """Callback of the player: what it asks for becomes the view's, if it is allowed."""
-    wish = web.asked(KEY)
+    wish, before = web.asked(KEY), SCREEN.view
     try:
-        new = SCREEN.view.replace(**requests.changes(wish, LOOK))
+        new = before.replace(**requests.changes(wish, LOOK))
         scene_for(new)
         SCREEN.show(new)
     except (ConfigError, CheckpointError) as error:
         SCREEN.note(f"That could not be done: {error}")
     requests.heard(wish)
+    if (SCREEN.view.image, SCREEN.view.noise) != (before.image, before.noise):
+        st.rerun()  # the whole page: the sidebar shows them, too
 
 
 # ---- the controls, beside the player -------------------------------------------------------------------
@@ -203,7 +205,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         "presented": view.presented,
         "hide": list(view.hide),
         "lut": base64.b64encode(images.colour_scale()).decode(),
-        "told": f"{title}, σ = {scene.task.sigma:g}, one image: {view.image}, noise {view.noise}.",
+        "title": title,
     }
 
 
@@ -238,6 +240,8 @@ def show() -> None:
         told["auto"] = halting.header(run) if view.auto else None
         told["engine"] = in_browser.header(run)
         player(pack(run, untouched, plane, draws, header=told, **parts), take_wish)
+        if not told["engine"]["why"] and not requests.dragging():
+            offered.carry(run, view)
     for sentence in (*ended_early(run, untouched), *run.refused):
         notices.noted(sentence)
     flipped = scene.switches.changed()
