@@ -91,7 +91,7 @@ def test_new_noise_and_new_images_show_at_once_and_no_pixel_changes_when_the_ser
     assert run_id(page) == before
     held = frozen(page)
     watch(page)
-    answered(page, before, "image=5")  # first of image 3, which was asked for with the first press
+    answered(page, before, "image=5")
     assert moved(held, frozen(page)) == [] and shown(page) == 1
     assert (seed(page, "image"), seed(page, "noise")) == (5, 1)
     assert page.faults == []

@@ -32,11 +32,10 @@ function nextSeed(S, field) {
     S.leftTo = S.come;
     return false;
   }
-  const [first, seed] = [!S.ahead, (sceneAhead(S)[field] + 1) % RUN.seeds];
+  const seed = (sceneAhead(S)[field] + 1) % RUN.seeds;
   if (field === "image") S.undo = [];
   follow(S, field === "image" ? { image: seed, drawing: "", cue: null } : { noise: seed }, false);
   S.ahead.pressed = [...new Set([...(S.ahead.pressed ?? []), field])];
-  if (first) tell(S); // the seed in the sidebar follows at once; of several quick presses the last is told
   return true;
 }
 
