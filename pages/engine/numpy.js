@@ -86,3 +86,11 @@ function standardNormals(count, entropy) {
   };
   return Float32Array.from({ length: count }, one);
 }
+
+// A task's unit noise of a seed (C, H, W), as `Task.noise` draws it for one image: zero in channels that carry none.
+function unitNoise(seed, noisy, pixels) {
+  const drawn = standardNormals((noisy.lastIndexOf(true) + 1) * pixels, [seed, 1]);
+  const noise = new Float32Array(noisy.length * pixels);
+  noisy.forEach((on, c) => on && noise.set(drawn.subarray(c * pixels, (c + 1) * pixels), c * pixels));
+  return noise;
+}

@@ -11,7 +11,7 @@ NORMALISATIONS = ("none", "standard", "minmax")  # that observe.js computes
 
 def normalisation(task: Task, config: TaskConfig) -> str:
     """How the task brings a noisy image to its range. Raises ConfigError for a way that only Python knows."""
-    usual = type(task).observe is Task.observe
+    usual = all(getattr(type(task), name) is getattr(Task, name) for name in ("observe", "noise", "noises"))
     if usual and type(task).normalise is Task.normalise:
         return "none"
     found = getattr(config, "normalise", None)

@@ -18,12 +18,14 @@ from pages.ui.models import model
 
 
 def switches_shown(view: ExploreState, model: ModelConfig) -> dict[str, dict[str, Any]]:
-    """What T and the sidebar's switches show, by their fields: `value`, a menu's `options`, what was `built`.
+    """What the sidebar shows, by its fields: `value`, a menu's `options`, what was `built` if that counts.
 
     The player computes them anew as they move; None or "" in the view stands for what was built.
     """
     eigenvalue = model.spectrum[0]
     return {
+        "image": {"value": view.image},
+        "noise": {"value": view.noise},
         "T": {"value": view.T or model.steps, "built": model.steps},
         "loop": {"value": view.loop, "built": True},
         "softmax": {"value": view.softmax, "built": True},
@@ -72,8 +74,8 @@ def header(run: Run) -> dict[str, Any]:
         return {"why": "The images of this run take too much to be sent to the browser."}
     if run.trajectory.stopped or run.comparison_stopped:
         return {"why": "This run leaves the range of 32-bit numbers."}
-    task = scene.task.model_dump(exclude={"sigma"})
-    settled = (scene.models, task, scene.image, scene.noise)  # all that no hand in the player changes
+    task = acts.drawn_alike(scene.task)
+    settled = (scene.models, task)  # all that no hand in the player changes
     return {
         "why": "",
         "models": models,
@@ -82,5 +84,6 @@ def header(run: Run) -> dict[str, Any]:
         "images": acts.told(run),
         "sketched": acts.sketched(scene),
         "drawing": scene.drawing,
+        "task": task,
         "of": hashlib.sha1(repr(settled).encode()).hexdigest(),
     }

@@ -10,7 +10,7 @@ from fbseg_core.config import ModelConfig
 from fbseg_core.models.registry import traits_of
 from fbseg_core.settings import settings_of
 from fbseg_core.tasks import task_of
-from pages.explore import computed, costs, exports, halting, in_browser
+from pages.explore import computed, costs, exports, halting, in_browser, offered
 from pages.explore.lessons import LESSONS
 from pages.explore.player import KEY, player, requests
 from pages.explore.player.payload import pack
@@ -75,14 +75,16 @@ def show_lesson(number: int) -> None:
 
 def take_wish() -> None:
     """Callback of the player: what it asks for becomes the view's, if it is allowed."""
-    wish = web.asked(KEY)
+    wish, before = web.asked(KEY), SCREEN.view
     try:
-        new = SCREEN.view.replace(**requests.changes(wish, LOOK))
+        new = before.replace(**requests.changes(wish, LOOK))
         scene_for(new)
         SCREEN.show(new)
     except (ConfigError, CheckpointError) as error:
         SCREEN.note(f"That could not be done: {error}")
     requests.heard(wish)
+    if (SCREEN.view.image, SCREEN.view.noise) != (before.image, before.noise):
+        st.rerun()  # the whole page: the sidebar shows them, too
 
 
 # ---- the controls, beside the player -------------------------------------------------------------------
@@ -204,7 +206,7 @@ def header(view: ExploreState, scene: Scene) -> dict:
         "presented": view.presented,
         "hide": list(view.hide),
         "lut": base64.b64encode(images.colour_scale()).decode(),
-        "told": f"{title}, σ = {scene.task.sigma:g}, one image: {view.image}, noise {view.noise}.",
+        "title": title,
     }
 
 
@@ -240,6 +242,8 @@ def show() -> None:
         told = {"cueNote": warning if found.astray else "", "cueWarning": warning}
         told |= {"auto": found.auto if view.auto else None, "engine": found.engine}
         player(pack(found.laid, header(view, scene) | told), take_wish)
+        if not found.engine["why"] and not requests.dragging():
+            offered.carry(scene, view)
     for sentence in found.told:
         notices.noted(sentence)
     flipped = scene.switches.changed()

@@ -67,7 +67,6 @@ class Run:
 
     scene: Scene
     content: Content
-    noise: Tensor
     batch: Batch
     trajectory: Trajectory
     x: Tensor
@@ -219,7 +218,6 @@ def compute(scene: Scene, net: Model, other: Model, content: Content | None = No
     return Run(
         scene=scene,
         content=content,
-        noise=noise,
         batch=batch,
         trajectory=result.trajectory,
         x=result.x,

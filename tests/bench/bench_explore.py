@@ -1,8 +1,8 @@
 """Print how quick Explore is in a real browser: python tests/bench/bench_explore.py
 
-Page open to the first picture on a cold and on a warm server; scrub and key press to painted frame; σ drag to
-new masks, which the browser computes; bytes of a default run; resident memory over 300 interactions. Each
-with its bar.
+Page open to the first picture on a cold and on a warm server; scrub and key press to painted frame; σ drag,
+new noise and new image to new masks, which the browser computes; bytes of a default run; resident memory over
+300 interactions. Each with its bar.
 """
 
 import statistics
@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
-from served import FLAGS, chromium_path, start_app
+from served import FLAGS, at_rest, chromium_path, start_app
 
 READY = ".player[data-run]"
 # From the event until the frame after it has been drawn, in the page's own clock. The second callback runs
@@ -45,12 +45,11 @@ def painted(page: Page, act: str, times: int, values) -> list[float]:
     return [page.evaluate(PAINTED, f"{FIND} {act}".replace("VALUE", str(values(i)))) for i in range(times)]
 
 
-# σ set by the hand, and let go where told; until the panels show the run that the browser computed.
-DRAG = f"""([value, wanted]) => {{ {FIND} return new Promise(done => {{
-    const [range, player, start] = [find('.sigma'), find('.player'), performance.now()];
-    range.value = value;
-    range.dispatchEvent(new Event('input', {{bubbles: true}}));
-    const look = () => player.dataset.made === wanted ? requestAnimationFrame(() => {{
+# From an act until the panels show the run that the browser computed of these values.
+MADE = f"""([act, wanted]) => {{ {FIND} return new Promise(done => {{
+    const [player, start] = [find('.player'), performance.now()];
+    eval(act);
+    const look = () => player.dataset.made?.startsWith(wanted) ? requestAnimationFrame(() => {{
         const c = new MessageChannel();
         c.port1.onmessage = () => done(performance.now() - start);
         c.port2.postMessage(0);
@@ -64,11 +63,25 @@ def drag_sigma(page: Page, times: int) -> list[float]:
     page.wait_for_selector(".player[data-engine=true]")
     taken = []
     for i in range(times):
-        value = 0.4 + 0.05 * (i % 20)
-        wanted = f'{{"sigma":{value:.4g}}}'
-        taken.append(page.evaluate(DRAG, [round(value, 2), wanted]))
+        value = f"{0.4 + 0.05 * (i % 20):.4g}"
+        move = "r.dispatchEvent(new Event('input', {bubbles: true}));"
+        drag = f"const r = find('.sigma'); r.value = {value}; {move}"
+        taken.append(page.evaluate(MADE, [drag, f'{{"sigma":{value}}}']))
         page.wait_for_timeout(30)
     release(page)
+    return taken
+
+
+def take_next(page: Page, field: str, times: int) -> list[float]:
+    """Milliseconds from "New" beside a seed to all masks painted, computed in the browser."""
+    taken = []
+    for _ in range(times):
+        page.wait_for_timeout(300)
+        seed = int(page.locator(f".st-key-explore-{field} input").input_value())
+        press = f"document.querySelector('.st-key-next-{field} button').click();"
+        taken.append(page.evaluate(MADE, [press, f'{{"{field}":{seed + 1}']))
+        page.wait_for_selector(".player:not(.ahead)")
+        at_rest(page)
     return taken
 
 
@@ -130,6 +143,8 @@ def main() -> None:
             page.wait_for_selector(".player[data-playing=false]")
             page.wait_for_timeout(25_000)  # until the last freeze of the warm-up
             line("σ drag to new masks, 64 px, in the browser", drag_sigma(page, 60), "ms", 250)
+            line("new noise to new masks, 64 px, in the browser", take_next(page, "noise", 20), "ms", 250)
+            line("new image to new masks, 64 px, in the browser", take_next(page, "image", 20), "ms", 250)
             before = resident(server.pid)
             ask_for_sigma(page, 300)
             page.wait_for_timeout(1000)

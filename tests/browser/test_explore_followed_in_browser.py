@@ -10,7 +10,7 @@ from served import choose, hold_in_the_sidebar
 from fbseg_core.models.registry import traits_of
 from fbseg_core.rollout.interventions import Flip, Freeze, Paint, Perturb, Swap, pack_mask
 from pages.engine import constants
-from pages.explore import computed, in_browser
+from pages.explore import acts, computed, in_browser, offered
 from pages.explore.player import HERE, SCRIPTS, SHARED, layers
 from pages.explore.player.payload import lay_out, pack
 from pages.explore.run import cue_note, cue_warning, scene_of
@@ -21,7 +21,7 @@ from pages.ui.web import script
 pytestmark = pytest.mark.browser
 
 # What the browser lays of a run with other switches than the payload's, beside what their own payload holds.
-COMPARE = """async ([sent, wanted, bytes, values]) => {
+COMPARE = """async ([sent, wanted, bytes, values, images]) => {
     const raw = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     const read = (text) => {
         const { header, start } = decodeHeader(raw(text));
@@ -32,6 +32,9 @@ COMPARE = """async ([sent, wanted, bytes, values]) => {
         engines.push(await openEngine());
         await engines.at(-1).setModel(raw(one));
     }
+    OFFERED.clear();
+    for (const [task, { shape, ...said }, text] of images)
+        offer(task, { ...said, ...(await inflated(raw(text), shape)) });
     const S = { come: read(sent), ahead: { values: {} }, engine: { models: engines } };
     const asSent = await computed(S); // of which the next may take over what is the same
     S.ahead.values = values;
@@ -122,10 +125,23 @@ ACTS = (
             marks=pytest.mark.slow,
         ),
         pytest.param({"task": "shapes", "image": 3}, {"drawing": LARGE}, marks=pytest.mark.slow),
+        (
+            {"task": "grouping", "do": (Swap(t=4, seed=9, noise=2), *ACTS[2:4]), "T": 12, "cue": (10, 15)},
+            {"image": 1, "noise": 7, "cue": None},
+        ),
+        pytest.param(
+            {"task": "grouping", "drawing": SQUARE},
+            {"image": 2, "noise": 3, "sigma": 0.4},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"task": "shapes"}, {"noise": 999}, marks=pytest.mark.slow),
+        pytest.param({"task": "digits", "image": 998}, {"image": 1, "noise": 5}, marks=pytest.mark.slow),
+        pytest.param({"task": "textures"}, {"image": 3}, marks=pytest.mark.slow),
     ],
     ids=[
         "shapes", "two runs", "switched", "acted on", "swapped", "becomes leaky", "leaky", "more", "less",
-        "drawn", "astray", "back", "sketch",
+        "drawn", "astray", "back", "sketch", "new image and noise", "seeds under a drawing", "new noise",
+        "digits", "textures",
     ],
 )  # fmt: skip
 def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
@@ -136,7 +152,9 @@ def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
     shown = {"frozen": True} if "clock" in changes else {}
     if "do" in changes:
         shown["do"] = [item.model_dump(mode="json") for item in changes["do"]]
-    far, curves, wanted, again, told, there = ask(COMPARE, [*coded, bytes_, changes | shown])
+    images = [offered.packed(scene.task, seed) for seed in offered.seeds(before)]
+    images = [[acts.drawn_alike(scene.task), told, base64.b64encode(raw).decode()] for told, raw in images]
+    far, curves, wanted, again, told, there = ask(COMPARE, [*coded, bytes_, changes | shown, images])
     assert again and told == there | {"bands": None}
     assert {"input", "run.mask", "state.0", "comparison.logit"} < set(far)
     assert ("run.v_hat.0" in far) == after.loop and ("ghost.applied" in far) == bool(after.do)

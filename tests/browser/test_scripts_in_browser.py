@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from served import ROOT
 
+from fbseg_core.config import FolderConfig, GroupingConfig
 from fbseg_core.rollout.interventions import pack_mask, unpack_mask
+from fbseg_core.tasks import TASKS, task_of
 from pages.engine import NUMPY
 from pages.explore.player import layers
 from pages.ui.web import script
@@ -109,6 +111,24 @@ def test_normal_numbers_are_numpys(ask, entropy):
     assert (
         ask("([n, entropy]) => [...standardNormals(n, entropy)]", [len(wanted), entropy]) == wanted.tolist()
     )
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7, 999, 2**31 - 1])
+def test_a_task_s_noise_is_the_core_s(ask, seed):
+    configs = [task.config() for task in TASKS.values() if task.on_its_own]
+    configs += [
+        GroupingConfig(side=40),
+        FolderConfig(height=32, width=48, channels=3),
+        FolderConfig(channels=1),
+    ]
+    assert {config.name for config in configs} == set(TASKS)
+    for config in configs:
+        task = task_of(config)
+        height, width = config.size
+        noise = ask(
+            "args => [...unitNoise(...args)]", [seed, list(task.noisy_channels(config)), height * width]
+        )
+        assert np.array_equal(np.array(noise, np.float32), task.noise(config, 1, seed).flatten()), config.name
 
 
 # ---- charts -------------------------------------------------------------------------------------------

@@ -93,6 +93,7 @@ WISHES = [
     {"look": {}}, {"look": []}, {"do": "x"}, {"do": [1]},
     {"do": [{"kind": []}]}, {"cue": 5}, {"cue": [[1]]}, {"sigma": []}, {"drawing": 7}, {"do": [{}] * 1000},
     {"do": [{"kind": "perturb", "size": 1e308}]}, {"do": [{"kind": "<script>"}]},
+    {"image": "x"}, {"image": -1}, {"noise": 1000}, {"noise": [1]},
     {"do": [{"kind": "swap", "seed": -1}]}, {"do": [{"kind": "flip", "k" * 100_000: 1}]},
 ]  # fmt: skip
 

@@ -7,8 +7,8 @@ import pytest
 from pages.ui.web import component
 
 MADE = (
-    "engine.carrier", "explore.player", "few_shot.gallery", "few_shot.live_charts", "live.stage",
-    "predictive.stage", "stability.race",
+    "engine.carrier", "explore.offered", "explore.player", "few_shot.gallery", "few_shot.live_charts",
+    "live.stage", "predictive.stage", "stability.race",
 )  # fmt: skip
 
 

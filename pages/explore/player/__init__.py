@@ -17,13 +17,14 @@ from pages.ui.web import component
 HERE = Path(__file__).parent
 SCRIPTS = (
     "paint", "panels", "confusion", "plots", "transport", "build", "interventions", "view", "lay", "acts",
-    "scene", "sidebar", "follow", "player",
+    "offered", "scene", "sidebar", "follow", "player",
 )  # fmt: skip
 SHARED = (
     "decode", "charts", "brush", "tools", "widgets",
     engine.CLIENT, engine.CARRIED, *engine.MIRRORS, engine.NUMPY,
 )  # fmt: skip
 KEY = "player"
+OFFERED = HERE / "offered.js"  # for a script that brings images to the player
 
 _mount = component(
     "player",

@@ -1,15 +1,23 @@
 // What acts on a run on its way, repeated here as fbseg_core/rollout/interventions.py does it: header.do says what.
 
-const NOISES = new Map(); // of perturbations, by what they are drawn from
+const NOISES = new Map(); // by what they are drawn from
 const MOST_NOISES = 12;
 
-// What a perturbation of size 1 adds to each of `count` neurons.
-function noiseOfPerturbation(count, seed) {
-  const key = `${count} ${seed}`;
-  if (!NOISES.has(key)) NOISES.set(key, standardNormals(count, [seed, 2]));
+// What is kept of that key, drawn where it is not; of many the last that were asked for stay.
+function noiseKept(key, drawn) {
+  const noise = NOISES.get(key) ?? drawn();
+  NOISES.delete(key);
+  NOISES.set(key, noise);
   if (NOISES.size > MOST_NOISES) NOISES.delete(NOISES.keys().next().value);
-  return NOISES.get(key);
+  return noise;
 }
+
+// What a perturbation of size 1 adds to each of `count` neurons.
+const noiseOfPerturbation = (count, seed) => noiseKept(`h ${count} ${seed}`, () => standardNormals(count, [seed, 2]));
+
+// The unit noise of an image (C, H, W) by its seed.
+const noiseOfImage = ({ noisy, size: [height, width] }, seed) =>
+  noiseKept(`x ${noisy} ${height} ${width} ${seed}`, () => unitNoise(seed, noisy, height * width));
 
 // The numbers of the classes that paint is taken from; none where there is no such class.
 function classesLike({ classNames }, like) {

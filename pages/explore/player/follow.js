@@ -4,8 +4,9 @@
 const REST = 250; // ms
 
 // S.come: header and blocks as Python sent them last. S.ahead: what the controls show that Python has not answered yet,
-// { values, told, place }. S.engine: { key, models }, the two engines of a scene. S.ran: their last runs. S.made: what
-// was made of these, and what of.
+// { values, pressed, told, place }; pressed: those fields of the sidebar that the player, not Streamlit, tells of.
+// S.engine: { key, models }, the two engines of a scene. S.ran: their last runs. S.made: what was made of these, and
+// what of.
 
 const keyOf = ({ models }) => models.join(" ");
 const canFollow = (S) => !S.header.engine.why && S.engine?.key === keyOf(S.header.engine) && !S.engine.failed;
@@ -67,16 +68,24 @@ function change(S, values) {
   buildDrawTools(S);
 }
 
-// What the header says of that.
+// What the header says of that; an image that only Python has is not on show yet.
 function saidAhead(S) {
-  const { done, drawing, cue } = sceneAhead(S);
-  return { do: done, drawn: Boolean(drawing), cue };
+  const { done, drawing, cue, image, noise } = sceneAhead(S);
+  return lacksImage(S) ? { do: done } : { do: done, drawn: Boolean(drawing), cue, image, noise };
+}
+
+function lacksImage(S) {
+  const { image } = sceneAhead(S);
+  return image !== S.come.header.image && !imageOfSeed(S.come, image);
 }
 
 function tell(S) {
   if (!S.ahead || !S.alive) return;
+  clearTimeout(S.telling);
   S.ahead.told = true;
-  ask(S, { ...S.ahead.values, live: false });
+  const { values, pressed = [] } = S.ahead;
+  const own = Object.entries(values).filter(([field]) => pressed.includes(field) || !(field in S.header.sidebar));
+  ask(S, { ...Object.fromEntries(own), live: false });
 }
 
 const catchUp = (S) =>
@@ -84,9 +93,11 @@ const catchUp = (S) =>
     while (S.ahead && canFollow(S) && S.made?.of !== wantedOf(S)) {
       const made = await computed(S);
       if (!S.alive) break;
-      S.made = made;
-      if (!made.scene && S.ahead) tell(S);
-      else if (S.ahead && made.scene === S.come.header.engine.of) takeMade(S);
+      // until Python sends an image that only it has, what was made last stays on show
+      S.made = !made.scene && S.made && S.ahead && lacksImage(S) ? { ...S.made, of: made.of } : made;
+      if (!S.ahead) break;
+      if (!made.scene && !S.ahead.told) tell(S);
+      if (made.scene === S.come.header.engine.of) takeMade(S);
     }
   });
 
@@ -127,7 +138,7 @@ function takeMade(S, place = placeOf(S)) {
   if (!S.hand && S.made.of === wantedOf(S)) Object.assign(S, { stroke: null, cuePreview: null, preview: false, bitmap: bitmapOf(S) });
   S.$(".player").classList.add("ahead");
   S.$(".player").dataset.made = S.made.values;
-  const built = ({ steps, do: done, leaks, cueNote, curves }) => JSON.stringify([steps, done, leaks, cueNote, !curves.ghost]);
+  const built = ({ steps, do: done, leaks, cueNote, drawn, cue, curves }) => JSON.stringify([steps, done, leaks, cueNote, drawn, cue, !curves.ghost]);
   if (built(before) !== built(S.header)) build(S);
   else {
     markStop(S);

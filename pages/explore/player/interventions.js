@@ -61,7 +61,7 @@ function buildActs(S) {
     flip("decay", "Decay off", "Decay on"),
     button(now.frozen ? "Run the clock" : "Freeze the clock", "Hold the decay's clock from the step on show, or let it run", () => add({ kind: "freeze", on: !now.frozen })),
     button("Swap the image", "Show the model another image from this step on; the state stays", () =>
-      add({ kind: "swap", seed: (header.image + swaps + 1) % 1000, noise: header.noise })),
+      add({ kind: "swap", seed: (S.header.image + swaps + 1) % RUN.seeds, noise: S.header.noise })),
     button("Perturb h", "Add noise to every neuron of the state", () => add({ kind: "perturb", size: S.noiseSize ?? 1, seed: perturbations })),
     size,
     ...(header.loops ? [paint("v", "v", "shape", "Paint v", shapeless(S, "Paint into the feedback neurons: as where the model sees shape"))] : []),

@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pages.ui import images
+from pages.ui.link import LARGEST_SEED
 from pages.ui.web.wire import Layout
 
 FRAMES = ("step", "row", "column")
 
 # A block's name is one of these, after its run ("run", "ghost", "comparison") where it belongs to one, and
-# before its channel or class where it is of one: "noise", "comparison.mask", "run.v_hat.3". Where one frame
+# before its channel or class where it is of one: "clean", "comparison.mask", "run.v_hat.3". Where one frame
 # holds at every step, it is sent once.
 BLOCKS: dict[str, Layout] = {
     "input": Layout(("image", "channel", "row", "column"), "unit"),
@@ -22,7 +23,6 @@ BLOCKS: dict[str, Layout] = {
     "of_step": Layout(("step",), "whole"),  # which input and truth hold there
     # in all channels, of the first image, and before its number of another, as "clean.2"; so, too, a truth
     "clean": Layout(("channel", "row", "column"), "exact", "float32"),
-    "noise": Layout(("channel", "row", "column"), "exact", "float32"),
     "probability": Layout(FRAMES, "unit"),  # of any class but the background
     "class": Layout(FRAMES, "unit"),  # of one class
     "logit": Layout(FRAMES, "own", "uint16"),  # the largest of the other classes less the background's
@@ -72,12 +72,13 @@ LAYERS: dict[str, Layer] = {
 
 
 def constants() -> dict[str, Any]:
-    """The tables as JavaScript reads them, with what it must know to paint classes."""
+    """The tables as JavaScript reads them, the number of seeds, and what it must know to paint classes."""
     return {
         "blocks": {name: asdict(layout) for name, layout in BLOCKS.items()},
         "layers": {name: asdict(layer) for name, layer in LAYERS.items()},
         "void": images.VOID,
         "voidColour": images.VOID_COLOUR,
+        "seeds": LARGEST_SEED + 1,
         "round": images.ROUND,
         "outlines": list(images.OUTLINES),
     }

@@ -92,6 +92,7 @@ def lay_out(
         "refused": list(run.refused),
         "cues": cues,
         "shown": shown_of(config),
+        "noisy": list(task.noisy_channels(config)),  # the browser draws their noise by its seed
         "classes": classes,
         "classNames": list(task.class_names(config)),
         "palette": list(images.class_palette(config)),
@@ -122,7 +123,7 @@ class RunBlocks(Blocks):
 
 
 def _images(blocks: RunBlocks, run: Run) -> list | None:
-    """Distinct inputs and truths, which holds at which step, and clean image and noise for live preview.
+    """Distinct inputs and truths, which holds at which step, and the clean image for live preview.
 
     Returns the cue in each of them, as in `cues_of`.
     """
@@ -138,7 +139,6 @@ def _images(blocks: RunBlocks, run: Run) -> list | None:
     blocks.put("truth", torch.stack([truth[0] for _, truth in kept]))
     blocks.put("of_step", torch.tensor(of_step))
     blocks.put("clean", run.content.clean[0])
-    blocks.put("noise", run.noise[0])
     cues = cues_of(run)
     return None if cues is None else [cues[of_step.index(i)] for i in range(len(kept))]
 

@@ -13,12 +13,17 @@ export default function (component) {
   S.alive = true;
   clearTimeout(S.closing);
   document.addEventListener("keydown", S.onKey);
-  const unwatch = watchWidgets("explore", S.$(".panels"), (...move) => sidebarMoved(S, ...move));
+  // once: this is called again with each answer, and what it returns only as the player leaves the page
+  S.watching ??= [
+    watchWidgets("explore", S.$(".panels"), (...move) => sidebarMoved(S, ...move)),
+    heedButtons("next-", S.$(".panels"), (field) => nextSeed(S, field)),
+  ];
   receive(S, component.data);
   return () => {
     S.alive = false;
     document.removeEventListener("keydown", S.onKey);
-    unwatch();
+    for (const end of S.watching ?? []) end();
+    S.watching = null;
     for (const timer of [S.telling, S.backing]) clearTimeout(timer);
     S.closing = setTimeout(() => closeEngines(S), 1000); // unless Streamlit only draws it anew
   };
@@ -101,9 +106,10 @@ function receive(S, data) {
     S.look = { ...header.look };
     S.tool = null;
     S.undo = [];
+    S.pending &&= S.pending.state && { state: true }; // what was wished of another view
   }
   const answered = header.answered >= S.sent;
-  if (answered && !S.pending && !S.hand && (!S.ahead || (S.ahead.told && agreed(header, S.ahead.values)))) {
+  if (answered && !S.pending && !S.hand && (!S.ahead || (S.ahead.told && agreed(header, S.ahead)))) {
     fallBehind(S);
     S.values = {};
     S.sigma = header.sigma;
@@ -114,7 +120,7 @@ function receive(S, data) {
   if (elsewhere) S.t = Math.min(S.t, header.steps);
   else standAt(S, place);
   S.bitmap ??= bitmapOf(S);
-  S.$(".busy").hidden = answered;
+  sayWaiting(S, !answered);
   if (fresh || elsewhere) build(S);
   if (elsewhere) begin(S);
   draw(S);
@@ -156,12 +162,17 @@ function ask(S, wish) {
 function flush(S) {
   if (!S.pending) return;
   const waiting = S.sent > (S.header?.answered ?? 0) && performance.now() - S.sentAt < PATIENCE;
+  sayWaiting(S, true);
   if (waiting) return void setTimeout(() => flush(S), PATIENCE);
   S.sent = Math.max(S.sent + 1, Date.now());
   S.sentAt = performance.now();
   S.send("ask", { ...S.pending, n: S.sent });
   S.pending = null;
-  S.$(".busy").hidden = false;
+}
+
+// A seed's run that the browser shows already waits for nothing that is seen.
+function sayWaiting(S, waits) {
+  S.$(".busy").hidden = !waits || (Boolean(S.ahead?.pressed?.length) && !lacksImage(S));
 }
 
 // Tell Python what is looked at, for the link, once it no longer changes.

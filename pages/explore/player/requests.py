@@ -16,7 +16,7 @@ def changes(wish: dict[str, Any], look: Sequence[str]) -> dict[str, Any]:
 
     Raises ConfigError for a request of another shape; whether its values fit is for the view to say.
     """
-    found = {key: wish[key] for key in ("sigma", "tau", "k", "drawing") if key in wish}
+    found = {key: wish[key] for key in ("sigma", "tau", "k", "drawing", "image", "noise") if key in wish}
     if "cue" in wish:
         found["cue"] = None if wish["cue"] is None else _listed(wish, "cue")
     if "do" in wish:

@@ -1,13 +1,13 @@
 // What the engine computes: what Python sent, S.come, with what the hand has moved since, S.ahead; and its two runs,
 // laid as Python lays them.
 
-// σ, T, what is done to the run, what is drawn, and the engine's switches.
+// The seeds of image and noise, σ, T, what is done to the run, what is drawn, and the engine's switches.
 function sceneAhead({ come: { header }, ahead }) {
   const { sigma = header.sigma, T: steps = header.wanted, do: done = header.do, ...others } = ahead?.values ?? {};
-  const { drawing = header.engine.drawing, cue = header.cue, ...changed } = others;
+  const { image = header.image, noise = header.noise, drawing = header.engine.drawing, cue = header.cue, ...changed } = others;
   const leaks = changed.integrator ? changed.integrator === "leaky" : header.leaks;
   const switches = { ...header.engine.switches, ...switchesOf(header, changed) };
-  return { sigma, steps, done, drawing, cue, leaks, switches };
+  return { image, noise, sigma, steps, done, drawing, cue, leaks, switches };
 }
 
 // A scene in one text, the same for scenes of the same runs.
@@ -23,39 +23,38 @@ function inOrder(_, value) {
 
 const isSwap = ({ kind }) => kind === "swap";
 
-// The k-th image that was sent: clean, noise and truth, its cue, and F1 of a constant answer and of the trivial one.
+// The k-th image that was sent with the run: clean image and truth, its cue, and F1 of a constant answer and of the
+// trivial one.
 function imageSent({ header, blocks }, k) {
   const clean = k ? blocks[`clean.${k}`] : blocks.clean;
-  const noise = (k && blocks[`noise.${k}`]) || blocks.noise;
-  return { ...header.engine.images[k], clean: clean.data, noise: noise.data, truth: blocks[`truth.${k}`].data };
+  return { ...header.engine.images[k], clean: clean.data, truth: blocks[`truth.${k}`].data };
 }
 
-// The image of those seeds; null where it was not sent.
-function imageOfSeeds(come, { seed, noise }) {
-  const k = come.header.engine.images.findIndex((one) => one.seed === seed && one.noise === noise);
-  return k < 0 ? null : imageSent(come, k);
+// The same of the image that a seed draws, sent with the run or after it; null where the browser lacks it.
+function imageOfSeed(come, seed) {
+  const { images = [], task } = come.header.engine;
+  const k = images.findIndex((one) => one.seed === seed);
+  return k < 0 ? offered(task, seed) : imageSent(come, k);
 }
 
 // Clean image and noise that a step's image is made of.
 function contentAt({ come, header, blocks }, t) {
-  const swap = holding([{ t: 0 }, ...header.do.filter(isSwap)], t);
-  const other = swap.kind && header.engine.images ? imageOfSeeds(come, swap) : null;
-  return other ?? { clean: blocks.clean.data, noise: blocks.noise.data };
+  const swap = holding([{ t: 0, noise: header.noise }, ...header.do.filter(isSwap)], t);
+  const { clean } = (swap.kind && imageOfSeed(come, swap.seed)) || { clean: blocks.clean.data };
+  return { clean, noise: noiseOfImage(header, swap.noise) };
 }
 
-// The first image: as sent, as its seeds draw it, or as drawn by hand. Null where the browser lacks it.
-async function firstImage({ come }, { drawing, cue }) {
+// The first image: as sent, as its seed draws it, or as drawn by hand. Null where the browser lacks it.
+async function firstImage({ come }, { image, drawing, cue }) {
   const { header } = come;
-  const bare = (text, place) => !text && !place;
-  if (drawing === header.engine.drawing && String(cue) === String(header.cue)) return imageSent(come, 0);
-  const seeds = { seed: header.image, noise: header.noise };
-  const original = bare(header.engine.drawing, header.cue) ? imageSent(come, 0) : imageOfSeeds(come, seeds);
-  if (!original || bare(drawing, cue)) return original;
+  if (image === header.image && drawing === header.engine.drawing && String(cue) === String(header.cue)) return imageSent(come, 0);
+  const original = imageOfSeed(come, image);
+  if (!original || (!drawing && !cue)) return original;
   const { sketched } = header.engine;
   if (!sketched) return null;
   const pixels = header.size[0] * header.size[1];
   const ink = drawing ? await unpackMask(drawing, pixels) : inkOfImage(original, sketched.cue, pixels);
-  return ink && drawnImage(header, { ink, cue: cue ?? original.cue, noise: original.noise });
+  return ink && drawnImage(header, ink, cue ?? original.cue);
 }
 
 // Where an image is inked: of one with a cue where its first other channel is more than half, else what is true of it.
@@ -66,15 +65,15 @@ function inkOfImage({ clean, truth }, cueChannel, pixels) {
 }
 
 // What `Task.drawn` makes of ink (H, W) and a cue, as `imageSent` has it: with a cue the region that holds it is asked for.
-function drawnImage({ engine, size, classes, trivial }, { ink, cue, noise }) {
+function drawnImage({ engine, size, classes, noisy, trivial }, ink, cue) {
   const [pixels, channel] = [ink.length, engine.sketched.cue];
-  const clean = Float32Array.from(noise, (_, i) => (Math.floor(i / pixels) === channel ? 0 : ink[i % pixels]));
+  const clean = Float32Array.from({ length: noisy.length * pixels }, (_, i) => (Math.floor(i / pixels) === channel ? 0 : ink[i % pixels]));
   if (channel !== null && cue) clean[channel * pixels + cue[0] * size[1] + cue[1]] = 1;
   const truth = channel === null ? ink : regionAt(ink, size, cue);
   const f1 = (answer) => f1Of(countsOf(answer, truth, classes, RUN.void));
   const constant = Math.max(...Array.from({ length: classes }, (_, k) => f1(new Uint8Array(pixels).fill(k))));
   const [chance, every] = listed([constant, f1(ink)]);
-  return { clean, noise, truth, cue: channel === null ? null : cue, chance, trivial: trivial && every };
+  return { clean, truth, cue: channel === null ? null : cue, chance, trivial: trivial && every };
 }
 
 // The 4-connected region of ink that holds a place (row, column); empty where there is none.
@@ -95,11 +94,12 @@ function regionAt(ink, [rows, columns], place) {
 // the browser lacks one.
 async function imagesOf(S, scene) {
   const { come } = S;
-  const later = scene.done.filter(isSwap).map((swap) => ({ t: swap.t, image: imageOfSeeds(come, swap) }));
-  const found = [{ t: 0, image: await firstImage(S, scene) }, ...later];
+  const later = scene.done.filter(isSwap).map(({ t, seed, noise }) => ({ t, noise, image: imageOfSeed(come, seed) }));
+  const found = [{ t: 0, noise: scene.noise, image: await firstImage(S, scene) }, ...later];
   if (found.some(({ image }) => !image)) return null;
-  const { normalise } = come.header.engine;
-  return found.map(({ t, image }) => ({ ...image, t, x: normalised(withNoise(image.clean, image.noise, scene.sigma), normalise) }));
+  const { engine: { normalise }, ...header } = come.header;
+  const seen = (clean, noise) => normalised(withNoise(clean, noiseOfImage(header, noise), scene.sigma), normalise);
+  return found.map(({ t, noise, image }) => ({ ...image, t, x: seen(image.clean, noise) }));
 }
 
 // The images that are seen, each where another was before it, and which of them holds at each step.
@@ -132,6 +132,7 @@ function laidImages({ header, blocks }, first, { seen, ofStep }) {
       trivial: trivial && { ...trivial, f1: ofStep.map((i) => seen[i].trivial) },
       cues: cues && seen.map((image) => image.cue),
       cueNote: astray ? cueWarning : "",
+      void: truth.includes(RUN.void),
     },
   };
 }

@@ -196,7 +196,7 @@ function save(S) {
     context.fillText(note, x, 50, side);
     context.drawImage(panel.canvas, x, 62, width, height);
   });
-  context.fillText(`${summary(S)} ${S.header.told}`, gap, height + 79, canvas.width - 2 * gap);
+  context.fillText(`${summary(S)} ${shownOf(S)}`, gap, height + 79, canvas.width - 2 * gap);
   saveTimeLine(context, S, gap, canvas.width - gap, height + 98);
   named.forEach((row, i) => row.forEach((one) => saveClass(context, one, gap, height + 136 + 24 * i)));
   canvas.toBlob((blob) => {
@@ -204,6 +204,11 @@ function save(S) {
     link.click();
     URL.revokeObjectURL(link.href);
   });
+}
+
+// Which run that is.
+function shownOf({ header: { title, image, noise }, sigma }) {
+  return `${title}, σ = ${+(+sigma).toPrecision(6)}, one image: ${image}, noise ${noise}.`;
 }
 
 // The names of more than two classes in rows of that width: [{ name, colour, outline, left }].

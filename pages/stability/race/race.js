@@ -14,11 +14,13 @@ export default function (component) {
   S.alive = true;
   const { data } = component;
   receive(S, data instanceof Uint8Array ? data : new Uint8Array(data));
-  const unwatch = watchWidgets("stability", S.$(".masks"), (...move) => sidebarMoved(S, ...move));
+  // once: this is called again with each answer, and what it returns only as the race leaves the page
+  S.unwatch ??= watchWidgets("stability", S.$(".masks"), (...move) => sidebarMoved(S, ...move));
   // Where Streamlit only draws it anew, the race goes on; left for good, it ends.
   return () => {
     S.alive = false;
-    unwatch();
+    S.unwatch?.();
+    S.unwatch = null;
     clearTimeout(S.telling);
     S.closing = setTimeout(() => {
       close(S);

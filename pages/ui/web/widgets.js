@@ -5,6 +5,13 @@
 // On a phone the sidebar stands below the page (style.css): what its widgets move is brought into sight above it.
 const NARROW = matchMedia("(max-width: 640px)");
 
+function bringIntoSight(pictures, widget) {
+  const sidebar = NARROW.matches && widget.closest("[data-testid=stSidebar]");
+  if (!sidebar) return;
+  const { top, bottom } = pictures.firstElementChild.getBoundingClientRect();
+  if (top < 0 || bottom > sidebar.getBoundingClientRect().top) pictures.scrollIntoView({ block: "start" });
+}
+
 // Call moved(field, value, held) as the hand moves a widget of key `${screen}-${field}`; held: whether it still has it.
 // pictures: what holds the pictures that it moves, the first of them most. Returns a function that ends it.
 function watchWidgets(screen, pictures, moved) {
@@ -13,10 +20,7 @@ function watchWidgets(screen, pictures, moved) {
   let touched = null; // where the hand or a key last was: what changes elsewhere was changed by Python
   const touch = ({ target }) => {
     touched = target;
-    const sidebar = NARROW.matches && target.closest("[data-testid=stSidebar]");
-    if (!sidebar || !target.closest(`[class*="${begins}"]`)) return;
-    const { top, bottom } = pictures.firstElementChild.getBoundingClientRect();
-    if (top < 0 || bottom > sidebar.getBoundingClientRect().top) pictures.scrollIntoView({ block: "start" });
+    if (target.closest(`[class*="${begins}"]`)) bringIntoSight(pictures, target);
   };
   const hear = (records) => {
     for (const place of new Set(records.map(({ target }) => target.closest(`[class*="${begins}"]`)))) {
@@ -38,4 +42,18 @@ function watchWidgets(screen, pictures, moved) {
     observer.disconnect();
     for (const kind of ["pointerdown", "keydown"]) document.removeEventListener(kind, touch, true);
   };
+}
+
+// Call pressed(rest of its key) for a button of Streamlit's whose key begins so; where that returns true, Streamlit does
+// not hear of it. pictures: as in watchWidgets. Returns a function that ends it.
+function heedButtons(begins, pictures, pressed) {
+  const hear = (event) => {
+    const place = event.target.closest?.("button") && event.target.closest(`[class*="st-key-${begins}"]`);
+    const name = place && [...place.classList].find((one) => one.startsWith(`st-key-${begins}`));
+    if (!name || !pressed(name.slice(`st-key-${begins}`.length))) return;
+    event.stopPropagation();
+    bringIntoSight(pictures, place);
+  };
+  document.addEventListener("click", hear, true);
+  return () => document.removeEventListener("click", hear, true);
 }

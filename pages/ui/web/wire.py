@@ -18,7 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import Tensor
 
-VERSION = 3
+VERSION = 4
 DTYPES = {
     "uint8": 255,
     "uint16": 65535,

@@ -118,21 +118,24 @@ def test_files_name_interventions_and_cues_as_the_screen_does(tmp_path):
     assert (np.asarray(image.convert("RGB"))[exports.SIDE + 58 :] == pink).all(-1).any()
 
 
-def test_images_that_may_take_the_first_ones_place_are_sent_with_their_truths_and_scores():
+def test_images_that_take_the_first_ones_place_are_sent_with_their_truths_and_scores():
     view = ExploreState(task="grouping", image=2, T=3, do=(Swap(t=2, seed=9, noise=4), Perturb(t=1)))
     run = computed.run(scene_of(view, models.cards()))
-    assert acts.seeds(run.scene) == [(9, 4), (4, 0)]  # and the one that is offered next
-    parts, (first, swapped, offered) = acts.parts(run), acts.told(run)
+    assert acts.seeds(run.scene) == [9]
+    parts, (first, swapped) = acts.parts(run), acts.told(run)
+    assert (first["seed"], swapped["seed"]) == (2, 9)
     assert torch.equal(parts["truth.1"], run.labels[2]) and torch.equal(parts["truth.0"], run.labels[0])
-    x = parts["clean.1"] + run.scene.task.sigma * parts["noise.1"]
-    assert torch.equal(task_of(run.scene.task).normalise(run.scene.task, x[None]), run.x[2])
-    assert "noise.2" not in parts and parts["clean.2"].shape == (2, 48, 48)  # under the first image's noise
-    header, _ = unpacked(pack(lay_out(run, run, None, None, fed=False, state=False), {}))
+    task, config = task_of(run.scene.task), run.scene.task
+    x = parts["clean.1"] + config.sigma * task.noise(config, 1, 4)  # which the browser draws by its seed
+    assert torch.equal(task.normalise(config, x), run.x[2])
+    header, blocks = unpacked(pack(lay_out(run, run, None, None, fed=False, state=False), {}))
+    assert header["noisy"] == [True, False] and not [name for name in blocks if "noise" in name]
     assert [header["chance"][t] for t in (0, 2)] == [first["chance"], swapped["chance"]]
     assert [header["trivial"]["f1"][t] for t in (0, 2)] == [first["trivial"], swapped["trivial"]]
-    assert header["cues"] == [list(first["cue"]), list(swapped["cue"])] and 0 < offered["trivial"] < 1
+    assert header["cues"] == [list(first["cue"]), list(swapped["cue"])]
     drawn = scene_of(ExploreState(task="grouping", image=2, cue=(0, 0)), models.cards())
-    assert acts.seeds(drawn) == [(2, 0), (3, 0)]  # what it goes back to
+    assert acts.seeds(drawn) == [2]  # what it goes back to
+    assert acts.told(computed.run(drawn))[0]["seed"] is None
 
 
 def test_a_cue_on_background_is_told_and_on_a_region_it_is_not():
