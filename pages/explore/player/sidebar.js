@@ -26,9 +26,9 @@ function follows(S, seed, held) {
 }
 
 // "New" is pressed beside the seed of image or noise: show the next. Returns whether that is dealt with; else Streamlit
-// tells Python, and until that has answered the next press is left to it, too.
+// tells Python, and until that has answered the next press is left to it, too. Streamlit, too, ends noise draws under way.
 function nextSeed(S, field) {
-  if (!S.header?.sidebar[field] || !canFollow(S) || S.leftTo === S.come) {
+  if (!S.header?.sidebar[field] || !canFollow(S) || S.header.draws || S.leftTo === S.come) {
     S.leftTo = S.come;
     return false;
   }
