@@ -20,10 +20,14 @@ from fbseg_core.checkpoint import load, read_card
 from fbseg_core.config import DigitsConfig, Switches, TaskConfig
 from fbseg_core.experiments.common import observe, rounded_all, seed_of_test
 from fbseg_core.experiments.real_rows import (
+    AS_BUILT,
     AXES,
+    CUT,
     FEEDBACK,
+    LEAKY,
     PLAIN,
     TRAINED,
+    WHOLE,
     WIDE,
     conclude,
     name_of,
@@ -38,11 +42,15 @@ from fbseg_core.models.registry import count_weights
 from fbseg_core.scores.metrics import confusion, mean_iou, pooled_f1
 from fbseg_core.tasks import Batch, make_batch
 
-FILES = {
-    (task, kind): f"{task}-{file}"
-    for task in AXES
-    for kind, file in ((FEEDBACK, "feedback"), (PLAIN, "feedforward"), (WIDE, "feedforward-wide"))
+KINDS = {
+    FEEDBACK: "feedback",
+    CUT: "loop-cut",
+    LEAKY: "leaky-feedback",
+    PLAIN: "feedforward",
+    WIDE: "feedforward-wide",
 }
+FILES = {(task, kind): f"{task}-{file}" for task in ("digits", "textures") for kind, file in KINDS.items()}
+FILES |= {(WHOLE, kind): f"digits-whole-{KINDS[kind]}" for kind in (FEEDBACK, PLAIN)}
 LATER = 3  # times T that a loop is followed for
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"parts": 2, "images": 1, "watched": 1},
@@ -62,10 +70,10 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
     ]
 
 
-def conditions(task: TaskConfig) -> dict[str, TaskConfig]:
+def conditions(task: TaskConfig, axes: Mapping[str, Sequence[float]]) -> dict[str, TaskConfig]:
     """The images of each condition by name, those of the training first; one setting differs in each."""
     found = {TRAINED: task}
-    for axis, values in AXES[task.name].items():
+    for axis, values in axes.items():
         for value in values:
             if value != getattr(task, axis):
                 found[name_of(axis, value)] = task.replace(**{axis: value})
@@ -95,17 +103,26 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
         "weights": count_weights(card.model),
         "updates": card.updates,
     }
-    for name, task in conditions(card.task).items():
+    for name, task in conditions(card.task, AXES[settings["task"]]).items():
         batch = make_batch(task, images_of(task, card.task, settings["images"]), seed, "test")
         found["at"][name] = scored(model, batch)
-    if model.traits.takes_steps:
+    ways = _ways(settings["model"])
+    if ways:
         batch = make_batch(card.task, settings["watched"], seed, "test")
-        for name, on in ABLATIONS.items():
-            seen = observe(model, batch, LATER * model.steps, Switches(**on))
+        for name, on in ways.items():
+            seen = observe(model, batch, LATER * model.steps, on)
             found["ways"][name] = {
                 "states": seen["states"], "masks": seen["masks"], "f1": seen["f1"][-1],
             }  # fmt: skip
     return found
+
+
+def _ways(kind: str) -> dict[str, Switches]:
+    """What a closed loop is run with: every mechanism on and off; of one that leaks, which has no decay, the
+    softmax alone. None for what has no loop."""
+    if kind not in AS_BUILT:
+        return {}
+    return {name: Switches(**on) for name, on in ABLATIONS.items() if kind == FEEDBACK or not on["decay"]}
 
 
 def scored(model: Model, batch: Batch) -> dict[str, Any]:
@@ -123,10 +140,9 @@ def scored(model: Model, batch: Batch) -> dict[str, Any]:
 def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
     """The checkpoint on the images of each condition, and with mechanisms switched off."""
     card = read_card(FILES[settings["task"], settings["model"]])
-    found = [of_card(card, task) for task in conditions(card.task).values()]
-    if settings["model"] == FEEDBACK:
-        later = LATER * card.model.steps
-        found += [of_card(card, None, later, Switches(**on)) for on in ABLATIONS.values()]
+    found = [of_card(card, task) for task in conditions(card.task, AXES[settings["task"]]).values()]
+    later = LATER * card.model.steps
+    found += [of_card(card, None, later, on) for on in _ways(settings["model"]).values()]
     return tuple(found)
 
 

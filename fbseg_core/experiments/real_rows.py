@@ -12,7 +12,10 @@ from fbseg_core.experiments.records import NONE, Finding, Others, Panel, Row, Se
 from fbseg_core.experiments.report import Value, answered, gap, mean, over_seeds, words
 from fbseg_core.experiments.thresholds import MARGIN
 
-FEEDBACK, PLAIN, WIDE = "feedback", "feedforward", "feedforward, wide"
+FEEDBACK, CUT, LEAKY = "feedback", "loop cut", "feedback, leaky"
+PLAIN, WIDE = "feedforward", "feedforward, wide"
+WHOLE = "whole digits"  # with what hides behind patches and other digits
+AS_BUILT = {FEEDBACK: "softmax, decay", LEAKY: "softmax only"}  # which mechanisms a loop was built with
 TRAINED = "as trained"
 # What is changed of the images of each task, from the easiest on; clutter first, then what hides, then noise.
 AXES: dict[str, dict[str, tuple[float, ...]]] = {
@@ -23,6 +26,7 @@ AXES: dict[str, dict[str, tuple[float, ...]]] = {
         "sigma": (0.0, 0.3, 0.9),
     },
     "textures": {"regions": (2, 4, 6), "sigma": (0.0, 0.1, 0.3)},
+    WHOLE: {"patches": (0, 2, 4), "count": (2, 3, 6)},
 }
 CALLED = {
     "debris": "fragments",
@@ -84,18 +88,18 @@ def _added_by_part(rows: Sequence[Row], task: str, name: str) -> list[float]:
     return [a - b for a, b in zip(later, first)]
 
 
-def held(rows: Sequence[Row], task: str) -> dict[str, Compared]:
-    """F1 at 3T less that at T, condition by condition: one family."""
+def held(rows: Sequence[Row], task: str, model: str = FEEDBACK) -> dict[str, Compared]:
+    """F1 of a loop at 3T less that at T, condition by condition: one family."""
     gaps = {
-        name: gap(rows, _score(name, LATER), {}, {}, other=_score(name), task=task, model=FEEDBACK)
+        name: gap(rows, _score(name, LATER), {}, {}, other=_score(name), task=task, model=model)
         for name in _names(rows, task)
     }
     return family(gaps, MARGIN)
 
 
-def against_plain(rows: Sequence[Row], task: str) -> dict[str, Compared]:
-    """F1 of feedback at T less that of feedforward, condition by condition: one family."""
-    models = {"model": FEEDBACK}, {"model": PLAIN}
+def lead(rows: Sequence[Row], task: str, other: str) -> dict[str, Compared]:
+    """F1 of feedback at T less that of another model, condition by condition: one family."""
+    models = {"model": FEEDBACK}, {"model": other}
     gaps = {name: gap(rows, _score(name), *models, task=task) for name in _names(rows, task)}
     return family(gaps, MARGIN)
 
@@ -108,11 +112,11 @@ def _names(rows: Sequence[Row], task: str) -> list[str]:
     return list(next(row.result["at"] for row in rows if row.settings["task"] == task))
 
 
-def counted(rows: Sequence[Row], task: str, way: str, what: str) -> Counter:
+def counted(rows: Sequence[Row], task: str, way: str, what: str, model: str = FEEDBACK) -> Counter:
     """Images by verdict on the states or the masks, of all parts, with the mechanisms of that name on."""
     found: Counter = Counter()
     for row in rows:
-        if row.settings["task"] == task and row.result["ways"]:
+        if (row.settings["task"], row.settings["model"]) == (task, model):
             found.update(row.result["ways"][way][what])
     return found
 
@@ -123,14 +127,20 @@ def lost(rows: Sequence[Row]) -> tuple[int, int]:
     loops = [row for row in rows if row.result["ways"]]
     left = sum(at["lost"] for row in loops for at in row.result["at"].values())
     watched = Counter()
-    for task in AXES:
-        watched.update(counted(rows, task, "softmax, decay", "states"))
+    for row in loops:
+        watched.update(row.result["ways"][AS_BUILT[row.settings["model"]]]["states"])
     return left + watched["diverging"], sum(watched.values())
 
 
 def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     """What steps add, where that grows, and whether softmax and decay hold the state with many classes."""
-    moved = max(abs(one.difference.mean) for task in AXES for one in held(rows, task).values())
+    moved = max(
+        abs(one.difference.mean)
+        for task in AXES
+        for model in AS_BUILT
+        if model in _models(rows, task)
+        for one in held(rows, task, model).values()
+    )
     gains = ", ".join(f"{_plain(added(rows, task, TRAINED).mean)} on {task}" for task in AXES)
     brief = f"Steps after the first add F1 {gains}."
     scores = "; ".join(
@@ -138,12 +148,12 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         + ", ".join(
             f"{kind} {mean(rows, _score(TRAINED), task=task, model=kind).mean:.2f}"
             for kind in _models(rows, task)
+            if kind in (FEEDBACK, CUT, PLAIN)
         )
         for task in AXES
     )
-    images = rows[0].settings["images"]
     because = (
-        f"F1 of {images} images at T: {scores}; at 3T it is {moved:.3f} away at most. "
+        f"F1 at T: {scores}; at 3T loops are {moved:.3f} away at most. "
         f"{_growing(grows(rows))} {_stable(rows)}"
     )
     return Finding("measured", because, brief, details=_details(rows))
@@ -167,16 +177,18 @@ def _growing(found: Mapping[str, Compared]) -> str:
 
 def _stable(rows: Sequence[Row]) -> str:
     """What becomes of the states as built, and of the masks once nothing damps them, in one sentence."""
-    gone, n = lost(rows)
-    off = sum(counted(rows, task, "softmax, decay", "states")["switched off"] for task in AXES)
-    kept, free = (
-        sum(counted(rows, task, way, "masks")["settled"] for task in AXES)
-        for way in ("softmax only", "neither")
-    )
+    gone, _ = lost(rows)
+
+    def of_all(way: str, what: str, model: str = FEEDBACK) -> Counter:
+        return sum((counted(rows, task, way, what, model) for task in AXES), Counter())
+
+    clocked, leaky = (of_all(way, "states", model) for model, way in AS_BUILT.items())
+    kept, free = (of_all(way, "masks")["settled"] for way in ("softmax only", "neither"))
     diverged = f"{gone or 'no'} run{'s diverge' if gone > 1 else ' diverges'}"
     return (
-        f"As built {diverged}, and the clock switches {off} of {n} states off; with the decay off {kept} "
-        f"masks settle, and {free} with softmax off, too."
+        f"As built {diverged}; the clock switches {clocked['switched off']} of {clocked.total()} states off, "
+        f"and with the decay off {kept} masks settle, {free} without softmax; of {leaky.total()} leaky "
+        f"states {leaky['settled']} do."
     )
 
 
@@ -189,8 +201,10 @@ def _details(rows: Sequence[Row]) -> str:
         )
         sizes = " ".join(f"{kind.capitalize()}: {_size(rows, task, kind)}." for kind in _models(rows, task))
         told.append(f"{task.capitalize()}, as trained, feedback at T: F1 {f1}, mean IoU {iou}. {sizes}")
-        told.append(f"Feedback − feedforward: {_listed(against_plain(rows, task))}.")
-        told.append(f"F1 at 3T − at T: {_listed(held(rows, task))}.")
+        for other in (one for one in (CUT, LEAKY, PLAIN) if one in _models(rows, task)):
+            told.append(f"Feedback − {other}: {_listed(lead(rows, task, other))}.")
+        for loop in (one for one in AS_BUILT if one in _models(rows, task)):
+            told.append(f"F1 at 3T − at T, {loop}: {_listed(held(rows, task, loop))}.")
     changes = "; ".join(f"{name} {answered(one)}" for name, one in grows(rows).items())
     told.append(f"What steps add on the hardest images, less what they add on the easiest: {changes}.")
     told.append(
@@ -215,7 +229,7 @@ def _listed(found: Mapping[str, Compared]) -> str:
 
 
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
-    """F1 along each axis of each task: the loop at T and after one step, and the feedforward models."""
+    """F1 along each axis of each task: the loops at T, one after one step, and the feedforward models."""
     found = []
     for task, axes in AXES.items():
         for axis in axes:
@@ -230,6 +244,8 @@ def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
                 for title, line, kind, step in (
                     ("feedback at T", "feedback", FEEDBACK, AT_T),
                     ("feedback at t = 1", "other", FEEDBACK, FIRST),
+                    (CUT, "loop cut", CUT, AT_T),
+                    (LEAKY, "feedback", LEAKY, AT_T),
                     (PLAIN, "feedforward", PLAIN, AT_T),
                     (WIDE, "feedforward", WIDE, AT_T),
                 )
@@ -241,14 +257,14 @@ def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
 
 def table(rows: Sequence[Row]) -> list[dict[str, str]]:
     """One line for each loop and what is on: the last F1, and what state and mask come to."""
+    loops = {(row.settings["task"], row.settings["model"]): row.result["ways"] for row in rows}
     found = []
-    for task in AXES:
-        for way in next(row.result["ways"] for row in rows if row.result["ways"]):
-            line = {"task": task, "on": way}
-            line["F1 at 3T"] = words(mean(rows, ("ways", way, "f1"), task=task, model=FEEDBACK))
+    for (task, model), ways in loops.items():
+        for way in ways:
+            line = {"task": task, "model": model, "on": way}
+            line["F1 at 3T"] = words(mean(rows, ("ways", way, "f1"), task=task, model=model))
             for what in ("states", "masks"):
-                line[what] = ", ".join(
-                    f"{name} {n}" for name, n in counted(rows, task, way, what).most_common()
-                )
+                names = counted(rows, task, way, what, model).most_common()
+                line[what] = ", ".join(f"{name} {n}" for name, n in names)
             found.append(line)
     return found

@@ -104,7 +104,8 @@ def choices(cards: Mapping[str, Card], task: str, *named: str) -> tuple[list[str
     if first:  # compared with what takes the same images and answers in the same classes
         chosen = named[0] if named and named[0] in first else first[0]
         fit = [name for name in second if _alike(cards[name], cards[chosen])]
-        # where nothing else takes the same images, it stands beside itself
+        # what marks the same comes first; where nothing else takes the same images, it stands beside itself
+        fit.sort(key=lambda name: _target(cards[name]) != _target(cards[chosen]))
         second = [name for name in fit if name != chosen or name in named[1:]] or [chosen]
     else:
         raise CheckpointError(f"Task {task!r} has no checkpoint of a model that takes steps.")
@@ -121,6 +122,11 @@ def _plainly(name: str, task: str, kinds: Mapping[str, Traits]) -> bool:
 
 def _alike(one: Card, other: Card) -> bool:
     return (one.model.classes, one.model.in_channels) == (other.model.classes, other.model.in_channels)
+
+
+def _target(card: Card) -> str | None:
+    """What a model was trained to mark, of a task that leaves a choice."""
+    return getattr(card.task, "target", None)
 
 
 def tasks(cards: Mapping[str, Card], *more: str) -> list[str]:

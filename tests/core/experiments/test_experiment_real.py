@@ -3,20 +3,42 @@
 import pytest
 import torch
 
-from fbseg_core.checkpoint import load
+from fbseg_core.checkpoint import load, read_card
 from fbseg_core.config import DigitsConfig, TexturesConfig
 from fbseg_core.experiments.real import AXES, EXPERIMENT, FILES, GRIDS, conditions, images_of, scored
-from fbseg_core.experiments.real_rows import FEEDBACK, TRAINED, WIDE, added, grows, held, lost
+from fbseg_core.experiments.real_rows import (
+    AS_BUILT,
+    CUT,
+    FEEDBACK,
+    LEAKY,
+    PLAIN,
+    TRAINED,
+    WHOLE,
+    WIDE,
+    added,
+    grows,
+    held,
+    lead,
+    lost,
+)
 from fbseg_core.experiments.records import Row
 from fbseg_core.tasks import make_batch
 
-TASKS = {"digits": DigitsConfig(), "textures": TexturesConfig()}
-WAYS = ("softmax, decay", "softmax only", "decay only", "neither")
+TASKS = {
+    "digits": DigitsConfig(),
+    "textures": TexturesConfig(),
+    WHOLE: DigitsConfig(target="whole", patches=2),
+}
+WAYS = {
+    FEEDBACK: ("softmax, decay", "softmax only", "decay only", "neither"),
+    LEAKY: ("softmax only", "neither"),
+}
 
 
-@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
-def test_each_condition_differs_from_the_training_in_one_setting(task):
-    found = conditions(task)
+@pytest.mark.parametrize("name", TASKS)
+def test_each_condition_differs_from_the_training_in_one_setting(name):
+    task = TASKS[name]
+    found = conditions(task, AXES[name])
     assert found[TRAINED] == task and len(set(found.values())) == len(found)
     for name, other in found.items():
         changed = [key for key in type(task).model_fields if getattr(task, key) != getattr(other, key)]
@@ -34,14 +56,17 @@ def rows(more=0.0, later=0.0, parts=8, masks="settled"):
     """Steps add 0.01 F1 on the easiest images and that much more at the hard end of digits' fragments."""
     found = []
     for cell in EXPERIMENT.cells("full"):
-        loop, jitter = cell["model"] == FEEDBACK, 1e-4 * (-1) ** cell["seed"]
+        kind, jitter = cell["model"], 1e-4 * (-1) ** cell["seed"]
         at = {}
-        for name in conditions(TASKS[cell["task"]]):
+        for name in conditions(TASKS[cell["task"]], AXES[cell["task"]]):
             gain = 0.01 + (more if name == "debris 24" else 0) + jitter
-            f1 = [0.8 - gain, 0.8, 0.8 + later] if loop else [0.75 + jitter]
+            steps = [0.8 - gain, 0.8, 0.8 + (later if kind == FEEDBACK else 0)]
+            f1 = [0.75 + jitter] if kind in (PLAIN, WIDE) else [one - 0.1 * (kind == CUT) for one in steps]
             at[name] = {"f1": f1, "iou": [0.7] * len(f1), "lost": 0}
-        way = {"states": {"switched off": 2}, "masks": {masks: 2}, "f1": 0.8}
-        result = {"at": at, "ways": dict.fromkeys(WAYS, way) if loop else {}, "weights": 9, "updates": 7}
+        states = "settled" if kind == LEAKY else "switched off"
+        way = {"states": {states: 2}, "masks": {masks: 2}, "f1": 0.8}
+        ways = dict.fromkeys(WAYS.get(kind, ()), way)
+        result = {"at": at, "ways": ways, "weights": 9, "updates": 7}
         if cell["seed"] < parts:
             found.append(Row(cell, result, 1.0, ""))
     return found
@@ -60,24 +85,37 @@ def test_what_steps_add_is_told_of_one_model_on_the_same_images():
 
 def test_what_moves_past_t_and_what_diverges_is_counted():
     assert {one.answer for one in held(rows(), "digits").values()} == {"equal within margin"}
-    assert "is 0.040 away at most" in EXPERIMENT.conclude(rows(later=-0.04)).because
+    assert {one.answer for one in held(rows(later=-0.04), "digits", LEAKY).values()} == {
+        "equal within margin"
+    }
+    assert "are 0.040 away at most" in EXPERIMENT.conclude(rows(later=-0.04)).because
     found = rows(masks="drifting")
-    assert (
-        lost(found) == (0, 32)
-        and "decay off 0 masks settle, and 0 with" in EXPERIMENT.conclude(found).because
-    )
+    told = EXPERIMENT.conclude(found).because
+    assert lost(found) == (0, 80) and "the clock switches 48 of 48 states off" in told
+    assert "decay off 0 masks settle, 0 without softmax; of 32 leaky states 32 do." in told
     found[0].result["at"]["debris 24"]["lost"] = 2
-    assert lost(found) == (2, 32) and "As built 2 runs diverge" in EXPERIMENT.conclude(found).because
+    assert lost(found) == (2, 80) and "As built 2 runs diverge" in EXPERIMENT.conclude(found).because
 
 
 def test_two_models_of_a_task_are_told_with_what_else_differs():
     found = EXPERIMENT.conclude(rows())
     assert "Feedforward: 9 weights, 7 updates." in found.details and "+0.05" in found.details
     assert "One training seed of each model" in found.details
+    assert all(one.difference.mean == pytest.approx(0.1) for one in lead(rows(), "digits", CUT).values())
     charts, lines = EXPERIMENT.panels(rows()), EXPERIMENT.table(rows())
-    assert len(charts) == 6 and charts[0].series[0].x == (0, 6, 24)
-    assert [line.name for line in charts[0].series][2:] == ["feedforward", WIDE]
-    assert [line["on"] for line in lines] == [*WAYS] * 2 and lines[0]["masks"] == "settled 16"
+    assert len(charts) == 8 and charts[0].series[0].x == (0, 6, 24)
+    assert [line.name for line in charts[0].series][2:] == [CUT, LEAKY, PLAIN, WIDE]
+    assert [line.name for line in charts[-1].series][2:] == [PLAIN]
+    told = [(line["model"], line["on"]) for line in lines]
+    assert told.count((FEEDBACK, "neither")) == 3 and told.count((LEAKY, "neither")) == 2 and len(told) == 16
+    assert lines[0]["masks"] == "settled 16"
+
+
+def test_a_loop_is_watched_as_it_was_built():
+    for (_, kind), file in FILES.items():
+        model = read_card(file).model
+        assert (kind in AS_BUILT) == (model.kind == "feedback")
+        assert (model.decay == "none") == (kind == LEAKY)
 
 
 def test_scores_of_a_checkpoint_are_taken_at_the_steps_told():

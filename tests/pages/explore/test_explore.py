@@ -113,6 +113,15 @@ def test_one_model_of_a_task_is_enough_and_one_that_takes_no_steps_is_none():
         choices(still, "shapes")
 
 
+def test_a_model_is_compared_with_one_that_marks_the_same():
+    for named, plain in (
+        ("digits-feedback", "digits-feedforward"),
+        ("digits-whole-feedback", "digits-whole-feedforward"),
+    ):
+        first, second = choices(models.cards(), "digits", named)
+        assert first[0] == "digits-feedback" and named in first and second[0] == plain
+
+
 def test_models_trained_without_a_mechanism_are_not_offered_with_its_switch_on():
     at = app()
     assert "shapes-no-softmax" in checkpoint.shipped()
