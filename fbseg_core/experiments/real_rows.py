@@ -152,10 +152,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         )
         for task in AXES
     )
-    because = (
-        f"F1 at T: {scores}; at 3T loops are {moved:.3f} away at most. "
-        f"{_growing(grows(rows))} {_stable(rows)}"
-    )
+    because = f"F1 at T: {scores}; at 3T {moved:.3f} away at most. {_growing(grows(rows))} {_stable(rows)}"
     return Finding("measured", because, brief, details=_details(rows))
 
 
@@ -182,13 +179,14 @@ def _stable(rows: Sequence[Row]) -> str:
     def of_all(way: str, what: str, model: str = FEEDBACK) -> Counter:
         return sum((counted(rows, task, way, what, model) for task in AXES), Counter())
 
-    clocked, leaky = (of_all(way, "states", model) for model, way in AS_BUILT.items())
+    clocked = of_all(AS_BUILT[FEEDBACK], "states")
     kept, free = (of_all(way, "masks")["settled"] for way in ("softmax only", "neither"))
+    masks, states = (of_all(AS_BUILT[LEAKY], what, LEAKY) for what in ("masks", "states"))
     diverged = f"{gone or 'no'} run{'s diverge' if gone > 1 else ' diverges'}"
     return (
         f"As built {diverged}; the clock switches {clocked['switched off']} of {clocked.total()} states off, "
-        f"and with the decay off {kept} masks settle, {free} without softmax; of {leaky.total()} leaky "
-        f"states {leaky['settled']} do."
+        f"and with the decay off {kept} masks settle, {free} without softmax; of {masks.total()} runs of the "
+        f"leaky loop {masks['settled']} masks do, and {states['settled']} states."
     )
 
 

@@ -88,13 +88,14 @@ def test_what_moves_past_t_and_what_diverges_is_counted():
     assert {one.answer for one in held(rows(later=-0.04), "digits", LEAKY).values()} == {
         "equal within margin"
     }
-    assert "are 0.040 away at most" in EXPERIMENT.conclude(rows(later=-0.04)).because
+    assert "at 3T 0.040 away at most" in EXPERIMENT.conclude(rows(later=-0.04)).because
     found = rows(masks="drifting")
     told = EXPERIMENT.conclude(found).because
-    assert lost(found) == (0, 80) and "the clock switches 48 of 48 states off" in told
-    assert "decay off 0 masks settle, 0 without softmax; of 32 leaky states 32 do." in told
+    assert lost(found) == (0, 64) and "the clock switches 48 of 48 states off" in told
+    assert "with the decay off 0 masks settle, 0 without softmax; " in told
+    assert "of 16 runs of the leaky loop 0 masks do, and 16 states." in told
     found[0].result["at"]["debris 24"]["lost"] = 2
-    assert lost(found) == (2, 80) and "As built 2 runs diverge" in EXPERIMENT.conclude(found).because
+    assert lost(found) == (2, 64) and "As built 2 runs diverge" in EXPERIMENT.conclude(found).because
 
 
 def test_two_models_of_a_task_are_told_with_what_else_differs():
@@ -107,7 +108,7 @@ def test_two_models_of_a_task_are_told_with_what_else_differs():
     assert [line.name for line in charts[0].series][2:] == [CUT, LEAKY, PLAIN, WIDE]
     assert [line.name for line in charts[-1].series][2:] == [PLAIN]
     told = [(line["model"], line["on"]) for line in lines]
-    assert told.count((FEEDBACK, "neither")) == 3 and told.count((LEAKY, "neither")) == 2 and len(told) == 16
+    assert told.count((FEEDBACK, "neither")) == 3 and told.count((LEAKY, "neither")) == 1 and len(told) == 14
     assert lines[0]["masks"] == "settled 16"
 
 
