@@ -152,7 +152,9 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         )
         for task in AXES
     )
-    because = f"F1 at T: {scores}; at 3T {moved:.3f} away at most. {_growing(grows(rows))} {_stable(rows)}"
+    because = (
+        f"F1 at T: {scores}; at 3T it is {moved:.3f} off at most. {_growing(grows(rows))} {_stable(rows)}"
+    )
     return Finding("measured", because, brief, details=_details(rows))
 
 

@@ -88,7 +88,7 @@ def test_what_moves_past_t_and_what_diverges_is_counted():
     assert {one.answer for one in held(rows(later=-0.04), "digits", LEAKY).values()} == {
         "equal within margin"
     }
-    assert "at 3T 0.040 away at most" in EXPERIMENT.conclude(rows(later=-0.04)).because
+    assert "at 3T it is 0.040 off at most" in EXPERIMENT.conclude(rows(later=-0.04)).because
     found = rows(masks="drifting")
     told = EXPERIMENT.conclude(found).because
     assert lost(found) == (0, 64) and "the clock switches 48 of 48 states off" in told
