@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,11 +21,15 @@ from fbseg_core.experiments.handwriting_rows import (
     VISIBLE,
     WHOLE,
     WIDE,
+    ahead,
+    at,
     compared,
     hidden,
     learned,
 )
-from fbseg_core.experiments.records import Row
+from fbseg_core.experiments.records import Row, path_of, read
+from fbseg_core.experiments.report import mean, words
+from fbseg_core.experiments.thresholds import MARGIN
 from fbseg_core.models.registry import build, count_weights
 
 FULL = EXPERIMENT.cells("full")
@@ -215,3 +220,17 @@ def test_the_tiny_grid_can_be_told_of():
     assert EXPERIMENT.conclude(found).word == "undecided"
     assert len(EXPERIMENT.panels(found)) == 4 and len(EXPERIMENT.table(found)) == 7
     assert {row.result["test_seed"] for row in found} == {1001, 1002} and len(RIVALS) == 3
+
+
+def test_the_readme_says_of_real_digits_what_their_rows_say():
+    found = read(path_of("handwriting", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+    less, apart = compared(found), hidden(found)
+    deeper, cut = (words(less[name, 64].difference, sign=name == CUT) for name in (WIDE, CUT))
+    assert f"ten times the weights, by {deeper} with 64 images" in text and ahead(less[WIDE, 64])
+    assert f"with its loop cut, at {cut}, nor from one pass" in text
+    assert {less[name, 64].answer for name in (CUT, SAME)} == {"not told apart"}
+    assert apart["found", CUT].answer == "equal within margin" and f"loop cut, within {MARGIN:g}." in text
+    for value, told in (("f1", "the four have {} to {}"), ("fitted", "{} to {} on those they learned from")):
+        scores = [mean(found, value, model=name, **at(64)).mean for name in MODELS]
+        assert told.format(f"{min(scores):.2f}", f"{max(scores):.2f}") in text

@@ -1,5 +1,9 @@
 """Which images each condition has; and what rows of known numbers come to."""
 
+from collections import Counter
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -16,12 +20,13 @@ from fbseg_core.experiments.real_rows import (
     WHOLE,
     WIDE,
     added,
+    counted,
     grows,
     held,
     lead,
     lost,
 )
-from fbseg_core.experiments.records import Row
+from fbseg_core.experiments.records import Row, path_of, read
 from fbseg_core.tasks import make_batch
 
 TASKS = {
@@ -128,3 +133,32 @@ def test_scores_of_a_checkpoint_are_taken_at_the_steps_told():
         model.head.bias[0] += 1e6  # all background
     assert scored(model, batch)["f1"] == [0.0]
     assert GRIDS["full"]["parts"] >= 8 and set(EXPERIMENT.checkpoints) == set(FILES.values())
+
+
+def test_the_readme_says_of_real_images_what_the_cards_and_rows_say():
+    found = read(path_of("real", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+
+    def f1(file):
+        card = read_card(file)
+        score = Decimal(str(card.f1[card.model.steps if len(card.f1) > 2 else 1]))
+        return str(
+            score.quantize(Decimal("0.001"), ROUND_HALF_UP)
+        )  # as it was before it was cut to four digits
+
+    for task, told in (
+        ("digits", "{}, {} and {} on handwritten digits"),
+        ("textures", "{}, {} and {} on textures"),
+    ):
+        assert told.format(*(f1(FILES[task, kind]) for kind in (FEEDBACK, CUT, PLAIN))) in text
+    whole = (f1(FILES[WHOLE, kind]) for kind in (FEEDBACK, PLAIN))
+    assert "feedback has {} and feedforward {}.".format(*whole) in text
+    assert f"has {f1(FILES['digits', LEAKY])} on digits; all 16 of its masks" in text
+    on, states, masks = "softmax only", "states", "masks"
+    assert counted(found, "digits", on, masks, LEAKY) == {"settled": 16}
+    assert counted(found, "digits", on, states, LEAKY)["settled"] == 4
+    free = sum((counted(found, task, on, masks) for task in AXES), Counter())
+    assert "no mask of 48 settles" in text and free.total() == 48 and not free["settled"]
+    assert lost(found)[0] == 0 and "no state diverges" in text
+    gains = [added(found, task, TRAINED).mean for task in ("digits", "textures")]
+    assert "add {:.2f} to F1 on digits and {:.3f} on textures".format(*gains) in text
