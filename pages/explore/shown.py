@@ -42,4 +42,4 @@ def on_show(
         )
 
     key = ("shown", repr(scene), plane, draws is not None, *sorted(parts.items()))
-    return server.kept("shown", key, make)
+    return server.kept("shown", key, make, True)  # its turn lasts: runs that wait to be laid out take room
