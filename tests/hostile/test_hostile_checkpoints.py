@@ -18,7 +18,7 @@ from fbseg_core.checkpoint import FORMAT, CheckpointError, load, save
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig
 from fbseg_core.models.registry import build
 from pages.explore import computed as explore
-from pages.explore.player.payload import pack
+from pages.explore.player.payload import lay_out, pack
 from pages.explore.run import scene_of
 from pages.explore.state import ExploreState
 from pages.jobs.shares import Share
@@ -138,7 +138,7 @@ def shown(name, card):
     cards = models.cards()
     scene = scene_of(ExploreState(task=card.task.name, model=name), cards)
     run = explore.run(scene)
-    assert pack(run, run, explore.plane(run, "h", "image"), None, header={}, fed=True, state=True)
+    assert pack(lay_out(run, run, explore.plane(run, "h", "image"), None, fed=True, state=True), {})
     variants = list(variants_of(StabilityState(model=name, T=8), cards).values())
     walks = [stability.walk_of(variant) for variant in variants]
     assert all(sentence for walk in walks for sentence in walk.clocked.sentences)

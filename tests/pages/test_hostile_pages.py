@@ -15,7 +15,7 @@ from fbseg_core.models.registry import build
 from fbseg_core.tasks import Content
 from pages.explore import computed
 from pages.few_shot import kept_uploads
-from pages.ui import own_models
+from pages.ui import own_models, server
 
 pytestmark = pytest.mark.xdist_group("few-shot")  # whose jobs lie in one folder
 MARKUP = "![x](http://e.org/x.png)"
@@ -46,6 +46,7 @@ def test_an_error_in_a_fragment_is_told_there_too(jobs, monkeypatch):
     def impossible(scene):
         raise ConfigError(f"no image of this task can be drawn: {MARKUP}.")
 
+    server.memo().clear()  # another test may have had it laid out
     monkeypatch.setattr(computed, "runs", impossible)
     at = opened("explore")
     assert not at.exception and "no image of this task" in at.error[0].value

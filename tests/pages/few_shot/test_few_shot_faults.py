@@ -81,7 +81,10 @@ def test_a_request_of_the_player_is_taken_as_it_is_meant():
 class Noted:
     """What a callback needs of a screen."""
 
-    view, notes = FewShotState(), ()
+    notes = ()
+
+    def __init__(self, view):
+        self.view = view
 
     def note(self, sentence):
         self.notes = (*self.notes, sentence)
@@ -90,10 +93,11 @@ class Noted:
 @pytest.mark.parametrize("name, made", [("few_shot", "examples"), ("explore", "scene_for")])
 def test_a_fault_of_the_program_surfaces_and_a_refusal_is_a_sentence(name, made, monkeypatch):
     page = importlib.import_module(f"pages.{name}.page")  # runs it once, bare
-    monkeypatch.setattr(page, "SCREEN", Noted())
+    view = page.SCREEN.kind()
+    monkeypatch.setattr(page, "SCREEN", Noted(view))
     monkeypatch.setattr(gallery, "asked", lambda key: {"back": 0})
     monkeypatch.setattr(web, "asked", lambda key: {"drawing": ""} if name == "explore" else {"back": 0})
-    monkeypatch.setattr(Noted.view.__class__, "replace", lambda self, **_: self)
+    monkeypatch.setattr(type(view), "replace", lambda self, **_: self)
     for error in (KeyError, TypeError, IndexError, ValueError, ConfigError):
 
         def broken(*_, error=error):
