@@ -261,7 +261,7 @@ def table(rows: Sequence[Row]) -> list[dict[str, str]]:
     found = []
     for (task, model), ways in loops.items():
         for way in ways:
-            line = {"task": task, "model": model, "on": way}
+            line = {"loop": f"{task}, {model}", "on": way}  # one column: a phone has room for five
             line["F1 at 3T"] = words(mean(rows, ("ways", way, "f1"), task=task, model=model))
             for what in ("states", "masks"):
                 names = counted(rows, task, way, what, model).most_common()

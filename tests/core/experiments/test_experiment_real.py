@@ -112,8 +112,14 @@ def test_two_models_of_a_task_are_told_with_what_else_differs():
     assert len(charts) == 8 and charts[0].series[0].x == (0, 6, 24)
     assert [line.name for line in charts[0].series][2:] == [CUT, LEAKY, PLAIN, WIDE]
     assert [line.name for line in charts[-1].series][2:] == [PLAIN]
-    told = [(line["model"], line["on"]) for line in lines]
-    assert told.count((FEEDBACK, "neither")) == 3 and told.count((LEAKY, "neither")) == 1 and len(told) == 14
+    told = [line["loop"] for line in lines if line["on"] == "neither"]
+    assert told == [
+        "digits, feedback",
+        "digits, feedback, leaky",
+        "textures, feedback",
+        "whole digits, feedback",
+    ]
+    assert len(lines) == 14
     assert lines[0]["masks"] == "settled 16"
 
 
