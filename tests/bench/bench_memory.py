@@ -155,10 +155,11 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=120.0)
     parser.add_argument("--visitors", type=int, default=10)
     parser.add_argument("--browsers", type=int, default=1, help="how many of them use a real browser")
+    parser.add_argument("--log", type=Path, help="file that takes what the server prints, tracebacks too")
     asked = parser.parse_args()
     os.environ["FBSEG_JOBS"] = tempfile.mkdtemp()  # jobs of its own, which the server takes over
     counters = Path(tempfile.mkdtemp()) / "counters"
-    server, url = start_app(FBSEG_COUNTERS=str(counters))
+    server, url = start_app(log=asked.log, FBSEG_COUNTERS=str(counters))
     faults: list[str] = []
     seconds: dict[str, list[float]] = {}
     start = time.monotonic()

@@ -48,15 +48,18 @@ FLAGS = [
 ]  # fmt: skip
 
 
-def start_app(script: str = "app.py", **env: str) -> tuple[subprocess.Popen, str]:
-    """Start the app, or another script, on a free port of this machine and wait until it answers."""
+def start_app(script: str = "app.py", log: Path | None = None, **env: str) -> tuple[subprocess.Popen, str]:
+    """Start the app, or another script, on a free port of this machine and wait until it answers.
+
+    log: the file that takes what the server prints.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", script, "--server.headless", "true"]
     command += ["--server.port", str(port), "--server.address", "127.0.0.1"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | env, **quiet)
+    with open(log or os.devnull, "wb") as told:
+        server = subprocess.Popen(command, cwd=ROOT, env=os.environ | env, stdout=told, stderr=told)
     url = f"http://127.0.0.1:{port}"
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and server.poll() is None:
