@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.func import jvp
 
+from fbseg_core.analysis.tangents import pushed
 from fbseg_core.config import Switches
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import State, rollout
@@ -144,7 +144,7 @@ def leading_eigenvalues(
             raise _Stop
         done += 1
         tangent = torch.from_numpy(np.ascontiguousarray(flat.ravel())).to(h).view(shape)
-        return jvp(onward, (h[:, fed],), (tangent,))[1].double().cpu().numpy().ravel()
+        return pushed(onward, h[:, fed], tangent).double().cpu().numpy().ravel()
 
     def push_complex(w: np.ndarray) -> np.ndarray:
         return push(w.real) + 1j * push(w.imag) if w.imag.any() else push(w.real).astype(complex)
@@ -215,7 +215,7 @@ def lyapunov(
             return model.step(x, h, t, switches=switches, prepared=prepared).h_next
 
         for which, w in enumerate(tangents):
-            moved = jvp(onward, (state,), (w,))[1]
+            moved = pushed(onward, state, w)
             size = float(torch.linalg.vector_norm(moved, dtype=torch.float64))
             rates[which, index] = math.log(size) if size else -math.inf
             tangents[which] = moved / size if size else moved

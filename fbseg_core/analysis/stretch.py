@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fbseg_core.analysis.tangents import pushed
 from fbseg_core.config import Switches
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import State
@@ -101,6 +102,6 @@ def passes(spans: Sequence[int] = SPANS, others: int = 2) -> int:
 
 def _push(onward: Callable[[Tensor], Tensor], h: Tensor, w: Tensor) -> tuple[float, Tensor]:
     """‖Jw‖ of a unit change w, and JᵀJw: one iteration towards J's largest singular value."""
-    moved = torch.func.jvp(onward, (h,), (w,))[1].detach()
+    moved = pushed(onward, h, w).detach()
     _, back = torch.func.vjp(onward, h)
     return float(moved.norm()), back(moved)[0].detach()
