@@ -45,30 +45,39 @@ def painted(page: Page, act: str, times: int, values) -> list[float]:
     return [page.evaluate(PAINTED, f"{FIND} {act}".replace("VALUE", str(values(i)))) for i in range(times)]
 
 
-# From an act until the panels show the run that the browser computed of these values.
-MADE = f"""([act, wanted]) => {{ {FIND} return new Promise(done => {{
-    const [player, start] = [find('.player'), performance.now()];
-    eval(act);
-    const look = () => player.dataset.made?.startsWith(wanted) ? requestAnimationFrame(() => {{
+# From an act until the panels show the run that the browser computed of these values; ready: what acts.
+MADE = f"""([ready, act, wanted]) => {{ {FIND} return new Promise(done => {{
+    const [player, at] = [find('.player'), eval(ready)];
+    const painted = () => requestAnimationFrame(() => {{
         const c = new MessageChannel();
         c.port1.onmessage = () => done(performance.now() - start);
         c.port2.postMessage(0);
-    }}) : setTimeout(look, 1);
-    look();
+    }});
+    const seen = new MutationObserver(() => {{
+        if (!player.dataset.made.startsWith(wanted)) return;
+        seen.disconnect();
+        painted();
+    }});
+    seen.observe(player, {{ attributeFilter: ['data-made'] }});
+    const start = performance.now();
+    eval(act);
 }}); }}"""
 
 
 def drag_sigma(page: Page, times: int) -> list[float]:
     """Milliseconds from a move of σ's thumb to all masks painted, computed in the browser."""
-    page.wait_for_selector(".player[data-engine=true]")
-    taken = []
-    for i in range(times):
-        value = f"{0.4 + 0.05 * (i % 20):.4g}"
-        move = "r.dispatchEvent(new Event('input', {bubbles: true}));"
-        drag = f"const r = find('.sigma'); r.value = {value}; {move}"
-        taken.append(page.evaluate(MADE, [drag, f'{{"sigma":{value}}}']))
-        page.wait_for_timeout(30)
+    taken = [move_sigma(page, i) for i in range(times)]
     release(page)
+    return taken
+
+
+def move_sigma(page: Page, i: int) -> float:
+    """The i-th move of a drag, which goes on; milliseconds until all masks are painted."""
+    page.wait_for_selector(".player[data-engine=true]")
+    value = f"{0.4 + 0.05 * (i % 20):.4g}"
+    move = f"at.value = {value}; at.dispatchEvent(new Event('input', {{bubbles: true}}));"
+    taken = page.evaluate(MADE, ["find('.sigma')", move, f'{{"sigma":{value}}}'])
+    page.wait_for_timeout(30)
     return taken
 
 
@@ -78,8 +87,8 @@ def take_next(page: Page, field: str, times: int) -> list[float]:
     for _ in range(times):
         page.wait_for_timeout(300)
         seed = int(page.locator(f".st-key-explore-{field} input").input_value())
-        press = f"document.querySelector('.st-key-next-{field} button').click();"
-        taken.append(page.evaluate(MADE, [press, f'{{"{field}":{seed + 1}']))
+        button = f"document.querySelector('.st-key-next-{field} button')"
+        taken.append(page.evaluate(MADE, [button, "at.click();", f'{{"{field}":{seed + 1}']))
         page.wait_for_selector(".player:not(.ahead)")
         at_rest(page)
     return taken
