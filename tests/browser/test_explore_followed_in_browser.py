@@ -5,7 +5,7 @@ import base64
 import numpy as np
 import pytest
 from explorer import another_run, near, pixels, reference, run_id, shape, shows
-from served import choose, hold_in_the_sidebar
+from served import choose, eventually, hold_in_the_sidebar
 
 from fbseg_core.models.registry import traits_of
 from fbseg_core.rollout.interventions import Flip, Freeze, Paint, Perturb, Swap, pack_mask
@@ -21,7 +21,7 @@ from pages.ui.web import script
 pytestmark = pytest.mark.browser
 
 # What the browser lays of a run with other switches than the payload's, beside what their own payload holds.
-COMPARE = """async ([sent, wanted, bytes, values, images]) => {
+COMPARE = """async ([sent, wanted, bytes, values, images, look]) => {
     const raw = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
     const read = (text) => {
         const { header, start } = decodeHeader(raw(text));
@@ -35,11 +35,11 @@ COMPARE = """async ([sent, wanted, bytes, values, images]) => {
     OFFERED.clear();
     for (const [task, { shape, ...said }, text] of images)
         offer(task, { ...said, ...(await inflated(raw(text), shape)) });
-    const S = { come: read(sent), ahead: { values: {} }, engine: { models: engines } };
+    const S = { come: read(sent), ahead: { values: {} }, engine: { models: engines }, look };
     const asSent = await computed(S); // of which the next may take over what is the same
     S.ahead.values = values;
     const [made, there] = [await computed(S), read(wanted)];
-    const again = made.of === wantedOf({ come: there, ahead: null });
+    const again = made.of === wantedOf({ come: there, ahead: null, look });
     engines.forEach((engine) => engine.end());
     const far = {};
     for (const [name, block] of Object.entries(made.blocks)) {
@@ -154,7 +154,9 @@ def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
         shown["do"] = [item.model_dump(mode="json") for item in changes["do"]]
     images = [offered.packed(scene.task, seed) for seed in offered.seeds(before)]
     images = [[acts.drawn_alike(scene.task), told, base64.b64encode(raw).decode()] for told, raw in images]
-    far, curves, wanted, again, told, there = ask(COMPARE, [*coded, bytes_, changes | shown, images])
+    asked = [*coded, bytes_, changes | shown, images]
+    look = {"layer": "delta", "curve": "f1"}
+    far, curves, wanted, again, told, there = ask(COMPARE, [*asked, look])
     assert again and told == there | {"bands": None}
     assert {"input", "run.mask", "state.0", "comparison.logit"} < set(far)
     assert ("run.v_hat.0" in far) == after.loop and ("ghost.applied" in far) == bool(after.do)
@@ -174,6 +176,39 @@ def test_the_browser_lays_the_run_that_the_server_sends(ask, view, changes):
                 atol=2e-3 + 4 * (key == "label_flips"),
                 equal_nan=True,
             ), (entity, key)
+
+
+def test_what_led_to_the_steps_is_computed_only_where_it_is_on_show(ask):
+    view, values = ExploreState(task="grouping", T=4), {"sigma": 0.5}
+    coded = [base64.b64encode(sent(one)).decode() for one in (view, view.replace(**values))]
+    weights = in_browser.weights_of(scene_of(view, models.cards()))
+    asked = [*coded, [base64.b64encode(raw).decode() for _, raw in weights], values, []]
+    led = {"run.delta", "run.applied", *(f"run.v_hat.{k}" for k in range(8))}
+    plain, *others = (
+        ask(COMPARE, [*asked, {"layer": layer, "curve": curve}])
+        for layer, curve in (("mask", "f1"), ("mask", "norms"), ("v_hat", "f1"), ("applied", "f1"))
+    )
+    for more in others:
+        assert set(more[0]) - set(plain[0]) == led and set(more[1]["run"]) - set(plain[1]["run"]) == {
+            "delta",
+            "applied",
+        }
+        assert all(most <= 1.01 / 255 for _, most, _ in (more[0][name] for name in led))
+
+
+def test_another_look_at_a_run_in_the_hand_is_computed_at_once(open_page):
+    page = open_page("?layer=probability")
+    page.wait_for_selector(".player[data-engine=true]")
+    page.wait_for_timeout(1000)
+    value = hold(page, 0.6)
+    page.wait_for_selector(f".player[data-made='{{\"sigma\":{value:g}}}']")
+    page.locator("select.layer").select_option("delta")
+    page.locator("select.curve").select_option("norms")
+    eventually(lambda: "‖δ‖" in page.locator(".over-time").text_content())
+    held = pixels(page, "run")
+    page.mouse.up()
+    page.wait_for_selector(".player:not(.ahead)")
+    assert abs(held - pixels(page, "run")).max() <= 6
 
 
 def hold(page, share):

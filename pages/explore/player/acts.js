@@ -86,33 +86,35 @@ function switchesAt(switches, done, steps) {
 
 // ---- running with them --------------------------------------------------------------------------------
 
-const WANTED = ["h", "delta", "applied", "v_hat", "logits"];
+const WANTED = ["h", "logits"];
+const LED = ["delta", "applied", "v_hat"]; // to a step: two thirds of all numbers, so asked for only where they are shown
 
-// A plan is what a run is made of: { size, images: [{ t, x }], switches: of each step, acts: [{ t, … }] }. Of such a
-// list of images what holds at step t: of the same step the last.
+// A plan is what a run is made of: { size, images: [{ t, x }], switches: of each step, acts: [{ t, … }], led: whether its
+// moments say what led to them }. Of such a list of images what holds at step t: of the same step the last.
 const holding = (list, t) => list.filter((one) => one.t <= t).reduce((held, one) => (one.t >= held.t ? one : held));
 
 // The plan with its moments, from rest on. before: runs of the same model, of which what is the same is taken over: a
 // run that is longer now is computed on, a shorter one cut. The engine takes one call after another.
 async function ranBy(engine, plan, before = []) {
-  const { size, images, switches, acts } = plan;
-  const shared = before.map((one) => sharedSteps(one.plan, plan));
+  const { size, images, switches, acts, led } = plan;
+  const shared = before.map((one) => (led && !one.plan.led ? -1 : sharedSteps(one.plan, plan)));
   const most = Math.max(-1, ...shared);
   const moments = most < 0 ? [] : before[shared.indexOf(most)].moments.slice(0, most + 1);
+  const wanted = led ? [...WANTED, ...LED] : WANTED;
   const act = async (t) => {
     for (const one of acts) if (one.t === t) moments[t] = await acted(engine, moments[t], one);
   };
-  if (!moments.length) {
-    const [, , start] = await Promise.all([engine.setImage(images[0].x, size), engine.reset(), engine.state()]);
-    moments.push(start);
-    await act(0);
-  }
-  const times = new Set([...images, ...acts].map(({ t }) => t).filter((t) => t >= moments.length && t < switches.length));
+  // Where the engine stands before it goes on: all is asked for at once, as each wait for an answer takes time.
+  const placed = (from) => {
+    const image = engine.setImage(holding(images, from).x, size);
+    return moments.length ? [image, engine.setState(moments[from].h, from)] : [image, engine.reset(), engine.state()];
+  };
+  const times = new Set([...images.filter(({ t }) => t), ...acts].map(({ t }) => t).filter((t) => t >= moments.length && t < switches.length));
   for (const until of [...times, switches.length].sort((a, b) => a - b)) {
-    const from = moments.length - 1;
-    if (until === from) break;
-    const run = [engine.setImage(holding(images, from).x, size), engine.setState(moments[from].h, from), engine.run(until - from, switches.slice(from, until), WANTED)];
-    moments.push(...(await Promise.all(run)).at(-1));
+    if (moments.length > until) continue;
+    const from = Math.max(moments.length - 1, 0);
+    const answers = await Promise.all([...placed(from), engine.run(until - from, switches.slice(from, until), wanted)]);
+    moments.push(...answers.flat().filter(Boolean));
     await act(until);
   }
   return { plan, moments };

@@ -51,7 +51,7 @@ function markStop(S) {
   const { header, $ } = S;
   const stop = header.auto?.stop;
   $(".auto").hidden = !header.auto;
-  $(".auto").textContent = header.auto ? stopText(header) : "";
+  say($(".auto"), header.auto ? stopText(header) : "");
   $(".flag").hidden = stop == null;
   if (stop != null) $(".flag").style.left = along(S, stop);
 }

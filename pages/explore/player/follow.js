@@ -113,6 +113,9 @@ async function warmUp(S) {
   if (S.ahead) catchUp(S);
 }
 
+// Whether the engine is about to show more than is known of the run: another look may need it.
+const isComing = (S) => S.ahead !== null && canFollow(S) && !lacksImage(S) && S.made?.of !== wantedOf(S);
+
 // Work that calls the engines, which take no other meanwhile.
 async function withEngines(S, work) {
   S.following = true;
@@ -166,7 +169,7 @@ function fallBehind(S) {
   S.$(".player").classList.remove("ahead");
 }
 
-const MAY_LACK = /^ghost\b|\.(v_hat|mismatch)\b/; // blocks that a run has only once acted on, with its loop closed, or where it leaks
+const MAY_LACK = /^ghost\b|\.(v_hat|mismatch|delta|applied)\b/; // blocks that a run has only once acted on, or where what led to its steps is known
 const MOST_KEPT = 32e6; // bytes of runs that are kept for the next move of the hand
 
 function bytesOf(ran) {

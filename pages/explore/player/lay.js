@@ -130,15 +130,16 @@ function add(to, values) {
 
 const meanOf = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-// Blocks and curves of a run with a state. moments: what the engine gave at rest, then of each step. leaks: whether
-// the state is drawn to δ; fed: how many channels of v̂ are wanted; state: whether u and v are.
+// Blocks and curves of a run with a state. moments: what the engine gave at rest, then of each step. led: whether these
+// say what led there; leaks: whether the state is drawn to δ; fed: how many channels of v̂ are wanted; state: whether u
+// and v are.
 function layRun(entity, moments, told) {
-  const { size, classes, leaks, fed, state } = told;
+  const { size, classes, led, leaks, fed, state } = told;
   const pixels = size[0] * size[1];
   const shape = [moments.length, ...size];
   const answers = layAnswers(entity, moments.map(({ logits }) => logits), told);
-  const layers = { delta: (t) => moments[t].delta, applied: (t) => moments[t].applied };
-  if (leaks) layers.mismatch = (t) => minus(moments[t].delta, moments[t - 1].h);
+  const layers = led ? { delta: (t) => moments[t].delta, applied: (t) => moments[t].applied } : {};
+  if (led && leaks) layers.mismatch = (t) => minus(moments[t].delta, moments[t - 1].h);
   const over = (read) => moments.map((_, t) => (t ? read(t) : null)); // nothing led to the start
   const laid = (name) => () => {
     const values = new Float32Array(moments.length * pixels);
@@ -149,8 +150,10 @@ function layRun(entity, moments, told) {
   const sizes = once(() => moments.map(({ h }) => norm(h)));
   const curves = {
     update: () => listed(over((t) => distance(moments[t].h, moments[t - 1].h) / Math.max(sizes()[t], 1e-12))),
-    delta: () => listed(over((t) => norm(layers[leaks ? "mismatch" : "delta"](t)))),
-    applied: () => listed(over((t) => norm(layers.applied(t)))),
+    ...(led && {
+      delta: () => listed(over((t) => norm(layers[leaks ? "mismatch" : "delta"](t)))),
+      applied: () => listed(over((t) => norm(layers.applied(t)))),
+    }),
     norm: () => listed(sizes()),
   };
   if (fed && moments.some(({ v_hat }) => v_hat)) Object.assign(blocks, layChannels(`${entity}.v_hat`, moments.map(({ v_hat }) => v_hat ?? null), fed, shape, classes, true));

@@ -69,9 +69,12 @@ function wire(S) {
     $(selector).addEventListener("change", (event) => {
       S.look[key] = read(event.target);
       if (remote) ask(S, { look: { ...S.look, t: S.t === rest(S) ? null : S.t } });
-      looks(S);
-      draw(S);
+      if (!isComing(S)) {
+        looks(S);
+        draw(S);
+      }
       report(S);
+      if (S.ahead && !S.following) catchUp(S);
     });
   choose(".layer", "layer", (e) => e.value, true);
   choose(".channel", "channel", (e) => +e.value);

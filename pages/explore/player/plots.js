@@ -78,7 +78,9 @@ function curvesOf(S) {
   if (key === "norms") {
     yLabel = "norm";
     series = [
-      line("run", curves.run.delta, S.header.leaks ? "‖δ − h‖, error" : "‖δ‖"), line("run", curves.run.applied, "‖δ̃‖ applied", { dash: "2 3" }),
+      ...(curves.run.delta // until it is computed again with what led to each step
+        ? [line("run", curves.run.delta, S.header.leaks ? "‖δ − h‖, error" : "‖δ‖"), line("run", curves.run.applied, "‖δ̃‖ applied", { dash: "2 3" })]
+        : []),
       line("run", curves.run.norm, "‖h‖", { colour: "#009E73", dash: "8 3" }),
       ...(curves.ghost ? [line("ghost", curves.ghost.norm, "‖h‖ untouched", { width: 1.5 })] : []),
     ];

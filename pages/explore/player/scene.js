@@ -1,14 +1,17 @@
 // What the engine computes: what Python sent, S.come, with what the hand has moved since, S.ahead; and its two runs,
 // laid as Python lays them.
 
-// The seeds of image and noise, σ, T, what is done to the run, what is drawn, and the engine's switches.
-function sceneAhead({ come: { header }, ahead }) {
+// The seeds of image and noise, σ, T, what is done to the run, what is drawn, and the engine's switches; led: whether
+// what led to each step is on show.
+function sceneAhead({ come: { header }, ahead, look }) {
   const { sigma = header.sigma, T: steps = header.wanted, do: done = header.do, ...others } = ahead?.values ?? {};
   const { image = header.image, noise = header.noise, drawing = header.engine.drawing, cue = header.cue, ...changed } = others;
   const leaks = changed.integrator ? changed.integrator === "leaky" : header.leaks;
   const switches = { ...header.engine.switches, ...switchesOf(header, changed) };
-  return { image, noise, sigma, steps, done, drawing, cue, leaks, switches };
+  return { image, noise, sigma, steps, done, drawing, cue, leaks, switches, led: showsWhatLed(look) };
 }
+
+const showsWhatLed = (look) => Boolean(look) && (look.curve === "norms" || LED.includes(LAYERS[look.layer].block) || look.layer === "mismatch");
 
 // A scene in one text, the same for scenes of the same runs.
 const wantedOf = (S) => JSON.stringify([S.come.header.engine.of, sceneAhead(S)], inOrder);
@@ -156,15 +159,15 @@ function inputOf(images, { shown, size }) {
 // What each run of a scene is made of; null where the browser lacks an image.
 async function plansOf(S, scene) {
   const { header } = S.come;
-  const { steps, done, switches } = scene;
+  const { steps, done, switches, led } = scene;
   const images = await imagesOf(S, scene);
   if (!images) return null;
-  const plan = { size: header.size, images, acts: [] };
+  const plan = { size: header.size, images, acts: [], led };
   const each = (one) => Array(steps).fill(one);
   return {
     run: { ...plan, switches: switchesAt(switches, done, steps), acts: await actsOf(header, done, steps) },
     untouched: done.length ? { ...plan, images: images.slice(0, 1), switches: each(switches) } : null,
-    comparison: { ...plan, switches: each({}) },
+    comparison: { ...plan, switches: each({}), led: false },
   };
 }
 
@@ -209,7 +212,7 @@ async function computed(S) {
   return { of, scene: now.come.header.engine.of, values, ...laidScene(now, scene, plans, ran) };
 }
 
-function laidScene({ come, look }, { steps, leaks }, { run: { images } }, { run, untouched, comparison }) {
+function laidScene({ come, look }, { steps, leaks, led }, { run: { images } }, { run, untouched, comparison }) {
   const { header, blocks } = come;
   const { size, classes } = header;
   const has = (name) => name in blocks;
@@ -218,7 +221,7 @@ function laidScene({ come, look }, { steps, leaks }, { run: { images } }, { run,
   const world = seenOver(images, steps);
   const truths = (t) => world.seen[world.ofStep[t]].truth;
   const another = world.seen.some(({ truth }) => !alike(truth, truths(0)));
-  const told = { truths, size, classes, steps, leaks };
+  const told = { truths, size, classes, steps, leaks, led };
   const parts = {
     run: layRun("run", run.moments, { ...told, fed, state: has("state.0"), asked: asked("run"), old: untouched && another && truths(0) }),
     ...(untouched && { ghost: layRun("ghost", untouched.moments, { ...told, truths: () => images[0].truth, asked: asked("comparison") }) }),

@@ -107,7 +107,7 @@ function film(S) {
   drawFilm(S, $(".film canvas"), width);
   $(".timeline").style.setProperty("--inset", `${cell / 2 - THUMB / 2}px`);
   $(".film-note").hidden = frames.length > S.header.steps;
-  $(".film-note").textContent = `Film: ${frames.length} of ${S.header.steps + 1} steps.`;
+  say($(".film-note"), `Film: ${frames.length} of ${S.header.steps + 1} steps.`);
   const stop = S.header.auto?.stop;
   $(".beyond").hidden = stop == null; // what a run stopped by itself would not have come to
   if (stop != null) $(".beyond").style.left = `${frameAt(S, stop).x + pitch / 2}px`;
