@@ -160,10 +160,16 @@ def test_the_readme_says_of_real_images_what_the_cards_and_rows_say():
         assert told.format(*(f1(FILES[task, kind]) for kind in (FEEDBACK, CUT, PLAIN))) in text
     whole = (f1(FILES[WHOLE, kind]) for kind in (FEEDBACK, PLAIN))
     assert "feedback has {} and feedforward {}.".format(*whole) in text
-    assert f"has {f1(FILES['digits', LEAKY])} on digits; all 16 of its masks" in text
+    digits, textures = (f1(FILES[task, LEAKY]) for task in ("digits", "textures"))
+    assert f"has {digits} on digits and {textures} on textures; of 16 of its runs" in text
     on, states, masks = "softmax only", "states", "masks"
     assert counted(found, "digits", on, masks, LEAKY) == {"settled": 16}
-    assert counted(found, "digits", on, states, LEAKY)["settled"] == 4
+    settled = [counted(found, "textures", on, what, LEAKY)["settled"] for what in (masks, states)]
+    still = counted(found, "digits", on, states, LEAKY)["settled"]
+    assert (
+        "all masks settle and {} states, and on textures {} masks and {} states".format(still, *settled)
+        in text
+    )
     free = sum((counted(found, task, on, masks) for task in AXES), Counter())
     assert "no mask of 48 settles" in text and free.total() == 48 and not free["settled"]
     assert lost(found)[0] == 0 and "no state diverges" in text
