@@ -140,11 +140,14 @@ def _brief(found: Mapping[Key, Compared], word: Word) -> str:
         return (
             f"Feedback's lead over some model without a loop grows by {MARGIN:g} F1 at most, come what may."
         )
-    if word == "undecided":
-        return "The runs do not tell whether feedback's lead grows with what is in the way."
     more, less = (
         sum(one.different and one.difference.mean * sign > 0 for one in found.values()) for sign in (1, -1)
     )
+    if word == "undecided":
+        return (
+            f"Feedback's lead is not known to grow with anything in the way; it shrinks in {less or 'none'} "
+            f"of {len(found)} comparisons."
+        )
     return (
         f"Of {len(found)} comparisons, feedback's lead grows with what is in the way in {more or 'none'}, "
         f"and shrinks in {less or 'none'}."

@@ -2,17 +2,19 @@
 
 import re
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fbseg_core.analysis.receptive import receptive_field
 from fbseg_core.experiments.clutter import EXPERIMENT, TASKS, run_of
-from fbseg_core.experiments.clutter_rows import AXES, adds, grows, judged, leads, learned, lost, there
+from fbseg_core.experiments.clutter_rows import AXES, adds, grows, judged, leads, learned, lost, score, there
 from fbseg_core.experiments.handwriting_rows import CUT, FEEDBACK, MODELS, RIVALS, SAME, WIDE
 from fbseg_core.experiments.real import conditions
 from fbseg_core.experiments.real_rows import TRAINED
-from fbseg_core.experiments.records import Row
+from fbseg_core.experiments.records import Row, path_of, read
+from fbseg_core.experiments.report import mean, words
 from fbseg_core.models.registry import count_weights
 from fbseg_core.tasks import task_of
 
@@ -92,7 +94,7 @@ SAME_NETWORK = dict.fromkeys(("loop_cut", "equal_weights"), 0.05)
         ("partly", "in 1, and shrinks in 1.", {"loop_cut": {"debris": 0.05}, "equal_view": {"count": -0.05}}),
         ("not reproduced", "grows by 0.02 F1 at most", {}),
         ("not reproduced", "grows by 0.02 F1 at most", {"equal_view": -0.05}),
-        ("undecided", "do not tell whether", {"spread": 0.2}),
+        ("undecided", "is not known to grow with anything in the way; it shrinks in none", {"spread": 0.2}),
         ("undecided", "Not every model is known", {"above": 0.02, "lead": 0.03}),
         ("undecided", "Not every model is known", EVERYWHERE | {"seeds": 2}),
     ],
@@ -150,3 +152,26 @@ def test_charts_run_along_the_axes_and_the_table_has_a_line_a_model():
     lines = EXPERIMENT.table(found)
     assert len(lines) == len(AXES) * len(MODELS) and lines[0]["model"] == "digits, feedback"
     assert len({name for _, name in there(found, "digits", "count")}) == 3 and len(RIVALS) == 3
+
+
+def test_the_readme_says_of_clutter_what_its_rows_say():
+    found = read(path_of("clutter", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+    growth, lead, more = grows(found), leads(found), adds(found)
+    assert not any(one.different and one.difference.mean > 0 for one in growth.values())
+    assert "is not known of any of these" in text
+    shrinks = {key: words(one.difference, sign=True) for key, one in growth.items() if one.different}
+    assert set(shrinks) == {("digits", "count", SAME), ("digits", "count", WIDE)}
+    assert "from one digit to four, by {} and {}.".format(*shrinks.values()) in text
+    assert all(
+        one.different and one.difference.mean < 0 for (task, _), one in more.items() if task == "digits"
+    )
+    assert "steps after the first add less on the harder digits" in text
+    deeper = lead["digits", WIDE]
+    assert deeper.different and f"deeper network on digits, by {words(deeper.difference, sign=True)}" in text
+    assert lead["textures", CUT].answer == "equal within margin" and "on textures it is level" in text
+    told = []
+    for task in AXES:
+        scores = [mean(found, score(TRAINED), task=task, model=name).mean for name in MODELS]
+        told.append(f"{min(scores):.2f} to {max(scores):.2f} on {task}")
+    assert f"F1 {', and '.join(told)}." in text
