@@ -280,7 +280,7 @@ def _arnoldi(
     product: Callable[[np.ndarray], np.ndarray], n: int, k: int, seed: int, tolerance: float, most: int
 ) -> tuple[np.ndarray, np.ndarray, str | None]:
     """What `_solve` gives, as iterations from one start vector find it."""
-    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs  # slow to import
+    from scipy.sparse.linalg import ArpackError, ArpackNoConvergence, LinearOperator, eigs  # slow to import
 
     columns = min(n, max(2 * k + 4, 16))
     start = np.random.default_rng(seed).standard_normal(n)
@@ -292,6 +292,10 @@ def _arnoldi(
     except ArpackNoConvergence as error:
         values, vectors = error.eigenvalues, error.eigenvectors
         stopped = f"{len(values)} of {k} eigenvalues converged within {most} products"
+    except ArpackError as error:
+        if not str(error).startswith("ARPACK error -9:"):
+            raise
+        values, vectors = np.zeros(k), np.eye(n, k)  # a map that takes a random start to zero is zero
     return *_leading(values, vectors, k), stopped
 
 

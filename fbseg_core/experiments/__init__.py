@@ -2,6 +2,7 @@
 
 from fbseg_core.experiments import (
     ablation,
+    clutter,
     contraction,
     convergence,
     fewshot,
@@ -26,7 +27,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     module.EXPERIMENT.name: module.EXPERIMENT
     for module in (
         fewshot, noise, convergence, ablation, ladder, grouping, settling, contraction, gradients, transfer,
-        real, handwriting, help, halting, resting, predictive, limit, scale,
+        real, clutter, handwriting, help, halting, resting, predictive, limit, scale,
     )
 }  # fmt: skip
 

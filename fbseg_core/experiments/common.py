@@ -35,10 +35,10 @@ def setup_of(settings: Mapping[str, Any], protocol: str) -> FewShotConfig:
     return FewShotConfig(protocol=protocol, **{name: settings[name] for name in names})
 
 
-def train_and_score(task: TaskConfig, run: TrainingRun, images: int) -> dict[str, Any]:
-    """Train a run from scratch; its scores as in `score_at`, and how training ended as in `trained`."""
+def train_and_score(task: TaskConfig, run: TrainingRun, images: int, seed: int) -> dict[str, Any]:
+    """Train a run from scratch; its SCORES as in `score_fresh`, and how training ended as in `trained`."""
     model, last = trained(task, run)
-    return score_at(model, task, images) | last
+    return score_fresh(model, task, images, seed, SCORES) | last
 
 
 def trained(task: TaskConfig, run: TrainingRun) -> tuple[Model, dict[str, Any]]:
@@ -128,12 +128,7 @@ def seed_of_test(seed: int) -> int:
 
 
 def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | None]:
-    """Pooled F1 on the images of EVAL_SEED, one set for all seeds; chance, and the controls.
-
-    f1 at the model's own T (1 for a feedforward model) and f1_first at t = 1; f1_cut with the loop cut at
-    inference; f1_batch with the test batch's own statistics, where batch norm is used. None where a control
-    does not apply.
-    """
+    """What `score_fresh` scores, on the images of EVAL_SEED, one set for all seeds."""
     batch = make_batch(task, images, EVAL_SEED, "test")
     return _values(_counts(model, batch, SCORES), batch, SCORES)
 
@@ -141,8 +136,11 @@ def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | N
 def score_fresh(
     model: Model, task: TaskConfig, images: int, seed: int, scores: Sequence[str] = ("f1",)
 ) -> dict[str, Any]:
-    """Those of the `scores` of `score_at`, and chance, on fresh images for each training seed, with counts.
+    """Pooled F1 on fresh images for each training seed, chance there, and the counts behind them.
 
+    scores: of SCORES. f1 at the model's own T (1 for a feedforward model) and f1_first at t = 1; f1_cut with
+    the loop cut at inference; f1_batch with the test batch's own statistics, where batch norm is used. None
+    where one does not apply.
     test_seed: of those images. counts: by name of the scores that apply, true positives, false positives and
     false negatives of the foreground, each a list over images, in pixels: what intervals over images take.
     """

@@ -7,7 +7,7 @@ from typing import Any
 
 from fbseg_core.analysis.equivalence import family, not_better
 from fbseg_core.config import ShapesConfig, TaskConfig, pixel_sigma
-from fbseg_core.experiments.common import setup_of, train_and_score
+from fbseg_core.experiments.common import score_at, setup_of, trained
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import answered, exact, gap, mean
 from fbseg_core.experiments.subject import Subject, of_run
@@ -58,7 +58,9 @@ def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one model with one help, or none, and score it with its controls."""
-    return train_and_score(*run_of(settings), settings["images"])
+    task, run = run_of(settings)
+    model, last = trained(task, run)
+    return score_at(model, task, settings["images"]) | last
 
 
 def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:

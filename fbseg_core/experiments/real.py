@@ -5,9 +5,9 @@ loop is run with softmax and decay switched off, too. Nothing is trained: the se
 images, and intervals say nothing of other training seeds.
 
 The feedback model of a task, the same with its loop cut, and the feedforward one share width, depth, images
-and number of updates, of which the loop's cost more; so does the leaky one of digits, which has no clock. The
-wide ones have more width and more updates. Two models of digits were trained to mark whole digits, with what
-patches and other digits hide (amodal).
+and number of updates, of which the loop's cost more; so does the leaky one, which has no clock. The wide ones
+have more width and more updates. Two models of digits were trained to mark whole digits, with what patches
+and other digits hide (amodal).
 
 With one seed each a difference between models is not the loop's alone, so what its steps add is told of the
 loop itself as well: F1 at T less that at t = 1, on the same images.
@@ -54,12 +54,7 @@ KINDS = {
     PLAIN: "feedforward",
     WIDE: "feedforward-wide",
 }
-FILES = {
-    (task, kind): f"{task}-{file}"
-    for task in ("digits", "textures")
-    for kind, file in KINDS.items()
-    if (task, kind) != ("textures", LEAKY)
-}
+FILES = {(task, kind): f"{task}-{file}" for task in ("digits", "textures") for kind, file in KINDS.items()}
 FILES |= {(WHOLE, kind): f"digits-whole-{KINDS[kind]}" for kind in (FEEDBACK, PLAIN)}
 LATER = 3  # times T that a loop is followed for
 GRIDS: dict[Profile, dict[str, Any]] = {

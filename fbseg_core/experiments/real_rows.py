@@ -187,8 +187,8 @@ def _stable(rows: Sequence[Row]) -> str:
     diverged = f"{gone or 'no'} run{'s diverge' if gone > 1 else ' diverges'}"
     return (
         f"As built {diverged}; the clock switches {clocked['switched off']} of {clocked.total()} states off, "
-        f"and with the decay off {kept} masks settle, {free} without softmax; of {masks.total()} runs of the "
-        f"leaky loop {masks['settled']} masks do, and {states['settled']} states."
+        f"and with the decay off {kept} masks settle, {free} without softmax; of {masks.total()} runs of "
+        f"leaky loops {masks['settled']} masks do, and {states['settled']} states."
     )
 
 

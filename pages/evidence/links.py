@@ -137,6 +137,10 @@ WAYS: dict[str, tuple[Way, ...]] = {
         _explore("Textures of photographs", task="textures", layer="mask"),
         _stability("Eleven classes, mechanisms switched off", model="digits-feedback", T=30),
     ),
+    "clutter": (
+        _explore("Digits among fragments, class by class", task="digits", layer="mask"),
+        _explore("Textures of photographs", task="textures", layer="mask"),
+    ),
     "handwriting": (
         _few_shot(
             "Train n = 16 on handwritten digits",

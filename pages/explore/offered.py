@@ -32,11 +32,11 @@ _mount = component(
 
 def seeds(view: ExploreState) -> list[int]:
     """Seeds of the images that the buttons which this view shows go over to."""
-    swaps = sum(isinstance(item, Swap) for item in view.do)
+    swapped = next((item.seed for item in reversed(view.do) if isinstance(item, Swap)), view.image)
     new = 0 if "image" in view.hide or view.presented else AHEAD
     swap = 0 if "interventions" in view.hide else AHEAD
-    further = dict.fromkeys([*range(1, 1 + new), *range(swaps + 1, swaps + 1 + swap)])
-    return [(view.image + by) % (LARGEST_SEED + 1) for by in further]
+    further = [*range(view.image + 1, view.image + 1 + new), *range(swapped + 1, swapped + 1 + swap)]
+    return list(dict.fromkeys(seed % (LARGEST_SEED + 1) for seed in further))
 
 
 def packed(config: TaskConfig, seed: int) -> tuple[dict[str, Any], bytes]:

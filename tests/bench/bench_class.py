@@ -6,11 +6,13 @@ browser sends once a hand has rested, which is all that the server ever hears of
 them look at the image that the page opens on, as a class is told to, and half at one of their own.
 
 Then the same is measured of as many browsers, and of one protocol client of each kind, whose own image is a
-new one, on the server that the class has warmed. Bars: server below one core, latencies at most 1.2 times
-those alone. Where browsers and server share a machine, the browsers' own load is in both.
+new one, on the server that the class has warmed. All open their pages at once, and act once the last has
+come; how long that took is told by itself. Bars: server below one core, and latencies at most 1.2 times those
+alone. Where browsers and server share a machine, the browsers' own load is in both.
 """
 
 import argparse
+import contextlib
 import os
 import random
 import statistics
@@ -34,14 +36,34 @@ PAUSE = (2.0, 6.0)  # seconds between two acts of a visitor
 Taken = dict[str, list[float]]
 
 
-def protocol(url: str, number: int, end: float, taken: Taken, faults: list[str]) -> None:
-    """A visitor without a browser, who acts until `end`. taken: ms of each answer, by what was asked."""
-    draw = random.Random(number)
+class Room:
+    """Where all wait for the last to arrive. taken: ms of each answer, by what was asked."""
+
+    def __init__(self, people: int, seconds: float) -> None:
+        self.taken: Taken = {}
+        self.faults: list[str] = []
+        self._seconds, self._there = seconds, threading.Barrier(people)
+
+    def enter(self) -> float:
+        """Wait for the others; until when to act, by time.monotonic."""
+        self._there.wait(600)
+        return time.monotonic() + self._seconds
+
+    def tell(self, who: str, error: Exception) -> None:
+        """Who could not go on; nobody waits for them any longer."""
+        self.faults.append(f"{who}: {type(error).__name__}: {error!s:.200}")
+        self._there.abort()
+
+
+def protocol(url: str, number: int, room: Room) -> None:
+    """A visitor without a browser."""
+    draw, taken = random.Random(number), room.taken
     live, own = number % 2 == 0, number % 4 == 3
     what = "Live's set-up told" if live else f"σ let go, {'own' if own else 'shared'} image"
-    visitor = Visitor(url, {}, faults)
+    visitor = Visitor(url, {}, room.faults)
     try:
         visitor.open("" if live else "explore", {"image": str(number)} if own else {})
+        end = room.enter()
         while time.monotonic() < end:
             time.sleep(draw.uniform(*PAUSE))
             value = draw.randrange(1, 30) / 20
@@ -53,18 +75,20 @@ def protocol(url: str, number: int, end: float, taken: Taken, faults: list[str])
                 visitor.ask("player", {"sigma": value, "live": False, "n": int(1000 * time.time())})
             taken.setdefault(f"{what} (protocol)", []).append(1000 * (time.perf_counter() - start))
     except Exception as error:
-        faults.append(f"visitor {number}: {type(error).__name__}: {error!s:.200}")
+        room.tell(f"visitor {number}", error)
     finally:
         visitor.close()
 
 
-def hand(url: str, number: int, end: float, taken: Taken, faults: list[str]) -> None:
+def hand(url: str, number: int, room: Room) -> None:
     """A visitor with a real browser."""
+    taken = room.taken
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
             if number % 2:
                 live, _ = opened(browser, url)
+                end = room.enter()
                 while time.monotonic() < end:
                     first, start = step(live), time.perf_counter()
                     slide(live, ".sigma", 0.1 + 0.05 * (int(start) % 10))
@@ -73,6 +97,7 @@ def hand(url: str, number: int, end: float, taken: Taken, faults: list[str]) -> 
                     taken.setdefault("a step of Live under the hand (browser)", []).append(1000 * rate)
             else:
                 page, _ = open_page(browser, f"{url}/explore")
+                end = room.enter()
                 while time.monotonic() < end:
                     times = drag_sigma(page, 10)
                     taken.setdefault("σ dragged to masks painted (browser)", []).extend(times)
@@ -81,7 +106,7 @@ def hand(url: str, number: int, end: float, taken: Taken, faults: list[str]) -> 
                     page.wait_for_timeout(1000 * PAUSE[0])
             browser.close()
     except Exception as error:
-        faults.append(f"browser {number}: {type(error).__name__}: {error!s:.200}")
+        room.tell(f"browser {number}", error)
 
 
 def processor_seconds(pid: int) -> float:
@@ -92,22 +117,26 @@ def processor_seconds(pid: int) -> float:
 
 def measured(
     url: str, pid: int, clients: Iterable[int], browsers: int, seconds: float
-) -> tuple[Taken, float]:
-    """What acts took, and the cores that the server used. clients: numbers of those without a browser."""
-    taken: Taken = {}
-    faults: list[str] = []
-    end = time.monotonic() + seconds
+) -> tuple[Taken, float, float]:
+    """What acts took, the cores that the server used meanwhile, and the seconds until all had arrived.
+
+    clients: numbers of those without a browser.
+    """
     people = [(protocol, number) for number in clients] + [(hand, number) for number in range(browsers)]
-    threads = [threading.Thread(target=act, args=(url, number, end, taken, faults)) for act, number in people]
-    used, start = processor_seconds(pid), time.monotonic()
+    room = Room(len(people) + 1, seconds)
+    threads = [threading.Thread(target=act, args=(url, number, room)) for act, number in people]
+    opened_at = time.monotonic()
     for thread in threads:
         thread.start()
+    with contextlib.suppress(threading.BrokenBarrierError):
+        room.enter()
+    used, start = processor_seconds(pid), time.monotonic()
     for thread in threads:
         thread.join()
     cores = (processor_seconds(pid) - used) / (time.monotonic() - start)
-    if faults:
-        sys.exit("\n".join(faults))
-    return taken, cores
+    if room.faults:
+        sys.exit("\n".join(room.faults))
+    return room.taken, cores, start - opened_at
 
 
 def late(values: list[float]) -> float:
@@ -124,11 +153,12 @@ def main() -> None:
     try:
         measured(url, server.pid, range(2), 0, 10)  # a warm server
         clients = asked.visitors - asked.browsers
-        together, busy = measured(url, server.pid, range(clients), asked.browsers, asked.seconds)
-        alone, idle = measured(url, server.pid, (0, 1, 103), asked.browsers, asked.seconds)
+        together, busy, arrived = measured(url, server.pid, range(clients), asked.browsers, asked.seconds)
+        alone, idle, _ = measured(url, server.pid, (0, 1, 103), asked.browsers, asked.seconds)
     finally:
         server.terminate()
     print(f"class of {asked.visitors}: {asked.browsers} real browsers, {clients} protocol clients")
+    print(f"all opened their pages at once, the last after {arrived:.1f} s")
     print(f"alone: {asked.browsers} real browsers, and one protocol client of each kind")
     print(f"{'ms':<42}{'alone p50':>11}{'p95':>8}{'class p50':>11}{'p95':>8}{'ratios':>12}   bar 1.2")
     for what, values in sorted(together.items()):

@@ -169,3 +169,18 @@ def test_strokes_images_that_were_not_sent_and_browsers_without_an_engine(open_p
     want = reference("grouping-feedback", image=2, do=(Perturb(t=6),), steps=steps)
     assert (masked(without, "run") == mask_of(want, steps)).all()
     assert page.faults == [] and without.faults == []
+
+
+@pytest.mark.slow
+def test_what_is_done_again_at_a_step_takes_the_place_of_what_was_done_there(open_page):
+    page = opened(open_page, "?task=grouping&image=2&t=7&layer=mask")
+    for _ in range(3):
+        press(page, "Show the model another image")
+    go(page, 9)
+    press(page, "Show the model another image")
+    press(page, "Softmax off from the step on show")
+    press(page, "Softmax on from the step on show")
+    eventually(lambda: page.locator(".chips button").all_inner_texts()[:-1] == [
+        "t = 7: image 5 ✕", "t = 9: image 6 ✕", "t = 9: softmax on ✕",
+    ])  # fmt: skip
+    assert page.faults == []

@@ -36,7 +36,10 @@ function inForce(S) {
 function buildActs(S) {
   const { header, $ } = S;
   const now = inForce(S);
-  const add = (item) => S.change({ do: [...header.do.filter((o) => !overrides(item, o)), { t: S.t, ...item }] });
+  const add = (asked) => {
+    const item = { t: S.t, ...asked };
+    S.change({ do: [...header.do.filter((other) => !overrides(item, other)), item] });
+  };
   const flip = (name, off, on) =>
     button(now[name] ? off : on, `${now[name] ? off : on} from the step on show`, () => add({ kind: "flip", switch: name, on: !now[name] }));
   const paint = (name, target, like, text, label) => {
@@ -52,7 +55,7 @@ function buildActs(S) {
     size.value = S.noiseSize;
   });
   const perturbations = header.do.filter((i) => i.kind === "perturb").length;
-  const swaps = header.do.filter((i) => i.kind === "swap").length;
+  const shown = header.do.findLast(isSwap)?.seed ?? S.header.image;
   const title = Object.assign(document.createElement("b"), { textContent: `At step ${S.t}:`, className: "at" });
   const full = header.do.length >= header.most;
   const items = [
@@ -61,7 +64,7 @@ function buildActs(S) {
     flip("decay", "Decay off", "Decay on"),
     button(now.frozen ? "Run the clock" : "Freeze the clock", "Hold the decay's clock from the step on show, or let it run", () => add({ kind: "freeze", on: !now.frozen })),
     button("Swap the image", "Show the model another image from this step on; the state stays", () =>
-      add({ kind: "swap", seed: (S.header.image + swaps + 1) % RUN.seeds, noise: S.header.noise })),
+      add({ kind: "swap", seed: (shown + 1) % RUN.seeds, noise: S.header.noise })),
     button("Perturb h", "Add noise to every neuron of the state", () => add({ kind: "perturb", size: S.noiseSize ?? 1, seed: perturbations })),
     size,
     ...(header.loops ? [paint("v", "v", "shape", "Paint v", shapeless(S, "Paint into the feedback neurons: as where the model sees shape"))] : []),
@@ -88,7 +91,7 @@ function buildActs(S) {
 // A new one of these replaces an earlier one of the same step.
 function overrides(item, other) {
   if (other.kind !== item.kind || item.kind === "perturb" || item.kind === "paint") return false;
-  return (other.t === undefined || other.t === item.t) && (item.kind !== "flip" || other.switch === item.switch);
+  return other.t === item.t && (item.kind !== "flip" || other.switch === item.switch);
 }
 
 // The interventions that fall within the run, as their marks name them.

@@ -144,6 +144,13 @@ def test_progress_is_told_and_can_stop_the_work(stand_in):
     assert found.radius == 1 and not found.converged
 
 
+def test_what_forgets_its_state_in_one_step_has_no_eigenvalue_but_zero():
+    forgets = Switches(integrator="leaky", k=1.0, loop=False, decay=False)  # h becomes δ, which sees x alone
+    model, x = build(SMALL, 0).eval(), X[:, :, :16, :16]
+    found = leading_eigenvalues(model, x, rollout(model, x, 2, switches=forgets).state(2), 4, forgets)
+    assert found.radius == 0 and found.converged and len(found.eigenvalues) == 4
+
+
 def test_a_cut_loop_is_neutral_everywhere():
     state = State(0, torch.randn(1, 5, 16, 16))
     found = leading_eigenvalues(build(SMALL), X, state, switches=Switches(loop=False))

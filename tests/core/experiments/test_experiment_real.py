@@ -96,11 +96,11 @@ def test_what_moves_past_t_and_what_diverges_is_counted():
     assert "at 3T it is 0.040 off at most" in EXPERIMENT.conclude(rows(later=-0.04)).because
     found = rows(masks="drifting")
     told = EXPERIMENT.conclude(found).because
-    assert lost(found) == (0, 64) and "the clock switches 48 of 48 states off" in told
+    assert lost(found) == (0, 80) and "the clock switches 48 of 48 states off" in told
     assert "with the decay off 0 masks settle, 0 without softmax; " in told
-    assert "of 16 runs of the leaky loop 0 masks do, and 16 states." in told
+    assert "of 32 runs of leaky loops 0 masks do, and 32 states." in told
     found[0].result["at"]["debris 24"]["lost"] = 2
-    assert lost(found) == (2, 64) and "As built 2 runs diverge" in EXPERIMENT.conclude(found).because
+    assert lost(found) == (2, 80) and "As built 2 runs diverge" in EXPERIMENT.conclude(found).because
 
 
 def test_two_models_of_a_task_are_told_with_what_else_differs():
@@ -117,9 +117,10 @@ def test_two_models_of_a_task_are_told_with_what_else_differs():
         "digits, feedback",
         "digits, feedback, leaky",
         "textures, feedback",
+        "textures, feedback, leaky",
         "whole digits, feedback",
     ]
-    assert len(lines) == 14
+    assert len(lines) == 16
     assert lines[0]["masks"] == "settled 16"
 
 
@@ -159,10 +160,16 @@ def test_the_readme_says_of_real_images_what_the_cards_and_rows_say():
         assert told.format(*(f1(FILES[task, kind]) for kind in (FEEDBACK, CUT, PLAIN))) in text
     whole = (f1(FILES[WHOLE, kind]) for kind in (FEEDBACK, PLAIN))
     assert "feedback has {} and feedforward {}.".format(*whole) in text
-    assert f"has {f1(FILES['digits', LEAKY])} on digits; all 16 of its masks" in text
+    digits, textures = (f1(FILES[task, LEAKY]) for task in ("digits", "textures"))
+    assert f"has {digits} on digits and {textures} on textures; of 16 of its runs" in text
     on, states, masks = "softmax only", "states", "masks"
     assert counted(found, "digits", on, masks, LEAKY) == {"settled": 16}
-    assert counted(found, "digits", on, states, LEAKY)["settled"] == 4
+    settled = [counted(found, "textures", on, what, LEAKY)["settled"] for what in (masks, states)]
+    still = counted(found, "digits", on, states, LEAKY)["settled"]
+    assert (
+        "all masks settle and {} states, and on textures {} masks and {} states".format(still, *settled)
+        in text
+    )
     free = sum((counted(found, task, on, masks) for task in AXES), Counter())
     assert "no mask of 48 settles" in text and free.total() == 48 and not free["settled"]
     assert lost(found)[0] == 0 and "no state diverges" in text

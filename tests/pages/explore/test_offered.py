@@ -22,8 +22,8 @@ from pages.ui import models
         ({}, [1, 2, 3]),
         ({"image": 998}, [999, 0, 1]),  # past the last it starts over
         ({"image": 4, "do": (Swap(t=1, seed=5), Flip(t=2), Swap(t=3, seed=6))}, [5, 6, 7, 8, 9]),
-        ({"hide": ("image",), "do": (Swap(t=1, seed=5),)}, [2, 3, 4]),
-        ({"presented": True, "do": (Swap(t=1, seed=5),)}, [2, 3, 4]),  # without a sidebar
+        ({"hide": ("image",), "do": (Swap(t=1, seed=5),)}, [6, 7, 8]),
+        ({"presented": True, "do": (Swap(t=1, seed=5),)}, [6, 7, 8]),  # without a sidebar
         ({"hide": ("interventions",)}, [1, 2, 3]),
         ({"hide": ("image", "interventions")}, []),
     ],
