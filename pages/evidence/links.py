@@ -138,8 +138,8 @@ WAYS: dict[str, tuple[Way, ...]] = {
         _stability("Eleven classes, mechanisms switched off", model="digits-feedback", T=30),
     ),
     "clutter": (
-        _explore("Digits among fragments, class by class", task="digits", layer="mask"),
-        _explore("Textures of photographs", task="textures", layer="mask"),
+        _explore("Digits among fragments, class by class", {"task": "digits"}, task="digits", layer="mask"),
+        _explore("Mosaics of photographs", {"task": "textures"}, task="textures", layer="mask"),
     ),
     "handwriting": (
         _few_shot(
