@@ -137,9 +137,7 @@ def _brief(found: Mapping[Key, Compared], word: Word) -> str:
     if word == "explained by":
         return "Feedback's lead grows over its own network without a loop, not over one that sees as far."
     if word == "not reproduced":
-        return (
-            f"Feedback's lead over some model without a loop grows by {MARGIN:g} F1 at most, come what may."
-        )
+        return f"Over some model without a loop feedback's lead nowhere grows by more than {MARGIN:g} F1."
     more, less = (
         sum(one.different and one.difference.mean * sign > 0 for one in found.values()) for sign in (1, -1)
     )
