@@ -196,6 +196,7 @@ def test_what_led_to_the_steps_is_computed_only_where_it_is_on_show(ask):
         assert all(most <= 1.01 / 255 for _, most, _ in (more[0][name] for name in led))
 
 
+@pytest.mark.slow
 def test_another_look_at_a_run_in_the_hand_is_computed_at_once(open_page):
     page = open_page("?layer=probability")
     page.wait_for_selector(".player[data-engine=true]")
