@@ -11,8 +11,9 @@ those of v; and a deeper one that sees the whole image from everywhere, as the l
 ten times the weights and a third of the multiply-adds: those of `handwriting`.
 
 Fixed before any of these rows were made: tasks, conditions, models, seeds, the margin and the families that
-Holm's correction takes. On seed 0, which the grid leaves out, only was looked at what the models learn as
-trained, for the number of updates.
+Holm's correction takes. Seed 0, which the grid leaves out, was run once, with all its conditions, to see that
+the number of updates is enough; nothing was changed after it. What is said beside the verdict was worded
+after the rows were seen.
 """
 
 from __future__ import annotations
