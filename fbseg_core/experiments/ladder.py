@@ -58,7 +58,13 @@ MORE = tuple(cell._replace(times=5) for cell in ENDS)
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"cells": {2: ONCE}, "seeds": 2, "side": 16, "images": 8, "updates": 2},
     "quick": {"cells": {2: ONCE}, "seeds": 2, "side": 32, "images": 50, "updates": 0},
-    "full": {"cells": {2: (*ONCE, *MORE), 10: ENDS}, "seeds": 8, "side": 64, "images": 100, "updates": 0},
+    "full": {
+        "cells": {2: (*ONCE, *MORE), 10: (*ENDS, *MORE)},
+        "seeds": 8,
+        "side": 64,
+        "images": 100,
+        "updates": 0,
+    },
 }
 
 
