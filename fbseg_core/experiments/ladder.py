@@ -252,11 +252,14 @@ def _more_told(rows: Sequence[Row], n: int, compared: Mapping[Cell, Compared]) -
             told.append(f"The paper's baseline is {answered(plain[first])} from feedback there.")
     for more in sorted({row.settings["examples"] for row in rows} - {n}):
         each = from_feedback(rows, more)
-        told.append(
-            f"n = {more}, {updates(rows, BASELINE, more)} updates each: feedforward − feedback "
-            f"{answered(each[BASELINE])}; with {FEEDBACK._replace(loop='none').title} "
-            f"{answered(each[FEEDBACK._replace(loop='none')])}."
-        )
+        for times in sorted({cell.times for cell in each}):
+            base, normalised = (end._replace(times=times, loop="none") for end in (BASELINE, FEEDBACK))
+            told.append(
+                f"n = {more}, {updates(rows, base, more)} updates each: feedback "
+                f"{words(score(rows, FEEDBACK._replace(times=times), more))}; feedforward less it "
+                f"{answered(each[base])}, with {FEEDBACK._replace(loop='none').title} "
+                f"{answered(each[normalised])}."
+            )
     if len({row.settings["seed"] for row in rows}) < FEWEST:
         told.append(f"Too few seeds, fewer than {FEWEST}: nothing is told apart.")
     return told

@@ -210,6 +210,8 @@ def _said_of(rows: Sequence[Row], sources: Sequence[str]) -> str:
             "and mazes are of 32 px, so that size and kind change at once. "
         )
     return text + (
-        "Thought of after looking at the rows, so exploratory: differences less those as trained, means over "
-        "all changed images, all comparisons past T, and the checkpoints trained over a range of σ."
+        "Ways of 2.25 sides of the training images hardly occur within one side, so the images are twice as "
+        "wide there. Thought of after looking at the rows, so exploratory: differences less those as "
+        "trained, means over all changed images, all comparisons past T, and the checkpoints trained over a "
+        "range of σ."
     )
