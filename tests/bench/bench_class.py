@@ -8,7 +8,9 @@ them look at the image that the page opens on, as a class is told to, and half a
 Then the same is measured of as many browsers, and of one protocol client of each kind, whose own image is a
 new one, on the server that the class has warmed. All open their pages at once, and act once the last has
 come; how long that took is told by itself. Bars: server below one core, and latencies at most 1.2 times those
-alone. Where browsers and server share a machine, the browsers' own load is in both.
+alone. In a class each has a machine of their own; here the clients and the server take turns on the processor
+with the browsers. So after each move of σ the engine takes as many steps by itself, on a page that nobody
+serves: as much slower as these are in the class is the processor's doing, and what is left the app's.
 """
 
 import argparse
@@ -25,14 +27,16 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
-from bench_explore import drag_sigma, open_page, release  # noqa: E402
-from bench_live import opened, slide, step  # noqa: E402
+from bench_explore import move_sigma, open_page, release  # noqa: E402
+from bench_live import STEPS, engine_ms, engine_page, opened, slide, step  # noqa: E402
 from served import FLAGS, chromium_path, start_app  # noqa: E402
 from visitor import Visitor  # noqa: E402
 
 from pages.live.state import LiveState  # noqa: E402
 
 PAUSE = (2.0, 6.0)  # seconds between two acts of a visitor
+CHECKPOINT = "shapes-feedback"  # that Explore opens on
+DRAGGED, PURE = "σ dragged to masks painted (browser)", f"{STEPS} steps of the engine by itself (browser)"
 Taken = dict[str, list[float]]
 
 
@@ -96,11 +100,14 @@ def hand(url: str, number: int, room: Room) -> None:
                     rate = (time.perf_counter() - start) / max(step(live) - first, 1)
                     taken.setdefault("a step of Live under the hand (browser)", []).append(1000 * rate)
             else:
-                page, _ = open_page(browser, f"{url}/explore")
+                page, _ = open_page(browser, f"{url}/explore?task=shapes&T={STEPS}")
+                alone = engine_page(browser, CHECKPOINT)
                 end = room.enter()
                 while time.monotonic() < end:
-                    times = drag_sigma(page, 10)
-                    taken.setdefault("σ dragged to masks painted (browser)", []).extend(times)
+                    for i in range(10):
+                        taken.setdefault(DRAGGED, []).append(move_sigma(page, i))
+                        taken.setdefault(PURE, []).append(STEPS * engine_ms(alone))
+                    release(page)
                     slide(page, ".sigma", 0.5 + 0.05 * (len(taken) % 9))
                     taken.setdefault("σ let go to answer shown (browser)", []).append(release(page))
                     page.wait_for_timeout(1000 * PAUSE[0])
