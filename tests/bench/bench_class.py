@@ -8,9 +8,10 @@ them look at the image that the page opens on, as a class is told to, and half a
 Then the same is measured of as many browsers, and of one protocol client of each kind, whose own image is a
 new one, on the server that the class has warmed. All open their pages at once, and act once the last has
 come; how long that took is told by itself. Bars: server below one core, and latencies at most 1.2 times those
-alone. In a class each has a machine of their own; here the clients and the server take turns on the processor
-with the browsers. So after each move of σ the engine takes as many steps by itself, on a page that nobody
-serves: as much slower as these are in the class is the processor's doing, and what is left the app's.
+alone. In a class each has a machine of their own: where this one has two processors, the browsers have one to
+themselves, and the server and the other clients the rest. Hardware threads of one core still slow each other,
+so after each move of σ the engine takes as many steps by itself, on a page that nobody serves: as much slower
+as these are in the class is the processor's doing.
 """
 
 import argparse
@@ -37,6 +38,8 @@ from pages.live.state import LiveState  # noqa: E402
 PAUSE = (2.0, 6.0)  # seconds between two acts of a visitor
 CHECKPOINT = "shapes-feedback"  # that Explore opens on
 DRAGGED, PURE = "σ dragged to masks painted (browser)", f"{STEPS} steps of the engine by itself (browser)"
+PROCESSORS = sorted(os.sched_getaffinity(0))
+BROWSERS = PROCESSORS[-1:]  # the processor of the browsers; the rest are the server's and the clients'
 Taken = dict[str, list[float]]
 
 
@@ -87,6 +90,7 @@ def protocol(url: str, number: int, room: Room) -> None:
 def hand(url: str, number: int, room: Room) -> None:
     """A visitor with a real browser."""
     taken = room.taken
+    os.sched_setaffinity(0, BROWSERS)  # of this thread, and of all that it starts
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
@@ -156,6 +160,7 @@ def main() -> None:
     parser.add_argument("--browsers", type=int, default=2, help="how many of them have a real browser")
     parser.add_argument("--seconds", type=float, default=60.0)
     asked = parser.parse_args()
+    os.sched_setaffinity(0, PROCESSORS[:-1] or PROCESSORS)
     server, url = start_app()
     try:
         measured(url, server.pid, range(2), 0, 10)  # a warm server
