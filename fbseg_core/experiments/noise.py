@@ -23,7 +23,7 @@ GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"sigmas": (0.0, ONE), "seeds": 2, "side": 16, "images": 8, "updates": 2},
     "quick": {"sigmas": (2.0, ONE, 8.0), "seeds": 2, "side": 32, "images": 100, "updates": 0},
     "full": {
-        "sigmas": (0.0, 1.0, 2.0, ONE, 6.0, 8.0, 10.0), "seeds": 8, "side": 64, "images": 100, "updates": 0,
+        "sigmas": (0.0, 1.0, 2.0, ONE, 6.0, 8.0, 10.0), "seeds": 8, "side": 64, "images": 200, "updates": 0,
     },
 }  # fmt: skip
 
