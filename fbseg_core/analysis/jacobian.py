@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fbseg_core.analysis.tangents import pushed
+from fbseg_core.analysis.tangents import Linearised
 from fbseg_core.config import Switches
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import State, rollout
@@ -137,6 +137,8 @@ def leading_eigenvalues(
         whole = torch.cat([h[:, : fed.start], v, h[:, fed.stop :]], 1)
         return model.step(x, whole, state.t, switches=held, prepared=prepared).h_next
 
+    step = Linearised(onward, h[:, fed])
+
     def push(flat: np.ndarray) -> np.ndarray:
         """J (0, w), ((U+V)·H·W,), for a change w of v, (V·H·W,)."""
         nonlocal done
@@ -144,7 +146,7 @@ def leading_eigenvalues(
             raise _Stop
         done += 1
         tangent = torch.from_numpy(np.ascontiguousarray(flat.ravel())).to(h).view(shape)
-        return pushed(onward, h[:, fed], tangent).double().cpu().numpy().ravel()
+        return step.push(tangent).double().cpu().numpy().ravel()
 
     def push_complex(w: np.ndarray) -> np.ndarray:
         return push(w.real) + 1j * push(w.imag) if w.imag.any() else push(w.real).astype(complex)
@@ -214,8 +216,9 @@ def lyapunov(
         def onward(h: Tensor, t: int = run.start + index) -> Tensor:
             return model.step(x, h, t, switches=switches, prepared=prepared).h_next
 
+        step = Linearised(onward, state)
         for which, w in enumerate(tangents):
-            moved = pushed(onward, state, w)
+            moved = step.push(w)
             size = float(torch.linalg.vector_norm(moved, dtype=torch.float64))
             rates[which, index] = math.log(size) if size else -math.inf
             tangents[which] = moved / size if size else moved

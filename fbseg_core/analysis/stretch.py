@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fbseg_core.analysis.tangents import pushed
+from fbseg_core.analysis.tangents import Linearised
 from fbseg_core.config import Switches
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.rollout.trajectory import State
@@ -74,10 +74,8 @@ def stretch(
         away = torch.randn(h.shape, generator=generator).to(h)
         places.append(h + distance * h.norm() / away.norm() * away)
 
-    def onward(h: Tensor, steps: int) -> Tensor:
-        for _ in range(steps):
-            h = model.step(x, h, state.t, switches=held, prepared=prepared).h_next
-        return h
+    def onward(h: Tensor) -> Tensor:
+        return model.step(x, h, state.t, switches=held, prepared=prepared).h_next
 
     done, rows = 0, []
     for span in spans:
@@ -88,7 +86,7 @@ def stretch(
             for _ in range(ITERATIONS):
                 if report is not None:
                     report(done)
-                factor, w = _push(lambda h, span=span: onward(h, span), place, w / w.norm())
+                factor, w = _iteration(onward, span, place, w / w.norm())
                 done += 2
             found.append(factor)
         rows.append(found)
@@ -100,8 +98,17 @@ def passes(spans: Sequence[int] = SPANS, others: int = 2) -> int:
     return 2 * ITERATIONS * len(spans) * (1 + others)
 
 
-def _push(onward: Callable[[Tensor], Tensor], h: Tensor, w: Tensor) -> tuple[float, Tensor]:
-    """‖Jw‖ of a unit change w, and JᵀJw: one iteration towards J's largest singular value."""
-    moved = pushed(onward, h, w).detach()
-    _, back = torch.func.vjp(onward, h)
-    return float(moved.norm()), back(moved)[0].detach()
+def _iteration(onward: Callable[[Tensor], Tensor], span: int, h: Tensor, w: Tensor) -> tuple[float, Tensor]:
+    """‖Jw‖ of a unit change w over so many steps, and JᵀJw: one iteration towards J's largest singular value.
+
+    Step by step: what is kept for one step is over twenty times the state.
+    """
+    states = []
+    for _ in range(span):
+        step = Linearised(onward, h)
+        states.append(h)
+        h, w = step.value, step.push(w)
+    size = float(w.norm())
+    for h in reversed(states):
+        w = Linearised(onward, h).pull(w)
+    return size, w

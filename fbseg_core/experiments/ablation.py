@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from fbseg_core.analysis.probes import ABLATIONS
-from fbseg_core.config import EVAL_SEED, ShapesConfig, Switches, TaskConfig, pixel_sigma
-from fbseg_core.experiments.common import observe, rounded, setup_of, trained_with_norms
+from fbseg_core.config import ShapesConfig, Switches, TaskConfig, pixel_sigma
+from fbseg_core.experiments.common import observe, rounded, seed_of_test, setup_of, trained_with_norms
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
@@ -72,7 +72,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     task, run = run_of(settings)
     model, ended, norms = trained_with_norms(task, run)
-    batch = make_batch(task, settings["images"], EVAL_SEED, "test")
+    batch = make_batch(task, settings["images"], seed_of_test(settings["seed"]), "test")
     return ended | {
         "gradient": rounded(max((norm for norm in norms if np.isfinite(norm)), default=np.nan)),
         "above": rounded(np.mean([not norm <= CLIPPED for norm in norms])),

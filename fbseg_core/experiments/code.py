@@ -17,10 +17,11 @@ import hashlib
 import importlib.util
 import json
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fbseg_core.checkpoint import read_card
 
@@ -39,15 +40,28 @@ def code_of(measure: Callable[..., Any], checkpoints: tuple[str, ...] = ()) -> s
     found = reached(measure.__module__, measure.__qualname__.partition(".")[0])
     if not any(found.values()):
         return ""
-    texts = {_text_of(node) for nodes in found.values() for node in nodes}
+    texts = {one.text for statements in found.values() for one in statements}
     texts |= {read_card(name).digest for name in checkpoints}
     return hashlib.sha256("\n".join(sorted(texts)).encode()).hexdigest()[:16]
 
 
-def reached(module: str, name: str) -> dict[tuple[str, str], list[ast.stmt]]:
+class Statement(NamedTuple):
+    """A statement at the top of a module: what counts of it, in a fraction of its syntax tree.
+
+    line: where it begins, decorators included. text: the tree as JSON. names: those in it. references: the
+    "module:name" that its texts are, as pairs.
+    """
+
+    line: int
+    text: str
+    names: tuple[str, ...]
+    references: tuple[tuple[str, str], ...]
+
+
+def reached(module: str, name: str) -> dict[tuple[str, str], list[Statement]]:
     """The statements that define a name of a module and all that they name in turn, by module and name."""
     roots = {CORE, module.partition(".")[0]}
-    found: dict[tuple[str, str], list[ast.stmt]] = {}
+    found: dict[tuple[str, str], list[Statement]] = {}
     todo = [(module, name)]
     while todo:
         at = todo.pop()
@@ -62,9 +76,9 @@ def reached(module: str, name: str) -> dict[tuple[str, str], list[ast.stmt]]:
         elif at[1] not in text.defined and at[1] not in text.imported:
             todo.append((f"{at[0]}.{at[1]}", ALL))  # a module of a package
         for statement in found[at]:
-            names, references = _named(statement)
-            todo += ((at[0], each) for each in names if each in text.defined or each in text.imported)
-            todo += references
+            named = (each for each in statement.names if each in text.defined or each in text.imported)
+            todo += ((at[0], each) for each in named)
+            todo += statement.references
     return found
 
 
@@ -72,9 +86,9 @@ def reached(module: str, name: str) -> dict[tuple[str, str], list[ast.stmt]]:
 class _Text:
     """A module by what it defines and what it imports, under the names that it uses for them."""
 
-    defined: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    defined: dict[str, list[Statement]] = field(default_factory=dict)
     imported: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    loose: list[ast.stmt] = field(default_factory=list)
+    loose: list[Statement] = field(default_factory=list)
 
 
 @functools.cache
@@ -89,10 +103,13 @@ def _read(module: str) -> _Text | None:
     tree, text = ast.parse(Path(found.origin).read_bytes()), _Text()
     for statement in tree.body:
         names = _defines(statement)
+        if not names and (isinstance(statement, ast.Import | ast.ImportFrom) or _is_text(statement)):
+            continue
+        told = _told(statement)
         for name in names:
-            text.defined.setdefault(name, []).append(statement)
-        if not (names or isinstance(statement, ast.Import | ast.ImportFrom) or _is_text(statement)):
-            text.loose.append(statement)
+            text.defined.setdefault(name, []).append(told)
+        if not names:
+            text.loose.append(told)
     package = module if found.submodule_search_locations else module.rpartition(".")[0]
     for node in ast.walk(tree):  # in functions, too
         if isinstance(node, ast.Import):
@@ -117,24 +134,17 @@ def _defines(statement: ast.stmt) -> list[str]:
     return []
 
 
-# Experiments share most of what they run: each statement is looked at once.
-@functools.cache
-def _named(statement: ast.stmt) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
-    """The names in a statement, and the "module:name" that its texts are."""
+def _told(statement: ast.stmt) -> Statement:
     names: dict[str, None] = {}
     references = []
     for node in ast.walk(statement):
         if isinstance(node, ast.Name):
-            names[node.id] = None
+            names[sys.intern(node.id)] = None
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             named = REFERENCE.fullmatch(node.value)
-            references += [named.groups()] if named else []
-    return tuple(names), tuple(references)
-
-
-@functools.cache
-def _text_of(statement: ast.stmt) -> str:
-    return json.dumps(_plain(statement))
+            references += [(named[1], named[2])] if named else []
+    line = min([statement.lineno, *(one.lineno for one in getattr(statement, "decorator_list", ()))])
+    return Statement(line, json.dumps(_plain(statement)), tuple(names), tuple(references))
 
 
 def _is_text(node: object) -> bool:

@@ -18,8 +18,8 @@ from torch import Tensor
 from fbseg_core.analysis.curves import arrival, from_when
 from fbseg_core.analysis.describe import TOLERANCE
 from fbseg_core.analysis.pca import fit_plane
-from fbseg_core.config import EVAL_SEED, ModelConfig, ShapesConfig, Switches, TaskConfig, pixel_sigma
-from fbseg_core.experiments.common import pooled_f1, rounded, rounded_all, setup_of, trained
+from fbseg_core.config import ModelConfig, ShapesConfig, Switches, TaskConfig, pixel_sigma
+from fbseg_core.experiments.common import pooled_f1, rounded, rounded_all, seed_of_test, setup_of, trained
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
@@ -81,7 +81,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     steps = settings["steps"]
     task, run = run_of(settings)
     model, ended = trained(task, run)
-    batch = make_batch(task, settings["images"], EVAL_SEED, "test")
+    batch = make_batch(task, settings["images"], seed_of_test(settings["seed"]), "test")
     runs = {clock: follow(model, batch.x, steps, how) for clock, how in CLOCKS.items()}
     regions = torch.stack([batch.labels > 0, batch.labels == 0]).flatten(1, 2)
     plane = fit_plane(_side_by_side(runs["running"][0]), 1, what="logits", regions=regions)

@@ -7,9 +7,9 @@ from typing import Any
 
 from fbseg_core.analysis.equivalence import family, not_better
 from fbseg_core.config import ShapesConfig, TaskConfig, pixel_sigma
-from fbseg_core.experiments.common import score_at, setup_of, trained
+from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
-from fbseg_core.experiments.report import answered, exact, gap, mean
+from fbseg_core.experiments.report import answered, gap, mean
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.experiments.thresholds import MARGIN
 from fbseg_core.training.fewshot import TrainingRun, few_shot
@@ -25,7 +25,7 @@ HELPS: dict[str, dict[str, Any]] = {
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"examples": (2,), "seeds": 2, "side": 16, "images": 8, "updates": 2},
     "quick": {"examples": (2,), "seeds": 2, "side": 32, "images": 100, "updates": 0},
-    "full": {"examples": (2, 10), "seeds": 8, "side": 64, "images": 200, "updates": 0},
+    "full": {"examples": (2, 10), "seeds": 8, "side": 64, "images": 100, "updates": 0},
 }
 
 
@@ -58,9 +58,7 @@ def run_of(settings: Mapping[str, Any]) -> tuple[TaskConfig, TrainingRun]:
 
 def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Train one model with one help, or none, and score it with its controls."""
-    task, run = run_of(settings)
-    model, last = trained(task, run)
-    return score_at(model, task, settings["images"]) | last
+    return train_and_score(*run_of(settings), settings["images"], settings["seed"])
 
 
 def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
@@ -81,8 +79,8 @@ def _panel(rows: Sequence[Row], examples: int) -> Panel:
 
     lines = [series("feedback"), series("feedback", "f1_first", "feedback at t = 1")]
     lines += [series("loop cut"), series("feedforward")]
-    chance = tuple(exact(rows[0].result["chance"]) for _ in HELPS)
-    lines.append(Series("chance", "chance", tuple(HELPS), chance))
+    chance = [mean(rows, "chance", model="feedback", examples=examples, help=help) for help in HELPS]
+    lines.append(Series("chance", "chance", tuple(HELPS), tuple(chance)))
     return Panel(f"{examples} examples", "the only help", "pooled F1", tuple(lines))
 
 

@@ -58,7 +58,13 @@ MORE = tuple(cell._replace(times=5) for cell in ENDS)
 GRIDS: dict[Profile, dict[str, Any]] = {
     "tiny": {"cells": {2: ONCE}, "seeds": 2, "side": 16, "images": 8, "updates": 2},
     "quick": {"cells": {2: ONCE}, "seeds": 2, "side": 32, "images": 50, "updates": 0},
-    "full": {"cells": {2: (*ONCE, *MORE), 10: ENDS}, "seeds": 8, "side": 64, "images": 100, "updates": 0},
+    "full": {
+        "cells": {2: (*ONCE, *MORE), 10: (*ENDS, *MORE)},
+        "seeds": 8,
+        "side": 64,
+        "images": 100,
+        "updates": 0,
+    },
 }
 
 
@@ -246,11 +252,14 @@ def _more_told(rows: Sequence[Row], n: int, compared: Mapping[Cell, Compared]) -
             told.append(f"The paper's baseline is {answered(plain[first])} from feedback there.")
     for more in sorted({row.settings["examples"] for row in rows} - {n}):
         each = from_feedback(rows, more)
-        told.append(
-            f"n = {more}, {updates(rows, BASELINE, more)} updates each: feedforward − feedback "
-            f"{answered(each[BASELINE])}; with {FEEDBACK._replace(loop='none').title} "
-            f"{answered(each[FEEDBACK._replace(loop='none')])}."
-        )
+        for times in sorted({cell.times for cell in each}):
+            base, normalised = (end._replace(times=times, loop="none") for end in (BASELINE, FEEDBACK))
+            told.append(
+                f"n = {more}, {updates(rows, base, more)} updates each: feedback "
+                f"{words(score(rows, FEEDBACK._replace(times=times), more))}; feedforward less it "
+                f"{answered(each[base])}, with {FEEDBACK._replace(loop='none').title} "
+                f"{answered(each[normalised])}."
+            )
     if len({row.settings["seed"] for row in rows}) < FEWEST:
         told.append(f"Too few seeds, fewer than {FEWEST}: nothing is told apart.")
     return told

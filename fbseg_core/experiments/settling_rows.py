@@ -134,7 +134,7 @@ def table(rows: Sequence[Row]) -> list[dict[str, str]]:
             "bar": bar.name,
             "asked": bar.asked,
             "median": f"{median(bar.reached):.3f}",
-            "of the seeds": f"{min(bar.reached):.3f} to {max(bar.reached):.3f}",
+            "of the seeds": f"{min(bar.reached):z.3f} to {max(bar.reached):z.3f}",
             "met": "yes" if bar.met else "no",
         }
         for bar in bars(rows)

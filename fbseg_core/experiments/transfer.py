@@ -85,6 +85,7 @@ def conditions(task: TaskConfig, source: str) -> dict[str, TaskConfig]:
     if isinstance(task, GroupingConfig):
         found |= {
             "ways of 1.5 sides": task.replace(winding=1.5),
+            "ways of 2.25 sides": task.replace(side=2 * task.side, winding=1.125),  # none fit into less
             "thin": task.replace(scale=1.5),
             "sparse": task.replace(coverage=0.35),
         }

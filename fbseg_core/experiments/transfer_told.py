@@ -29,6 +29,7 @@ from fbseg_core.experiments.transfer_rows import (
 )
 
 WEAK, STRONG = "σ × 0.15", "σ × 2"  # noise far from that of the training: what the question was asked of
+WAYS = "ways of 2.25 sides"
 SHORT = {source: text.partition(",")[0] for source, text in OVER.items()}
 Found = Mapping[str, Compared]
 
@@ -209,6 +210,8 @@ def _said_of(rows: Sequence[Row], sources: Sequence[str]) -> str:
             f"Models trained anew learned {learned} in {settings['shapes']['updates']} updates; their curves "
             "and mazes are of 32 px, so that size and kind change at once. "
         )
+    if WAYS in names(rows, sources[0], "grouping"):
+        text += f"{WAYS.capitalize()} hardly occur within one side: their images are twice as wide. "
     return text + (
         "Thought of after looking at the rows, so exploratory: differences less those as trained, means over "
         "all changed images, all comparisons past T, and the checkpoints trained over a range of σ."

@@ -19,6 +19,7 @@ from pages.ui import models
 from pages.ui.once import recent
 from pages.ui.shipped import measured
 
+MOST = 5  # differences that a line tells
 PAPER_4, PAPER_8 = (pixel_sigma(paper, 64) for paper in (4, 8))  # at the 64 px that the screens open with
 
 
@@ -39,6 +40,20 @@ class Told:
     label: str
     address: str
     differs: tuple[str, ...]
+
+    @property
+    def told(self) -> str:
+        """What is other there: images, run and model, which come first, before how they were trained."""
+        if not self.differs:
+            return "The card's setting."
+        shown = "; ".join(self.differs[: len(self.differs) - len(self.further)])
+        more = f"; and {len(self.further)} more settings" if self.further else ""
+        return f"Unlike the card: {shown}{more}."
+
+    @property
+    def further(self) -> tuple[str, ...]:
+        """What a line has no room for: none, or several."""
+        return self.differs[MOST - 1 :] if len(self.differs) > MOST else ()
 
 
 def _to(screen: str, label: str, of: Mapping[str, Any] | None = None, **state: Any) -> Way:

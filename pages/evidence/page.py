@@ -100,9 +100,8 @@ def ways(name: str) -> None:
     for way in links.ways(name):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.link_button(way.label, way.address)
-            st.caption(
-                f"Unlike the card: {'; '.join(way.differs)}." if way.differs else "The card's setting."
-            )
+            further = "".join(f"- {notices.plain(each)}\n" for each in way.further)
+            st.caption(notices.plain(way.told), help=further or None)
 
 
 def repeat(name: str, measured: Measured) -> None:

@@ -124,7 +124,8 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
             chosen = st.slider(f"Try: {label}", low, high, start, step, f"%{digits(step)}", key=key)
             found = outcome(lesson, chosen)
         st.markdown(found.told)
-        st.caption(f"Simplified: {lesson.simplified}")
+        if not SCREEN.view.presented:
+            st.caption(f"Simplified: {lesson.simplified}")
     with figure:
         pictures(found.pictures, marks(lesson, found))
         if drawn := figures.chart(found):
@@ -134,6 +135,8 @@ def answer(lesson: Lesson, words: DeltaGenerator, figure: DeltaGenerator) -> Non
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button("Guess again", on_click=guess_anew)
             st.markdown(f"[Open it in its lab]({menu.link(lesson.screen, **lesson.values)})")
+        if SCREEN.view.presented:  # the words fill their column of a screen of 1080 lines
+            st.caption(f"Simplified: {lesson.simplified}")
 
 
 def at_place(lesson: Lesson, found: Outcome) -> str:

@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 # Bytes that the process keeps for the next who asks. A run of 60 steps takes up to 42 MB and is made again
 # in a moment; laid out for Explore's player it takes a fifteenth. All else is small, and some of it took a
 # minute: runs must not drive it out.
-BUDGET = {"runs": 64 * 2**20, "shown": 24 * 2**20, "rest": 48 * 2**20}
+BUDGET = {"runs": 48 * 2**20, "shown": 24 * 2**20, "rest": 48 * 2**20}
 AT_ONCE = 2  # runs computed at the same time: each takes several times its size on the way
 TOLD = 1.0  # seconds of waiting, after which the page says so
 FREEZES = 4  # passes

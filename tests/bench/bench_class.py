@@ -8,7 +8,10 @@ them look at the image that the page opens on, as a class is told to, and half a
 Then the same is measured of as many browsers, and of one protocol client of each kind, whose own image is a
 new one, on the server that the class has warmed. All open their pages at once, and act once the last has
 come; how long that took is told by itself. Bars: server below one core, and latencies at most 1.2 times those
-alone. Where browsers and server share a machine, the browsers' own load is in both.
+alone. In a class each has a machine of their own: where this one has two processors, the browsers have one to
+themselves, and the server and the other clients the rest. Hardware threads of one core still slow each other,
+so after each move of σ the engine takes as many steps by itself, on a page that nobody serves: as much slower
+as these are in the class is the processor's doing.
 """
 
 import argparse
@@ -25,14 +28,18 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 sys.path[:0] = [str(Path(__file__).parents[1] / "browser"), str(Path(__file__).parents[2])]
-from bench_explore import drag_sigma, open_page, release  # noqa: E402
-from bench_live import opened, slide, step  # noqa: E402
+from bench_explore import move_sigma, open_page, release  # noqa: E402
+from bench_live import STEPS, engine_ms, engine_page, opened, slide, step  # noqa: E402
 from served import FLAGS, chromium_path, start_app  # noqa: E402
 from visitor import Visitor  # noqa: E402
 
 from pages.live.state import LiveState  # noqa: E402
 
 PAUSE = (2.0, 6.0)  # seconds between two acts of a visitor
+CHECKPOINT = "shapes-feedback"  # that Explore opens on
+DRAGGED, PURE = "σ dragged to masks painted (browser)", f"{STEPS} steps of the engine by itself (browser)"
+PROCESSORS = sorted(os.sched_getaffinity(0))
+BROWSERS = PROCESSORS[-1:]  # the processor of the browsers; the rest are the server's and the clients'
 Taken = dict[str, list[float]]
 
 
@@ -83,6 +90,7 @@ def protocol(url: str, number: int, room: Room) -> None:
 def hand(url: str, number: int, room: Room) -> None:
     """A visitor with a real browser."""
     taken = room.taken
+    os.sched_setaffinity(0, BROWSERS)  # of this thread, and of all that it starts
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
@@ -96,11 +104,14 @@ def hand(url: str, number: int, room: Room) -> None:
                     rate = (time.perf_counter() - start) / max(step(live) - first, 1)
                     taken.setdefault("a step of Live under the hand (browser)", []).append(1000 * rate)
             else:
-                page, _ = open_page(browser, f"{url}/explore")
+                page, _ = open_page(browser, f"{url}/explore?task=shapes&T={STEPS}")
+                alone = engine_page(browser, CHECKPOINT)
                 end = room.enter()
                 while time.monotonic() < end:
-                    times = drag_sigma(page, 10)
-                    taken.setdefault("σ dragged to masks painted (browser)", []).extend(times)
+                    for i in range(10):
+                        taken.setdefault(DRAGGED, []).append(move_sigma(page, i))
+                        taken.setdefault(PURE, []).append(STEPS * engine_ms(alone))
+                    release(page)
                     slide(page, ".sigma", 0.5 + 0.05 * (len(taken) % 9))
                     taken.setdefault("σ let go to answer shown (browser)", []).append(release(page))
                     page.wait_for_timeout(1000 * PAUSE[0])
@@ -149,6 +160,7 @@ def main() -> None:
     parser.add_argument("--browsers", type=int, default=2, help="how many of them have a real browser")
     parser.add_argument("--seconds", type=float, default=60.0)
     asked = parser.parse_args()
+    os.sched_setaffinity(0, PROCESSORS[:-1] or PROCESSORS)
     server, url = start_app()
     try:
         measured(url, server.pid, range(2), 0, 10)  # a warm server

@@ -54,11 +54,11 @@ def rate(browser, url: str, shown: list[str]) -> float:
     return found
 
 
-def engine_page(browser) -> Page:
-    """A page with nothing but the engine and a model of Explore's first screen."""
+def engine_page(browser, name: str = SHOWN[0]) -> Page:
+    """A page with nothing but the engine and a model."""
     page = browser.new_page()
     page.add_script_tag(content=scripts())
-    model, card = load(SHOWN[0])
+    model, card = load(name)
     model_bytes = base64.b64encode(packed(model, card.task.size)).decode()
     page.evaluate(OPEN, [model_bytes, text(make_batch(card.task, 1, seed=0).x), list(card.task.size)])
     return page

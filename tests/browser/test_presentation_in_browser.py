@@ -1,7 +1,12 @@
 """A presentation in a real browser: text for the back of the room, and the keys of a remote."""
 
+from urllib.parse import urlencode
+
 import pytest
 from served import at_rest, eventually, watched
+
+from pages.learn.course import COURSE
+from pages.learn.state import LearnState
 
 pytestmark = pytest.mark.browser
 LEAST = 24  # px, on a screen of 1920 × 1080
@@ -65,6 +70,21 @@ def test_a_remote_s_keys_turn_the_course_s_pages_and_escape_ends_it(new_context,
     page.get_by_test_id("stHeader").wait_for()
     assert not [fault for fault in page.faults if "/media/" not in fault]  # of lessons that were left
     assert page.evaluate("getComputedStyle(document.documentElement).fontSize") == "16px"
+
+
+@pytest.mark.thorough
+def test_every_answer_of_the_course_fits_a_screen(new_context, url):
+    page = opened(new_context, f"{url}/learn?v=1&presented=true")
+    too_tall = {}
+    for at, lesson in enumerate(COURSE, 1):
+        view = LearnState(at=at, presented=True)
+        value = next(value for value in range(101) if lesson.takes(value))
+        page.goto(f"{url}/learn?{urlencode(view.replace(guesses=view.guessed(value)).link({}))}")
+        shows(page, "Simplified:")
+        at_rest(page)
+        height = page.get_by_test_id("stMain").evaluate("main => main.scrollHeight - main.clientHeight")
+        too_tall |= {at: height} if height else {}
+    assert too_tall == {}
 
 
 @pytest.mark.thorough

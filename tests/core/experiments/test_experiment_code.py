@@ -159,7 +159,7 @@ def test_all_that_a_cell_runs_was_found_in_its_text(name, monkeypatch, optimiser
 
     monkeypatch.setattr(sys.modules[measure.__module__], "load", load_and_tell, raising=False)
     found = {
-        (sys.modules[module].__file__, first_line(statement))
+        (sys.modules[module].__file__, statement.line)
         for (module, _), statements in reached(measure.__module__, "measure").items()
         for statement in statements
     }

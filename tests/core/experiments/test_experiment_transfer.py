@@ -39,6 +39,9 @@ def test_each_condition_is_of_other_images_that_can_be_drawn(source):
     for one in found.values():
         if one.side <= 64:
             assert len(make_batch(one, 1, 0)) == 1
+    long = {name: one.winding * one.side for name, one in found.items() if name.startswith("ways")}
+    shortest = task.winding * task.side
+    assert long == {"ways of 1.5 sides": 2 * shortest, "ways of 2.25 sides": 3 * shortest}  # in px
     assert {one.regions for one in found.values()} == {"blobs", "curves", "maze"}
     assert source == RETRAINED or set(LONG["grouping"]) <= set(found)
     assert source == SHIPPED or {found[name].side for name in ("curves", "thin curves", "maze")} == {32}
@@ -98,13 +101,13 @@ def test_sources_are_kept_apart_and_what_is_over_seeds_comes_first(told):
     where = len(conditions(GroupingConfig(side=24), RETRAINED)) - 1
     assert told.word == "measured"
     assert f"leads in 0 of {where} conditions of grouping (behind in {where})" in told.brief
-    assert f"different in {where} of {where}; checkpoints, different as trained, in 15 of 15." in told.because
+    assert f"different in {where} of {where}; checkpoints, different as trained, in 16 of 16." in told.because
 
 
 def test_without_models_trained_anew_the_checkpoints_are_told():
     kept = [row for row in rows(shipped_grouping=0.1) if row.settings["source"] == SHIPPED]
     assert EXPERIMENT.conclude(kept).brief == (
-        "On changed images feedback leads in 15 of 15 conditions of grouping, as on its own images, and in 0 "
+        "On changed images feedback leads in 16 of 16 conditions of grouping, as on its own images, and in 0 "
         "of 8 conditions of shapes."
     )
 
@@ -150,7 +153,7 @@ def test_where_nothing_differs_that_is_said_as_what_it_is():
 def test_the_table_has_a_line_for_each_condition_sides_in_their_order():
     lines = EXPERIMENT.table(rows())
     images = [line["feedback − feedforward"] for line in lines]
-    assert images[:6] == [TRAINED, "32 px", "48 px", "64 px", "96 px", "128 px"] and len(set(images)) == 17
+    assert images[:6] == [TRAINED, "32 px", "48 px", "64 px", "96 px", "128 px"] and len(set(images)) == 18
     assert lines[2]["shapes, checkpoints, over images"] == "–"
     assert lines[2]["shapes, trained anew, over seeds"] == "0.00, equal within margin"
 

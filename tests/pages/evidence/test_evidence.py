@@ -18,6 +18,7 @@ from pages.explore.state import ExploreState
 from pages.few_shot.state import FewShotState, check
 from pages.stability.state import StabilityState, variants_of
 from pages.ui import models, shipped
+from pages.ui.notices import plain
 
 pytestmark = pytest.mark.xdist_group("evidence-pages")  # the intervals are worked out once
 SHIPPED = [name for name in EXPERIMENTS if path_of(name, "full").exists()]
@@ -130,11 +131,12 @@ def test_a_link_opens_what_the_card_has_or_says_how_it_differs(name):
     assert all(phrase in told for phrase in NAMED.get(name, []))
     assert "other mechanisms" not in told
     at = app(v="1", claim=name)
-    captions = [caption.value for caption in at.caption]
+    captions = {caption.value: caption.proto.help for caption in at.caption}
     for way in found:
-        if way.differs:
-            assert f"Unlike the card: {'; '.join(way.differs)}." in captions
-    assert captions.count("The card's setting.") == EXACT.get(name, 0)
+        line, further = plain(way.told), captions[plain(way.told)]
+        assert all(plain(text) in (further if text in way.further else line) for text in way.differs)
+        assert len(line) < 300 and len(way.further) != 1
+    assert [caption.value for caption in at.caption].count("The card's setting.") == EXACT.get(name, 0)
 
 
 def test_every_experiment_leads_into_a_lab_with_settings_that_it_can_show():
