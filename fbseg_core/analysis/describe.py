@@ -147,7 +147,7 @@ def conclusion(found: Conclusion) -> str:
         why = f"It stands still in both runs, but even {where} too little gets through to tell whether it "
         why += "has settled."
     else:
-        why = f"It stands still in both runs, which end {_share(found.apart)} of {unit} apart; {where} "
+        why = f"It stands still in both runs, which end {_share(found.apart)} of {unit} apart; {where}, "
         why += f"{held.let_through:.3g} whole corrections got through."
     return f"{held.subject.capitalize()}: {name}. {why}"
 
