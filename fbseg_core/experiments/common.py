@@ -127,12 +127,6 @@ def seed_of_test(seed: int) -> int:
     return EVAL_SEED + seed
 
 
-def score_at(model: Model, task: TaskConfig, images: int) -> dict[str, float | None]:
-    """What `score_fresh` scores, on the images of EVAL_SEED, one set for all seeds."""
-    batch = make_batch(task, images, EVAL_SEED, "test")
-    return _values(_counts(model, batch, SCORES), batch, SCORES)
-
-
 def score_fresh(
     model: Model, task: TaskConfig, images: int, seed: int, scores: Sequence[str] = ("f1",)
 ) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from fbseg_core.analysis.equivalence import Compared, family
-from fbseg_core.analysis.paired import Difference, paired_difference
+from fbseg_core.analysis.paired import Difference
 from fbseg_core.config import ShapesConfig, TaskConfig, pixel_sigma
-from fbseg_core.experiments.common import score_at, setup_of, trained
+from fbseg_core.experiments.common import SCORES, score_fresh, setup_of, trained
 from fbseg_core.experiments.limit import limit_at, limit_series
 from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
-from fbseg_core.experiments.report import above_chance, answered, exact, gap, mean, over_seeds, words
+from fbseg_core.experiments.report import above_chance, answered, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.experiments.thresholds import HIGH_F1, MARGIN, STRONG_NOISE
 from fbseg_core.experiments.verdict import by_protocol, near_chance, own_statistics
@@ -61,7 +61,9 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     task, run = run_of(settings)
     model, last = trained(task, run)
     at = {
-        f"{sigma:g}": score_at(model, task.replace(sigma=_sigma(settings, sigma)), settings["images"])
+        f"{sigma:g}": score_fresh(
+            model, task.replace(sigma=_sigma(settings, sigma)), settings["images"], settings["seed"], SCORES
+        )
         for sigma in settings["tests"]
     }
     return {"at": at, "loss": last["loss"], "updates": last["updates"], "stopped": last["stopped"]}
@@ -75,7 +77,6 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
 
 
 MODELS: tuple[dict[str, Any], ...] = ({"model": "feedback"}, {"model": "feedforward"})
-OWN = (("f1_batch", MODELS[1]), ("f1", MODELS[0]))  # feedforward on the batch's statistics, and feedback
 
 
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
@@ -108,18 +109,13 @@ def _panel(rows: Sequence[Row], others: Others, protocol: str, transfer: bool) -
     if protocol == "paper":  # the one with batch norm
         lines.append(series("feedforward, the test batch's statistics", "other", "feedforward", "f1_batch"))
     lines += limit_series(rows[0].settings["side"], sigmas, sigmas, others)
-    chance = [exact(_at(sigma, "chance")(_of(rows, sigma))) for sigma in sigmas]
-    lines.append(Series("chance", "chance", tuple(sigmas), tuple(chance)))
+    lines.append(series("chance", "chance", "feedback", "chance"))
     trained = f"trained at paper sigma {ONE:g} alone" if transfer else "trained at the noise of the test"
     return Panel(f"{protocol} protocol, {trained}", "paper sigma of the test", "pooled F1", tuple(lines))
 
 
-def _at(sigma: float, key: str):
-    return lambda row: row.result["at"][f"{sigma:g}"][key]
-
-
-def _of(rows: Sequence[Row], sigma: float) -> Row:
-    return next(row for row in rows if f"{sigma:g}" in row.result["at"])
+def _at(sigma: float, key: str) -> tuple[str, ...]:
+    return "at", f"{sigma:g}", key
 
 
 def compared(rows: Sequence[Row], protocol: str, sigmas: Sequence[float]) -> dict[float, Compared]:
@@ -189,8 +185,8 @@ def _told(
 def _own_statistics(rows: Sequence[Row], sigma: float) -> str:
     """The paper's feedforward model with the test batch's own statistics, against feedback."""
     same = {"protocol": "paper", "paper_sigma": sigma}
-    pair = (over_seeds(rows, _at(sigma, key), **same, **model) for key, model in OWN)
-    (own,) = family({"": paired_difference(*pair)}, MARGIN).values()
+    batch, as_built = _at(sigma, "f1_batch"), _at(sigma, "f1")
+    (own,) = family({"": gap(rows, batch, *reversed(MODELS), other=as_built, **same)}, MARGIN).values()
     return own_statistics(_trained(rows, sigma, "feedforward", "f1_batch"), own, f"paper sigma {sigma:g}")
 
 
