@@ -27,6 +27,7 @@ GLYPHS = {"circle": "●", "diamond": "◆", "square": "■", "cross": "✚", "x
 LEVELS = ("chance", "trivial", "limit")  # kinds that have no points of their own
 MOST_BARS = 12  # points of a line up to which each has a bar of its own; more get a band
 HEIGHT = 340
+FEW_DECADES = 3.0  # of a log axis, up to which more than whole powers are written on it
 COLOURS = {  # verdict -> the colour of its badge
     "reproduced": "#2E8B57",
     "partly": "#C77F0A",
@@ -107,8 +108,19 @@ def panel_figure(panel: Panel) -> go.Figure:
         figure.update_yaxes(range=[-0.03, 1.03])
     for letter, update in (("x", figure.update_xaxes), ("y", figure.update_yaxes)):
         if letter in panel.logs:
-            update(type="log", exponentformat="power")
+            values = [v for trace in figure.data for v in trace[letter] if v > 0]
+            update(type="log", exponentformat="power", **_log_ticks(values))
     return figure
+
+
+def _log_ticks(values: Sequence[float]) -> dict[str, object]:
+    """Ticks at 1, 2 and 5 of each decade, written in full; over many decades at whole powers alone."""
+    low, high = (math.log10(end) for end in (min(values), max(values)))
+    if high - low > FEW_DECADES:
+        return {"dtick": math.ceil((high - low) / 6)}
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [step * 10.0**power for power in decades for step in (1, 2, 5)]
+    return {"tickvals": ticks, "ticktext": [f"{tick:,.10g}" for tick in ticks]}
 
 
 def _add(figure: go.Figure, panel: Panel, series: Series, style: tuple[str, str, str]) -> None:

@@ -37,6 +37,17 @@ def test_a_logarithmic_axis_leaves_out_what_it_cannot_show():
     assert trace.x == (2, 3) and trace.error_y.arrayminus == (0.0, 0.0)
 
 
+def test_a_logarithmic_axis_is_written_in_full_over_few_decades_and_in_powers_over_many():
+    def axis(*x):
+        series = Series("a", "other", x, (exact(0.5),) * len(x))
+        return panel_figure(panel(series, logs="x")).layout.xaxis
+
+    few = dict(zip(axis(5, 20, 80).ticktext, axis(5, 20, 80).tickvals))
+    assert few["5"] == 5 and few["20"] == 20 and few["100"] == 100
+    assert axis(0.004, 0.3).ticktext[:2] == ("0.001", "0.002")
+    assert axis(1, 10**9).tickvals is None and axis(1, 10**9).dtick == 2
+
+
 def test_words_on_an_axis_keep_their_order():
     figure = panel_figure(panel(Series("a", "feedback", ("z", "a"), (exact(1.0),) * 2)))
     assert figure.layout.xaxis.categoryarray == ("z", "a")
