@@ -1,11 +1,13 @@
 """Evidence: each claim of the paper, what our own runs say of it, and how to run them again."""
 
 import html
+import time
 
 import streamlit as st
 
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS, Experiment
+from fbseg_core.experiments.records import Panel
 from fbseg_core.experiments.report import flat
 from fbseg_core.experiments.thresholds import MARGIN
 from pages.evidence import figures, links
@@ -14,11 +16,26 @@ from pages.ui import notices, plotly_style, screen, shipped, tables
 from pages.ui.shipped import Measured
 
 SCREEN = screen.Screen("evidence", EvidenceState, {}, check)
+PATIENCE = 0.3  # s of work after which a bar tells how far it is: one that comes and goes at once would blink
 
 
 def take_chart(name: str) -> None:
     """Callback of a card's menu of charts."""
     SCREEN.show(SCREEN.view.with_chart(name, SCREEN.chosen(f"chart-{name}")))
+
+
+def verdicts() -> dict[str, Measured | None]:
+    """What each result says; a bar tells how far that is where it takes a while, as for a server's first
+    visitor."""
+    found: dict[str, Measured | None] = {}
+    place, began = st.empty(), time.monotonic()
+    for name in EXPERIMENTS:
+        if time.monotonic() - began > PATIENCE:
+            share = len(found) / len(EXPERIMENTS)
+            place.progress(share, f"Verdicts from the rows: {len(found)} of {len(EXPERIMENTS)}")
+        found[name] = shipped.measured(name)
+    place.empty()
+    return found
 
 
 def overview(found: dict[str, Measured | None]) -> None:
@@ -57,27 +74,28 @@ def card(name: str, measured: Measured | None) -> None:
             )
             return
         st.markdown(f"**{measured.finding.brief}** {measured.finding.because}")
-        chart(name, experiment, measured)
-        if measured.table:
-            st.table(measured.table)
+        shown = shipped.shown(name)
+        chart(name, experiment, shown.panels)
+        if shown.table:
+            st.table(shown.table)
         ways(name)
         if measured.finding.details:
             with st.expander("The other numbers"):
                 st.markdown(measured.finding.details)
         with st.expander("How to repeat it, and the raw numbers"):
-            repeat(name, measured)
+            repeat(name, measured, shown.made)
 
 
-def chart(name: str, experiment: Experiment, measured: Measured) -> None:
+def chart(name: str, experiment: Experiment, panels: list[Panel]) -> None:
     """One of the card's charts, with its legend, and what its points are."""
-    number = min(SCREEN.view.chart(name), len(measured.panels) - 1)
-    panel = measured.panels[number]
-    if len(measured.panels) > 1:
+    number = min(SCREEN.view.chart(name), len(panels) - 1)
+    panel = panels[number]
+    if len(panels) > 1:
         st.selectbox(
             "Chart",
-            range(len(measured.panels)),
-            format_func=lambda i: measured.panels[i].title,
-            key=SCREEN.bind(f"chart-{name}", number, among=len(measured.panels)),
+            range(len(panels)),
+            format_func=lambda i: panels[i].title,
+            key=SCREEN.bind(f"chart-{name}", number, among=len(panels)),
             on_change=take_chart,
             args=(name,),
         )
@@ -104,11 +122,11 @@ def ways(name: str) -> None:
             st.caption(notices.plain(way.told), help=further or None)
 
 
-def repeat(name: str, measured: Measured) -> None:
+def repeat(name: str, measured: Measured, made: str) -> None:
     """The command, what made the result, and the raw numbers."""
     st.code(f"{measured.head['command']} --jobs 2", language="bash", wrap_lines=True)
     st.caption(
-        f"{len(measured.rows)} cells, {measured.made}; on {' and '.join(figures.machines(measured.rows))}. "
+        f"{len(measured.rows)} cells, {made}; on {' and '.join(figures.machines(measured.rows))}. "
         "The raw table has this for each cell. Pass another profile, quick or tiny, for a smaller grid."
     )
     with st.container(horizontal=True):
@@ -133,7 +151,7 @@ def page() -> None:
         on_change=SCREEN.take, args=("claim",),
     )  # fmt: skip
     notices.noted(SCREEN.noted)
-    found = {name: shipped.measured(name) for name in EXPERIMENTS}
+    found = verdicts()
     overview(found)
     st.caption(
         "Verdicts are worked out from the result files that ship with the app, by the rule in each "

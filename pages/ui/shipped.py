@@ -10,6 +10,7 @@ from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.factorial import BASELINE, Step, steps, updates
 from fbseg_core.experiments.records import RESULTS, Finding, Panel, Row, path_of, read, related
 from fbseg_core.experiments.report import made_by
+from fbseg_core.settings import ConfigError
 from pages.ui.once import once, recent
 
 FOLDER = RESULTS  # where they are read
@@ -26,15 +27,19 @@ class Result:
 
 @dataclass(frozen=True)
 class Measured(Result):
-    """A shipped result, and what it says. seeds: how many values its seeds take. made: which code made it.
+    """A shipped result, and what it says. seeds: how many values its seeds take."""
 
-    table: a line each, none where the experiment has none.
-    """
+    finding: Finding
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What else a card shows of a result. table: a line each, none where the experiment has none. made: which
+    code made the rows."""
 
     panels: list[Panel]
     table: list[dict[str, str]]
-    finding: Finding
-    seeds: int
     made: str
 
 
@@ -51,14 +56,21 @@ def measured(name: str) -> Measured | None:
     experiment, found = EXPERIMENTS[name], result(name)
     if found is None:
         return None
-    rows, others = found.rows, related(experiment, "full", FOLDER)
-    return Measured(
-        **vars(found),
-        panels=experiment.panels(rows, others),
-        table=experiment.table(rows) if experiment.table else [],
-        finding=experiment.conclude(rows, others),
-        seeds=len({row.settings["seed"] for row in rows}),
-        made=made_by(rows, code_of(experiment.measure, experiment.checkpoints)),
+    finding = experiment.conclude(found.rows, related(experiment, "full", FOLDER))
+    return Measured(**vars(found), finding=finding, seeds=len({row.settings["seed"] for row in found.rows}))
+
+
+@recent(32)
+def shown(name: str) -> Shown:
+    """The charts and the table of a result that ships, apart from the verdict, which is asked for first and
+    of all. Raises ConfigError."""
+    experiment, found = EXPERIMENTS[name], result(name)
+    if found is None:
+        raise ConfigError(f"experiment: the result of {name} does not ship.")
+    return Shown(
+        panels=experiment.panels(found.rows, related(experiment, "full", FOLDER)),
+        table=experiment.table(found.rows) if experiment.table else [],
+        made=made_by(found.rows, code_of(experiment.measure, experiment.checkpoints)),
     )
 
 

@@ -1,11 +1,13 @@
 import html
 import json
 import re
+import time
 from urllib.parse import parse_qsl, urlsplit
 
 import driven
 import pytest
 from driven import sound
+from streamlit.delta_generator import DeltaGenerator
 
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.records import UNRECORDED, path_of, read, related
@@ -57,6 +59,17 @@ def test_the_table_names_every_claim_with_the_verdict_that_its_rows_give():
     assert all(json.loads(chart.proto.config) == {"displayModeBar": False} for chart in charts)
 
 
+def test_a_first_visitor_sees_how_far_the_verdicts_are(monkeypatch):
+    told, measured = [], shipped.measured
+    monkeypatch.setattr(shipped, "measured", lambda name: time.sleep(0.05) or measured(name))
+    monkeypatch.setattr(DeltaGenerator, "progress", lambda self, share, text: told.append((share, text)))
+    at = app(v="1", claim="limit")
+    assert len(overview(at)) == len(EXPERIMENTS) and len(at.subheader) == 1
+    shares = [share for share, _ in told]
+    assert shares[0] > 0 and shares == sorted(set(shares)) and shares[-1] < 1
+    assert told[-1][1] == f"Verdicts from the rows: {len(EXPERIMENTS) - 1} of {len(EXPERIMENTS)}"
+
+
 def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monkeypatch, tmp_path):
     shipped.measured.clear()
     shipped.result.clear()
@@ -104,7 +117,7 @@ def test_a_link_that_cannot_be_read_gives_the_whole_page_and_one_sentence(query)
 
 def test_a_chart_that_is_not_there_shows_the_last():
     at = app(v="1", charts='["fewshot.99"]')
-    panels = shipped.measured("fewshot").panels
+    panels = shipped.shown("fewshot").panels
     assert next(s for s in at.selectbox if s.label == "Chart").value == len(panels) - 1
 
 
