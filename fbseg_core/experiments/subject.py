@@ -5,7 +5,7 @@ That a link opens the setting of the rows it stands beside can then be checked, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -191,6 +191,20 @@ def _of_training(shown: Subject, of: Subject) -> Iterator[str]:
         yield from _fields(
             one, other, set(TrainConfig.model_fields) - BUDGET - SILENT - (LOOPED if plain else set())
         )
+
+
+def corners(subjects: Iterable[Subject]) -> str:
+    """Which polygons those learned from that were trained by the paper's protocol, in a sentence beside the
+    authors'; "" where none were."""
+    found = {
+        one.trained.jitter
+        for one in subjects
+        if isinstance(one.trained, ShapesConfig) and one.train and protocol_of(one.train) == "paper"
+    }
+    if not found:
+        return ""
+    told = " and ".join(TOLD["jitter"](jitter) for jitter in sorted(found))
+    return f"Under the paper's protocol polygons were drawn with {told}; the authors' generator jitters them."
 
 
 def protocol_of(train: TrainConfig) -> str:

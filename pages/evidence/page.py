@@ -7,13 +7,12 @@ import streamlit as st
 
 from fbseg_core import ConfigError
 from fbseg_core.experiments import EXPERIMENTS, Experiment
-from fbseg_core.experiments.records import Panel
 from fbseg_core.experiments.report import flat
 from fbseg_core.experiments.thresholds import MARGIN
 from pages.evidence import figures, links
 from pages.evidence.state import EvidenceState, check
 from pages.ui import notices, plotly_style, screen, shipped, tables
-from pages.ui.shipped import Measured
+from pages.ui.shipped import Measured, Shown
 
 SCREEN = screen.Screen("evidence", EvidenceState, {}, check)
 PATIENCE = 0.3  # s of work after which a bar tells how far it is: one that comes and goes at once would blink
@@ -75,7 +74,7 @@ def card(name: str, measured: Measured | None) -> None:
             return
         st.markdown(f"**{measured.finding.brief}** {measured.finding.because}")
         shown = shipped.shown(name)
-        chart(name, experiment, shown.panels)
+        chart(name, experiment, shown)
         if shown.table:
             st.table(shown.table)
         ways(name)
@@ -86,8 +85,9 @@ def card(name: str, measured: Measured | None) -> None:
             repeat(name, measured, shown.made)
 
 
-def chart(name: str, experiment: Experiment, panels: list[Panel]) -> None:
+def chart(name: str, experiment: Experiment, shown: Shown) -> None:
     """One of the card's charts, with its legend, and what its points are."""
+    panels = shown.panels
     number = min(SCREEN.view.chart(name), len(panels) - 1)
     panel = panels[number]
     if len(panels) > 1:
@@ -109,7 +109,7 @@ def chart(name: str, experiment: Experiment, panels: list[Panel]) -> None:
     over = f"{experiment.over} and test images" if images else f"{experiment.over} alone"
     st.caption(
         f"Means over {k} {experiment.over}; bars and bands are 95 % intervals over {over}, by bootstrap. "
-        "A line with neither has no interval, or is drawn without it."
+        f"A line with neither has no interval, or is drawn without it. {shown.corners}"
     )
 
 

@@ -6,9 +6,20 @@ import uuid
 import streamlit as st
 
 from fbseg_core import TASKS, ConfigError
+from fbseg_core.experiments.subject import corners
 from fbseg_core.tasks import task_of
 from pages.few_shot import comparisons, computed, gallery, results, training, uploads
-from pages.few_shot.state import FewShotState, can_draw, can_label, check, examples, fits, job_of, runs_of
+from pages.few_shot.state import (
+    FewShotState,
+    can_draw,
+    can_label,
+    check,
+    examples,
+    fits,
+    job_of,
+    runs_of,
+    subjects,
+)
 from pages.jobs import Estimate, Followed, Follower, JobError, NoSuchJob, Spec
 from pages.ui import controls, notices, pictures, screen, visitor
 
@@ -111,7 +122,8 @@ def ask_the_puzzle(view: FewShotState) -> None:
             "feedforward network fails. Train both as the paper does. If you see the gap: the two differ in "
             "more than the loop, so take the differences away one at a time, and find the one that closes it."
         )
-    st.caption("What we found stands at the end of this page, and opens once a run of yours has ended.")
+    found = "What we found stands at the end of this page, and opens once a run of yours has ended."
+    st.caption(f"{corners(subjects(view, {}))} {found}".lstrip())
 
 
 def show_examples(view: FewShotState, busy: bool) -> None:

@@ -10,6 +10,7 @@ from fbseg_core.experiments.code import code_of
 from fbseg_core.experiments.factorial import BASELINE, Step, steps, updates
 from fbseg_core.experiments.records import RESULTS, Finding, Panel, Row, path_of, read, related
 from fbseg_core.experiments.report import made_by
+from fbseg_core.experiments.subject import corners
 from fbseg_core.settings import ConfigError
 from pages.ui.once import once, recent
 
@@ -36,11 +37,12 @@ class Measured(Result):
 @dataclass(frozen=True)
 class Shown:
     """What else a card shows of a result. table: a line each, none where the experiment has none. made: which
-    code made the rows."""
+    code made the rows. corners: which polygons were learned from by the paper's protocol, "" where none."""
 
     panels: list[Panel]
     table: list[dict[str, str]]
     made: str
+    corners: str
 
 
 @recent(32)
@@ -71,6 +73,7 @@ def shown(name: str) -> Shown:
         panels=experiment.panels(found.rows, related(experiment, "full", FOLDER)),
         table=experiment.table(found.rows) if experiment.table else [],
         made=made_by(found.rows, code_of(experiment.measure, experiment.checkpoints)),
+        corners=corners(one for row in found.rows for one in experiment.subjects(row.settings)),
     )
 
 

@@ -6,7 +6,7 @@ from fbseg_core.checkpoint import read_card
 from fbseg_core.config import GroupingConfig, ModelConfig, ShapesConfig, Switches, TrainConfig
 from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.predictive_rows import CODING
-from fbseg_core.experiments.subject import Subject, differences, nearest, of_card, protocol_of
+from fbseg_core.experiments.subject import Subject, corners, differences, nearest, of_card, protocol_of
 from fbseg_core.training.fit import PROTOCOLS
 
 CUSTOM = TrainConfig(examples=4, lr=0.02)
@@ -95,3 +95,16 @@ def test_every_cell_says_of_which_models_it_tells(name):
         subjects = EXPERIMENTS[name].subjects(cell)
         assert subjects or (name, cell["model"]) == ("predictive", CODING)  # which is no model of that kind
         assert all(one.steps == cell.get("steps", one.steps) for one in subjects if one.steps > 1)
+
+
+def test_trainings_by_the_papers_protocol_say_which_polygons_they_drew():
+    paper = PROTOCOLS["paper"].replace(examples=2, updates=20, seed=3)
+    plain = Subject(ShapesConfig(), ModelConfig(), 10, ShapesConfig(), paper)
+    jittered = replace(plain, trained=ShapesConfig(jitter=0.2))
+    assert corners([plain, plain]) == (
+        "Under the paper's protocol polygons were drawn with corners not jittered; the authors' generator "
+        "jitters them."
+    )
+    assert "corners not jittered and corners jittered by 0.2 radii" in corners([jittered, plain])
+    others = [replace(plain, train=PROTOCOLS["matched"]), replace(plain, trained=GroupingConfig()), ONE]
+    assert corners(others) == ""

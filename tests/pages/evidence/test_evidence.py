@@ -70,6 +70,13 @@ def test_a_first_visitor_sees_how_far_the_verdicts_are(monkeypatch):
     assert told[-1][1] == f"Verdicts from the rows: {len(EXPERIMENTS) - 1} of {len(EXPERIMENTS)}"
 
 
+def test_cards_of_the_papers_protocol_say_which_polygons_were_drawn():
+    told = [name for name in SHIPPED if shipped.shown(name).corners]
+    assert {"fewshot", "noise", "convergence", "ablation", "ladder"} <= set(told)
+    words = "polygons were drawn with corners not jittered; the authors' generator jitters them."
+    assert sum(words in caption.value for caption in app().caption) == len(told)
+
+
 def test_a_result_that_does_not_ship_is_told_with_the_command_that_makes_it(monkeypatch, tmp_path):
     shipped.measured.clear()
     shipped.result.clear()

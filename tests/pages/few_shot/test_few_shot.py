@@ -23,6 +23,7 @@ def test_opened_alone_it_asks_nothing_and_measures_what_it_would_cost():
     until(at, lambda: any("measured: 20 updates" in caption.value for caption in at.caption))
     assert not at.get("plotly_chart")
     assert view(at).protocol == "paper" and any("**A puzzle.**" in text.value for text in at.markdown)
+    assert any("polygons were drawn with corners not jittered" in caption.value for caption in at.caption)
     found = next(box for box in at.expander if box.label.startswith("What we found"))
     assert not found.proto.expanded
 
