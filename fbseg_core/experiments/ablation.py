@@ -16,7 +16,17 @@ import numpy as np
 from fbseg_core.analysis.probes import ABLATIONS
 from fbseg_core.config import ShapesConfig, Switches, TaskConfig, pixel_sigma
 from fbseg_core.experiments.common import observe, rounded, seed_of_test, setup_of, trained_with_norms
-from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
+from fbseg_core.experiments.records import (
+    NONE,
+    Experiment,
+    Finding,
+    Listed,
+    Others,
+    Panel,
+    Profile,
+    Row,
+    Series,
+)
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.experiments.thresholds import CLIPPED, MOST
@@ -187,34 +197,45 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     needed = required(plain, switched)
     blown = sum(count(how, name, ("diverging",)) for how in HOW for name in ABLATIONS)
     stopped = sum(row.result["stopped"] is not None for row in rows)
-    by_way = (f"{how.capitalize()}: {'; '.join(told(how, name) for name in ABLATIONS)}. " for how in HOW)
     because = (
         f"Of {k} seeds the state settles in {count(plain, BOTH)} when trained with both, in "
         f"{count(plain, NO_SOFTMAX)} without softmax and in {count(plain, NO_DECAY)} without decay. "
         f"{blown} of {4 * len(HOW) * k} runs grow exponentially."
     )
-    details = (
-        f"Required to settle: {' and '.join(needed) or 'neither'}. Seeds of {k} whose state and whose mask "
-        f"settle, growth of ‖h‖ from t = {early} to {steps}, F1 at both. {''.join(by_way)}"
-        f"In that order, medians of models {plain}: largest gradient norm {median(lambda name: 'gradient')}; "
-        f"undamped spectral radius at the end, as found from one start vector on one image, "
-        f"{median(lambda name: _of(name, 'undamped'))}. "
-        f"{stopped} of {len(rows)} trainings overflow."
-    )
+    points = [
+        f"Required to settle: {' and '.join(needed) or 'neither'}.",
+        *(
+            Listed(
+                f"{how.capitalize()}: seeds of {k} whose state and whose mask settle, growth of ‖h‖ from t = "
+                f"{early} to {steps}, F1 at both",
+                tuple(told(how, name) for name in ABLATIONS),
+            )
+            for how in HOW
+        ),
+        Listed(
+            f"Medians of models {plain}, in that order",
+            (
+                f"largest gradient norm {median(lambda name: 'gradient')}",
+                "undamped spectral radius at the end, as found from one start vector on one image, "
+                f"{median(lambda name: _of(name, 'undamped'))}",
+            ),
+        ),
+        f"{stopped} of {len(rows)} trainings overflow.",
+    ]
     if count(plain, BOTH) <= MOST * k:
         brief = "The state does not come to rest even with both."
-        return Finding("not reproduced", because, brief, details=details)
+        return Finding("not reproduced", because, brief, points=points)
     if not (needed or required(free)):
         brief = "The state comes to rest with either taken away."
-        return Finding("not reproduced", because, brief, details=details)
+        return Finding("not reproduced", because, brief, points=points)
     if not needed:
         brief = "The state needs one of them only where its correction is not normalised."
-        return Finding("explained by", because, brief, "the normalisation of δ", details)
+        return Finding("explained by", because, brief, "the normalisation of δ", points)
     if len(needed) == 1:
         (other,) = {"softmax", "decay"} - set(needed)
         brief = f"To come to rest the state needs the {needed[0]}, not the {other}."
-        return Finding("partly", because, brief, details=details)
-    return Finding("reproduced", because, "To come to rest the state needs both.", details=details)
+        return Finding("partly", because, brief, points=points)
+    return Finding("reproduced", because, "To come to rest the state needs both.", points=points)
 
 
 EXPERIMENT = Experiment(

@@ -9,7 +9,7 @@ from fbseg_core.analysis.equivalence import Compared, family
 from fbseg_core.analysis.paired import paired_difference
 from fbseg_core.experiments.handwriting_rows import CUT, FEEDBACK, MODELS, RIVALS, WIDE, word_of
 from fbseg_core.experiments.real_rows import ALONG, AT_T, CALLED, FIRST, LATER, TRAINED, name_of
-from fbseg_core.experiments.records import NONE, Finding, Others, Panel, Row, Series, Word
+from fbseg_core.experiments.records import NONE, Finding, Listed, Others, Panel, Point, Row, Series, Word
 from fbseg_core.experiments.report import Value, above_chance, answered, gap, mean, over_seeds, words
 from fbseg_core.experiments.thresholds import MARGIN
 
@@ -125,7 +125,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"From one digit to four it changes by {number}."
     )
     cause = "a deeper network" * (word == "explained by")
-    return Finding(word, because, _brief(found, word), cause, _details(rows, lead, ends))
+    return Finding(word, because, _brief(found, word), cause, _points(rows, lead, ends))
 
 
 def _brief(found: Mapping[Key, Compared], word: Word) -> str:
@@ -158,39 +158,37 @@ def _called(task: str, axis: str) -> str:
     return f"{task}, {CALLED[axis]}"
 
 
-def _details(
+def _points(
     rows: Sequence[Row], lead: Mapping[Key, Compared], ends: Mapping[tuple[str, str, str], Compared]
-) -> str:
-    told = []
+) -> list[Point]:
+    told: list[Point] = []
     for task in AXES:
         where = {"task": task}
-        scores = ", ".join(
+        scores = [
             f"{name} {words(mean(rows, score(TRAINED), model=key, **where))}"
             for key, (name, _) in MODELS.items()
-        )
-        chance = words(mean(rows, _chance(TRAINED), model=FEEDBACK, **where))
-        less = "; ".join(f"{title} {answered(lead[task, name])}" for name, title in RIVALS.items())
+        ]
+        scores.append(f"chance {words(mean(rows, _chance(TRAINED), model=FEEDBACK, **where))}")
+        less = tuple(f"{title} {answered(lead[task, name])}" for name, title in RIVALS.items())
         updates = over_seeds(rows, "updates", model=FEEDBACK, **where)[0]
-        told.append(
-            f"{task.capitalize()} as trained, {updates} updates, F1 at T: {scores}; chance {chance}. "
-            f"Feedback less each: {less}."
-        )
+        told.append(Listed(f"{task.capitalize()} as trained, {updates} updates, F1 at T", tuple(scores)))
+        told.append(Listed(f"{task.capitalize()} as trained, feedback less each", less))
     for name, title in RIVALS.items():
-        growths = "; ".join(
+        growths = tuple(
             f"{_called(task, axis)} {answered(one)}" for (task, axis, of), one in ends.items() if of == name
         )
-        told.append(f"Lead over {title} on the hardest images, less that on the easiest: {growths}.")
-    more = "; ".join(f"{_called(*key)} {answered(one)}" for key, one in adds(rows).items())
-    told.append(f"What feedback's steps after the first add on the hardest, less on the easiest: {more}.")
+        told.append(Listed(f"Lead over {title} on the hardest images, less that on the easiest", growths))
+    more = tuple(f"{_called(*key)} {answered(one)}" for key, one in adds(rows).items())
+    told.append(Listed("What feedback's steps after the first add on the hardest, less on the easiest", more))
     for task in AXES:
         late = gap(rows, score(TRAINED, LATER), {}, {}, other=score(TRAINED), task=task, model=FEEDBACK)
         told.append(f"{task.capitalize()}, feedback, F1 at 3T less at T: {words(late, sign=True)}.")
-    told.append(
-        f"Of all runs of 3T steps, loop closed or cut, {lost(rows) or 'none'} left the range of numbers. "
+    return [
+        *told,
+        f"Of all runs of 3T steps, loop closed or cut, {lost(rows) or 'none'} left the range of numbers.",
         "Where F1 itself falls there is less for steps to add. All are small, briefly trained models on "
-        "images of 32 px; larger ones, trained for longer, may give other numbers."
-    )
-    return " ".join(told)
+        "images of 32 px; larger ones, trained for longer, may give other numbers.",
+    ]
 
 
 def lost(rows: Sequence[Row]) -> int:

@@ -142,10 +142,10 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"{seen[PROVED]:.4g} at most. Of the free loop nothing is proved; there a step took two states to up "
         f"to {seen[FREE]:.3g} times their distance."
     )
-    return Finding("measured", because, brief, details=_details(rows))
+    return Finding("measured", because, brief, points=_points(rows))
 
 
-def _details(rows: Sequence[Row]) -> str:
+def _points(rows: Sequence[Row]) -> list[str]:
     told = []
     for name in MODELS:
         first = next(row for row in rows if row.settings["model"] == name)
@@ -160,7 +160,7 @@ def _details(rows: Sequence[Row]) -> str:
         f"Trained at {settings['side']} px with {settings['updates']} updates of {settings['batch']}: a "
         "short training, so this is what the bound costs within that budget, not what it costs in the end."
     )
-    return " ".join(told)
+    return told
 
 
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:

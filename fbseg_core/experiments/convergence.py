@@ -20,7 +20,17 @@ from fbseg_core.analysis.describe import TOLERANCE
 from fbseg_core.analysis.pca import fit_plane
 from fbseg_core.config import ModelConfig, ShapesConfig, Switches, TaskConfig, pixel_sigma
 from fbseg_core.experiments.common import pooled_f1, rounded, rounded_all, seed_of_test, setup_of, trained
-from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
+from fbseg_core.experiments.records import (
+    NONE,
+    Experiment,
+    Finding,
+    Listed,
+    Others,
+    Panel,
+    Profile,
+    Row,
+    Series,
+)
 from fbseg_core.experiments.report import geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.experiments.thresholds import FLOOR, MOST
@@ -173,8 +183,8 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         count = settled("running", "settled_pc1", **same)
         pc1, update, mask = (settled("frozen", f"settled_{key}", **same) for key in ("pc1", "update", "mask"))
         return (
-            f"{_name(model, tau)}: PC1 settles in {count}, by step {at:.2g}; "
-            f"clock frozen, PC1 in {pc1}, ‖Δh‖/‖h‖ in {update}, mask in {mask}; F1 {f1}, frozen {held}."
+            f"{_name(model, tau)}: PC1 settles in {count}, by step {at:.2g}, "
+            f"clock frozen, PC1 in {pc1}, ‖Δh‖/‖h‖ in {update}, mask in {mask}, F1 {f1}, frozen {held}"
         )
 
     running, frozen = settled("running", "settled_pc1"), settled("frozen", "settled_pc1")
@@ -185,21 +195,21 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"held it settles in {frozen}, and with the loop cut and the clock running in {cut}. The mask alone "
         f"stays put with the clock held in {mask}."
     )
-    details = (
-        f"PC1 holds {explained:.1%} of the variance. Of {k} seeds, with F1 at t = {steps}: "
-        f"{' '.join(told(*each) for each in MODELS[:-1])} "
-        "The feedforward model is a single pass, static by construction."
-    )
+    points = [
+        f"PC1 holds {explained:.1%} of the variance.",
+        Listed(f"Of {k} seeds, with F1 at t = {steps}", tuple(told(*each) for each in MODELS[:-1])),
+        "The feedforward model is a single pass, static by construction.",
+    ]
     if running <= MOST * k:
-        return Finding("not reproduced", because, "The state does not come to rest.", details=details)
+        return Finding("not reproduced", because, "The state does not come to rest.", points=points)
     if frozen > MOST * k:
         brief = "The state comes to rest, with its clock held too."
-        return Finding("reproduced", because, brief, details=details)
+        return Finding("reproduced", because, brief, points=points)
     if cut > MOST * k:
         brief = "The state stops since its clock runs out, and it does so without a loop as well."
-        return Finding("explained by", because, brief, "the decay", details)
+        return Finding("explained by", because, brief, "the decay", points)
     brief = "The state stops only while its clock runs, and only with the loop."
-    return Finding("partly", because, brief, details=details)
+    return Finding("partly", because, brief, points=points)
 
 
 def _step(row: Row, never: int) -> int:

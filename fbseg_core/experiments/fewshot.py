@@ -9,7 +9,17 @@ from fbseg_core.analysis.equivalence import Compared, family
 from fbseg_core.config import ShapesConfig, TaskConfig, paper_sigma, pixel_sigma
 from fbseg_core.experiments.common import setup_of, train_and_score
 from fbseg_core.experiments.limit import limit_series
-from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
+from fbseg_core.experiments.records import (
+    NONE,
+    Experiment,
+    Finding,
+    Listed,
+    Others,
+    Panel,
+    Profile,
+    Row,
+    Series,
+)
 from fbseg_core.experiments.report import above_chance, answered, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.experiments.thresholds import MARGIN
@@ -116,24 +126,23 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"Feedback less feedforward, n = {JUDGED}: as the paper trains {answered(paper[JUDGED])}; trained "
         f"alike {answered(alike[JUDGED])}. {_own_statistics(rows)}"
     )
-    details = [
-        *_chance_told(rows),
-        *(_told(rows, n, paper[n], "paper") for n in NAMED if n in paper),
-        *(_told(rows, n, alike[n], "matched") for n in NAMED if n in alike),
+    points = [
+        _chance_told(rows),
+        Listed("As the paper trains", tuple(_told(rows, n, paper[n], "paper") for n in NAMED if n in paper)),
+        Listed("Trained alike", tuple(_told(rows, n, alike[n], "matched") for n in NAMED if n in alike)),
     ]
     word = by_protocol([paper[JUDGED]], [alike[JUDGED]])
     cause = "the training protocol" * (word == "explained by")
-    return Finding(word, because, IN_WORDS[word], cause, " ".join(details))
+    return Finding(word, because, IN_WORDS[word], cause, points)
 
 
 def _told(rows: Sequence[Row], n: int, one: Compared, protocol: str) -> str:
     """Both models with n examples, and their difference."""
     feedback, plain = (mean(rows, "f1", protocol=protocol, examples=n, **model) for model in MODELS)
-    how = "As the paper trains" if protocol == "paper" else "Trained alike"
-    return f"{how}, n = {n}: feedback {words(feedback)}, feedforward {words(plain)}, {answered(one)}."
+    return f"n = {n}, feedback {words(feedback)}, feedforward {words(plain)}, {answered(one)}"
 
 
-def _chance_told(rows: Sequence[Row]) -> list[str]:
+def _chance_told(rows: Sequence[Row]) -> str:
     """The fewest examples with which each model is above chance as the paper trains, as the claim asks."""
     numbers = [n for n in NAMED if any(row.settings["examples"] == n for row in rows)]
     same = {"protocol": "paper"}
@@ -150,7 +159,7 @@ def _chance_told(rows: Sequence[Row]) -> list[str]:
         name = model["model"]
         found = [n for n in numbers if above[name, n].different and above[name, n].difference.mean > 0]
         told.append(f"{name} from n = {found[0]} on" if found else f"{name} with none of n = {numbers}")
-    return [f"Above chance as the paper trains: {', '.join(told)}."]
+    return f"Above chance as the paper trains: {', '.join(told)}."
 
 
 def _own_statistics(rows: Sequence[Row]) -> str:

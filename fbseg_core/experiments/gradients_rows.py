@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fbseg_core.analysis.equivalence import Compared, equivalent, family, not_better
-from fbseg_core.experiments.records import NONE, Finding, Kind, Others, Panel, Row, Series, Word
+from fbseg_core.experiments.records import (
+    NONE,
+    Finding,
+    Kind,
+    Listed,
+    Others,
+    Panel,
+    Point,
+    Row,
+    Series,
+    Word,
+)
 from fbseg_core.experiments.report import answered, gap, geometric_mean, mean, over_seeds, words
 from fbseg_core.experiments.thresholds import FLAT, MARGIN
 
@@ -87,30 +98,31 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         brief = "Within this budget no way is known to learn the task; the whole trajectory of "
         brief += f"T = {last} takes {more:.0f} times the memory of T = {steps[0]}"
     word = word_of(against) if known else "undecided"
-    return Finding(word, told + memory, f"{brief}.", details=_details(rows))
+    return Finding(word, told + memory, f"{brief}.", points=_points(rows))
 
 
-def _details(rows: Sequence[Row]) -> str:
-    told = []
-    found = compared(rows)
-    for (way, t), one in found.items():
-        told.append(f"Whole trajectory less {WAYS[way]}, T = {t}: {answered(one)}.")
-    late = compared(rows, "late")
-    for (way, t), one in late.items():
-        told.append(
-            f"After 80 steps, whole trajectory less {WAYS[way]}, trained with T = {t}: {answered(one)}."
-        )
+def _points(rows: Sequence[Row]) -> list[Point]:
     trivial = mean(rows, "trivial", gradient=WHOLE, steps=times(rows)[0])
-    told.append(f"“Mark every region” scores {words(trivial)} on the same images.")
-    told.append(
+    return [
+        *_less(compared(rows), "Whole trajectory less {way}, at the T of training"),
+        *_less(compared(rows, "late"), "Whole trajectory less {way}, after 80 steps, by the T of training"),
+        f"“Mark every region” scores {words(trivial)} on the same images.",
         "A truncated gradient goes through ten steps, or through all of them where there are fewer; its "
-        "memory does not grow beyond that."
-    )
-    told.append(
+        "memory does not grow beyond that.",
         "The gradient of recurrent back-propagation is that of a state of rest; one that still moves where "
-        "it is taken, as after few steps, gives another than the true one."
-    )
-    return " ".join(told)
+        "it is taken, as after few steps, gives another than the true one.",
+    ]
+
+
+def _less(found: Mapping[tuple[str, int], Compared], of: str) -> list[Listed]:
+    """The differences from each way, a list over T."""
+    return [
+        Listed(
+            of.format(way=WAYS[way]),
+            tuple(f"T = {t}, {answered(one)}" for (each, t), one in found.items() if each == way),
+        )
+        for way in dict.fromkeys(way for way, _ in found)
+    ]
 
 
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:

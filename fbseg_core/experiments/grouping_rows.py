@@ -145,21 +145,21 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"({small.split(',')[0]}): {answered(found.against[small])}. "
         f"Level with feedback without a loop: {', '.join(level) or 'none of those tried'}."
     )
-    details = [
+    points = [
         f"At {found.rows[0].settings['updates']} updates feedback scores "
         f"{words(mean(found.rows, 'f1', model=FEEDBACK))}, with its loop cut "
         f"{words(mean(found.rows, 'f1', model=CUT))}; that is {words(beyond, sign=True)} from marking every "
         f"region. The best feedforward model of {WEIGHTS} scores "
         f"{words(mean(found.rows, 'f1', model=small))}."
     ]
-    details += [f"{_priced(found, name)}." for name in level]
+    points += [f"{_priced(found, name)}." for name in level]
     if UNROLLED in found.names:
-        details.append(
+        points.append(
             f"Unrolled, with weights for each step: feedback − it {answered(found.against[UNROLLED])}."
         )
     word, brief = _judged(found, cut, rivals, level)
     cause = "a wide view" * (word == "explained by")
-    return Finding(word, because, brief, cause, " ".join(details))
+    return Finding(word, because, brief, cause, points)
 
 
 def _judged(found: Compare, cut: Compared, rivals: Sequence[str], level: Sequence[str]) -> tuple[Word, str]:

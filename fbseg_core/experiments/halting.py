@@ -26,10 +26,10 @@ from fbseg_core.experiments.halting_rows import (
     SLOWED,
     STEPS,
     WHOLE,
-    conclude,
     panels,
     table,
 )
+from fbseg_core.experiments.halting_told import conclude
 from fbseg_core.experiments.records import Experiment, Profile
 from fbseg_core.experiments.stopping import PART, Runs, done_at, followed, looks, runs_of, scored
 from fbseg_core.experiments.subject import Subject, of_run

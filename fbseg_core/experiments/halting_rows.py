@@ -4,14 +4,13 @@ images; and whether rules that read the run go by the image or by the clock.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from fbseg_core.analysis.equivalence import Compared, family, not_worse
 from fbseg_core.analysis.paired import Difference, mean_over_seeds
-from fbseg_core.experiments.records import NONE, Finding, Others, Panel, Row, Series
-from fbseg_core.experiments.report import answered, exact, gap, mean, over_seeds, words
+from fbseg_core.experiments.records import NONE, Others, Panel, Row, Series
+from fbseg_core.experiments.report import exact, gap, mean, over_seeds, words
 from fbseg_core.experiments.stopping import READING
 from fbseg_core.experiments.thresholds import FEWEST, FOLLOWED, KEPT, MARGIN, TRACKED
 from fbseg_core.rollout.halting import LONGEST, RULES
@@ -22,8 +21,6 @@ STEPS = 10  # the models' own T in tests
 WHOLE = f"T = {STEPS}"  # what every rule is held against
 ONE_PASS = "one pass"  # the only rule of a feedforward model
 AS_TRAINED, HELD, SLOWED = "as trained", "held at t = 0", "slowed"
-UPDATES = tuple(name for name, rule in READING.items() if rule.kind == "update")
-SMALL = "‖Δh‖/‖h‖ < 0.1"  # what is told of a small update where none of them keeps F1
 FAMILIES = {"fixed": "fixed T", "update": "‖Δh‖/‖h‖ < ε", "mask": "mask unchanged"}
 
 
@@ -50,7 +47,7 @@ def lost(
 
 def share(rows: Sequence[Row], task: str, rule: str, images: str = "test", model: str = FEEDBACK) -> float:
     """What a rule costs, as a share of T = 10 of the feedback model: mean multiply-adds over the seeds."""
-    return _of(rows, task, (images, rule, "macs"), model) / _of(rows, task, (images, WHOLE, "macs"))
+    return mean_of(rows, task, (images, rule, "macs"), model) / mean_of(rows, task, (images, WHOLE, "macs"))
 
 
 def tasks_of(rows: Sequence[Row]) -> list[str]:
@@ -58,7 +55,7 @@ def tasks_of(rows: Sequence[Row]) -> list[str]:
     return sorted({row.settings["task"] for row in rows})
 
 
-def _of(rows: Sequence[Row], task: str, path: tuple[str, ...], model: str = FEEDBACK) -> float:
+def mean_of(rows: Sequence[Row], task: str, path: tuple[str, ...], model: str = FEEDBACK) -> float:
     """Mean of a measured value over the seeds."""
     values = over_seeds(rows, path, task=task, model=model)
     return sum(values) / len(values)
@@ -120,122 +117,12 @@ def compared(rows: Sequence[Row], rule: str) -> dict[tuple[str, str], Compared]:
     return family(gaps, MARGIN)
 
 
-def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
-    """The rule chosen and what it saves; the best one that reads the run, and what it goes by."""
-    best, reading, tasks = best_rule(rows), best_rule(rows, READING), tasks_of(rows)
-    shares = " and ".join(f"{share(rows, task, best):.0%} of the cost in {task}" for task in tasks)
-    family_of = compared(rows, best)
-    if best == WHOLE:
-        told = [
-            f"On validation images no rule cheaper than T = 10 is known to keep F1 within {KEPT:g} of it."
-        ]
-        brief = f"No rule that was tried is known to cost less and to keep F1 within {KEPT:g}."
-    else:
-        kept = [task for task in tasks if not_worse(lost(rows, task, best), KEPT)]
-        where = "in both tasks" if kept == tasks else f"in {' and '.join(kept) or 'neither task'}"
-        told = [
-            f"Chosen on validation images, {best} takes {shares}, and on test images is shown to keep F1 "
-            f"within {KEPT:g} of T = 10 {where}."
-        ]
-        brief = f"Stopping early takes {shares}; F1 is shown to stay within {KEPT:g} {where}."
-    # what a small update means is told whether or not such a rule is the best
-    small = best_rule(rows, UPDATES)
-    reads = dict.fromkeys(name for name in (reading, SMALL if small == WHOLE else small) if name != WHOLE)
-    told += [
-        _against_fixed(rows, name)
-        if name == best and RULES[name].kind == "mask"  # that it goes by the mask is what it is made of
-        else f"{_named(name, best, reading)} {what_it_goes_by(rows, name)}."
-        for name in reads
-    ]
-    details = [_trained(rows), *(_told(rows, task, family_of) for task in tasks)]
-    details += [_read(rows, task, name) for name in reads for task in tasks]
-    return Finding("measured", " ".join(told), brief, details=" ".join(details))
-
-
-def _named(rule: str, best: str, reading: str) -> str:
-    """A rule that reads the run, as the subject of a sentence."""
-    if rule == best:
-        return "It"
-    return f"The best rule that reads the run, {rule}," if rule == reading else f"The rule {rule}"
-
-
-def _against_fixed(rows: Sequence[Row], rule: str) -> str:
-    """Whether a rule is worth more than the steps it takes."""
-    found = _beyond(rows, rule)
-    told = {task: f"{one.answer} ({_fixed(rows, task, rule)}) in {task}" for task, one in found.items()}
-    return f"Its F1 against a fixed T of about as many steps: {', '.join(told.values())}."
-
-
-def _trained(rows: Sequence[Row]) -> str:
-    """What was trained, in one sentence."""
-    settings = {row.settings["task"]: row.settings for row in rows}
-    parts = [
-        f"{task} at {of['side']} px with {of['updates']} updates" for task, of in sorted(settings.items())
-    ]
-    seeds = len({row.settings["seed"] for row in rows})
-    return f"Trained anew with each of {seeds} seeds: {', '.join(parts)}."
-
-
-def _told(rows: Sequence[Row], task: str, found: dict[tuple[str, str], Compared]) -> str:
-    """Of one task: what T = 10 takes, F1 of all rules less that; the best for it alone."""
-    whole = _of(rows, task, ("test", WHOLE, "macs"))
-    against = "; ".join(f"{name} {answered(one)}" for (of, name), one in found.items() if of == task)
-    alone = best_rule([row for row in rows if row.settings["task"] == task])
-    score = words(mean(rows, ("test", WHOLE, "f1"), task=task, model=FEEDBACK))
-    return (
-        f"{task.capitalize()}: T = 10 scores {score} on test images for {whole:.0f} M multiply-adds. F1 less "
-        f"that: {against}. Chosen for {task} alone: {alone}, {share(rows, task, alone):.0%} of the cost, F1 "
-        f"{words(lost(rows, task, alone), sign=True)}."
-    )
-
-
-def _read(rows: Sequence[Row], task: str, rule: str) -> str:
-    """Of one task and a rule that reads the run: its stops, and what they go by; with other clocks too."""
-    taken, fixed = _of(rows, task, ("test", rule, "steps")), _fixed(rows, task, rule)
-    text = (
-        f"{task.capitalize()}, {rule}: {taken:.1f} steps ({spread(rows, task, rule)} over seeds and images), "
-        f"rank correlation with when the mask is done {words(clocked(rows, task, rule, 'done'))}"
-    )
-    if task == "grouping":
-        text += f", with the way's length from the cue {words(clocked(rows, task, rule, 'way'))}"
-    text += f". F1 less that of {fixed}, for about as many steps: {answered(_beyond(rows, rule)[task])}."
-    for clock in (HELD, SLOWED):
-        fired, f1 = (clocked(rows, task, rule, key, clock) for key in ("fired", "f1"))
-        cost = clocked(rows, task, rule, "macs", clock).mean / _of(rows, task, ("test", WHOLE, "macs"))
-        steps = f"{spread(rows, task, rule, clock)} steps{_alone(rows, task, rule, clock)}"
-        text += (
-            f" With the clock {clock} it fires on {fired.mean:.0%} of the images within {LONGEST} steps and "
-            f"takes {steps}, {cost:.0%} of the cost of T = 10, for F1 {words(f1)}."
-        )
-    return text
-
-
-def _alone(rows: Sequence[Row], task: str, rule: str, clock: str) -> str:
-    """Where the clock alone would stop it, which is the same for all seeds."""
-    step = over_seeds(rows, ("clocks", clock, rule, "alone"), task=task, model=FEEDBACK)[0]
-    if step is None:
-        return ""
-    return f" (by the clock alone: {'never' if step < 0 else step})"
-
-
-def _fixed(rows: Sequence[Row], task: str, rule: str) -> str:
-    """The least fixed T that is not below what a rule takes, to the nearest step."""
-    steps = _of(rows, task, ("test", rule, "steps"))
-    enough = [one for one in RULES.values() if one.kind == "fixed" and one.value >= math.floor(steps + 0.5)]
-    return min(enough, key=lambda one: one.value).name
-
-
-def _beyond(rows: Sequence[Row], rule: str) -> dict[str, Compared]:
-    """By task, F1 of a rule less that of as many fixed steps, as one family: what reading the run adds."""
-    return family({t: lost(rows, t, rule, of=_fixed(rows, t, rule)) for t in tasks_of(rows)}, MARGIN)
-
-
 def saved(rows: Sequence[Row], rule: str) -> str:
     """What a rule takes and gives in each task, beside T = 10: means over the seeds, no intervals."""
     told = []
     for task in tasks_of(rows):
-        steps, f1 = (_of(rows, task, ("test", rule, key)) for key in ("steps", "f1"))
-        whole = _of(rows, task, ("test", WHOLE, "f1"))
+        steps, f1 = (mean_of(rows, task, ("test", rule, key)) for key in ("steps", "f1"))
+        whole = mean_of(rows, task, ("test", WHOLE, "f1"))
         told.append(f"{task} {steps:.1f} steps, F1 {f1:.3f} (at T = 10 {whole:.3f})")
     seeds = len({row.settings["seed"] for row in rows})
     return f"mean of {seeds} smaller models of each task, trained for this: {'; '.join(told)}"
@@ -252,7 +139,7 @@ def _costs(rows: Sequence[Row], task: str) -> Panel:
     lines = []
     for kind, name in FAMILIES.items():
         points = [rule.name for rule in RULES.values() if rule.kind == kind]
-        points.sort(key=lambda rule: _of(rows, task, ("test", rule, "macs")))
+        points.sort(key=lambda rule: mean_of(rows, task, ("test", rule, "macs")))
         lines.append(_series(rows, task, name, "feedback", FEEDBACK, points))
     lines += [_series(rows, task, name, "feedforward", model, [ONE_PASS]) for model, name in PLAIN.items()]
     return Panel(task, "multiply-adds an image, millions, mean", "pooled F1", tuple(lines), logs="x")
@@ -262,7 +149,7 @@ def _series(rows: Sequence[Row], task: str, name: str, kind: Any, model: str, ru
     return Series(
         name,
         kind,
-        tuple(round(_of(rows, task, ("test", rule, "macs"), model), 2) for rule in rules),
+        tuple(round(mean_of(rows, task, ("test", rule, "macs"), model), 2) for rule in rules),
         tuple(mean(rows, ("test", rule, "f1"), task=task, model=model) for rule in rules),
     )
 

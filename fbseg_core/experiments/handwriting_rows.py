@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 
 from fbseg_core.analysis.equivalence import Compared, equivalent, family, not_better
 from fbseg_core.analysis.paired import Difference, paired_difference
-from fbseg_core.experiments.records import NONE, Finding, Kind, Others, Panel, Row, Series, Word
+from fbseg_core.experiments.records import (
+    NONE,
+    Finding,
+    Kind,
+    Listed,
+    Others,
+    Panel,
+    Point,
+    Row,
+    Series,
+    Word,
+)
 from fbseg_core.experiments.report import Value, answered, gap, mean, over_seeds, words
 from fbseg_core.experiments.thresholds import MARGIN
 
@@ -137,7 +148,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"{answered(apart['more', CUT])}."
     )
     cause = "a deeper network" * (word == "explained by")
-    return Finding(word, because, _brief(judged, word), cause, _details(rows, found, apart))
+    return Finding(word, because, _brief(judged, word), cause, _points(rows, found, apart))
 
 
 def _brief(judged: Mapping[Key, Compared], word: Word) -> str:
@@ -173,23 +184,22 @@ def _listed(values: Sequence[int]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _details(
+def _points(
     rows: Sequence[Row], found: Mapping[Key, Compared], apart: Mapping[tuple[str, str], Compared]
-) -> str:
-    told = []
+) -> list[Point]:
+    told: list[Point] = []
     for n in numbers(rows):
-        scores = ", ".join(
+        scores = [
             f"{name} {words(mean(rows, 'f1', model=key, **at(n)))}" for key, (name, _) in MODELS.items()
-        )
-        levels = ", ".join(
-            f"{name} {words(level(rows, key, 'f1', at(n)))}" for key, (name, _) in LEVELS.items()
-        )
-        less = "; ".join(f"{title} {answered(found[name, n])}" for name, title in RIVALS.items())
+        ]
+        scores += [f"{name} {words(level(rows, key, 'f1', at(n)))}" for key, (name, _) in LEVELS.items()]
+        less = tuple(f"{title} {answered(found[name, n])}" for name, title in RIVALS.items())
         updates = over_seeds(rows, "updates", model=FEEDBACK, **at(n))[0]
-        told.append(f"n = {n}, {updates} updates: {scores}; {levels}. Feedback less each: {less}.")
+        told.append(Listed(f"n = {n}, {updates} updates, F1", tuple(scores)))
+        told.append(Listed(f"n = {n}, F1 of feedback less each", less))
     by_class = compared(rows, "f1_classes")
     differs = [
-        f"{RIVALS[name]}, n = {n}: {answered(one)}"
+        f"{RIVALS[name]}, n = {n}, {answered(one)}"
         for (name, n), one in by_class.items()
         if one.answer != found[name, n].answer
     ]
@@ -203,26 +213,26 @@ def _details(
         ("more", "That less the same with visible ink"),
         ("found", "Share of hidden ink named right, feedback less each"),
     ):
-        less = "; ".join(f"{title} {answered(apart[what, name])}" for name, title in RIVALS.items())
-        told.append(f"{lead}: {less}.")
-    fitted = ", ".join(
+        less = tuple(f"{title} {answered(apart[what, name])}" for name, title in RIVALS.items())
+        told.append(Listed(lead, less))
+    fitted = tuple(
         f"{name} {words(mean(rows, 'fitted', model=key, **at(n)))}" for key, (name, _) in MODELS.items()
     )
-    told.append(
-        f"F1 on the n = {n} images that they learned from, with new noise: {fitted}. What is missing there "
-        "is owed to the few updates; longer training may give other numbers."
-    )
-    return " ".join(told)
+    return [
+        *told,
+        Listed(f"F1 on the n = {n} images that they learned from, with new noise", fitted),
+        "What is missing there is owed to the few updates; longer training may give other numbers.",
+    ]
 
 
-Point = tuple[str, str, Mapping[str, int | str]]  # x, the score there, and the settings of its cells
+Scored = tuple[str, str, Mapping[str, int | str]]  # x, the score there, and the settings of its cells
 
 
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 over the number of examples, pooled and by class; F1 by what is to be marked; hidden ink found."""
     n = numbers(rows)[-1]
 
-    def curves(score: str) -> list[Point]:
+    def curves(score: str) -> list[Scored]:
         return [(str(each), score, at(each)) for each in numbers(rows)]
 
     targets = [(name, "f1", at(n, target)) for target, name in TARGETS.items()]
@@ -236,7 +246,7 @@ def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     return [Panel(title, x, y, _lines(rows, points)) for title, x, y, points in drawn]
 
 
-def _lines(rows: Sequence[Row], points: Sequence[Point]) -> tuple[Series, ...]:
+def _lines(rows: Sequence[Row], points: Sequence[Scored]) -> tuple[Series, ...]:
     """The models, and the levels on the same images."""
     x = tuple(name for name, _, _ in points)
     models = [

@@ -107,27 +107,28 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"With n = {n} examples, trained alike, a loss at every step and not at the last alone "
         f"changes feedback's F1 by {answered(path)}. Feedback less feedforward is {answered(loop)}."
     )
-    details = (
+    points = [
         f"Flips and turns change feedforward's F1 by {answered(found['turned'])}, weight decay by "
-        f"{answered(found['decayed'])}. The models of this card learn from the whole trajectory or its last "
-        f"step; the grouping models that ship leave the first {PROTOCOLS['settling'].loss_from:.0%} of it "
-        "out of the loss (settling protocol)."
-    )
+        f"{answered(found['decayed'])}.",
+        "The models of this card learn from the whole trajectory or its last step; the grouping models that "
+        f"ship leave the first {PROTOCOLS['settling'].loss_from:.0%} of it out of the loss (settling "
+        "protocol).",
+    ]
     helps = [one.different and one.difference.mean > 0 for one in (path, loop)]
     if all(helps):
         brief = "A loss at every step helps the loop, and the loop beats one pass."
-        return Finding("reproduced", because, brief, details=details)
+        return Finding("reproduced", because, brief, points=points)
     if helps[0]:
         brief = "A loss at every step helps the loop, which is not seen to beat one pass."
-        return Finding("partly", because, brief, details=details)
+        return Finding("partly", because, brief, points=points)
     if helps[1]:
         brief = "The loop beats one pass, but a loss at every step is not seen to help it."
-        return Finding("partly", because, brief, details=details)
+        return Finding("partly", because, brief, points=points)
     if all(not_better(one.difference, MARGIN) for one in (path, loop)):
         brief = f"Neither a loss at every step nor the loop helps by more than {MARGIN:g} F1."
-        return Finding("not reproduced", because, brief, details=details)
+        return Finding("not reproduced", because, brief, points=points)
     brief = "Whether a loss at every step or the loop helps is not told apart from chance."
-    return Finding("undecided", because, brief, details=details)
+    return Finding("undecided", because, brief, points=points)
 
 
 EXPERIMENT = Experiment(

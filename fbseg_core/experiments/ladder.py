@@ -155,21 +155,25 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     compared = from_feedback(rows, n)
     base = compared[BASELINE]
     because = " ".join(_gap_told(rows, n, compared))
-    told = (*_models_told(rows, n, compared), *_effects_told(rows, n), *_more_told(rows, n, compared))
-    details = f"{' '.join(told)} {AFTERWARDS}"
+    points = [
+        *_models_told(rows, n, compared),
+        *_effects_told(rows, n),
+        *_more_told(rows, n, compared),
+        AFTERWARDS,
+    ]
     if not_worse(base.difference, MARGIN):
         brief = "As the paper trains, feedback is not ahead."
-        return Finding("not reproduced", because, brief, details=details)
+        return Finding("not reproduced", because, brief, points=points)
     if not (base.different and base.difference.mean < 0):
         brief = "The runs do not tell whether feedback is ahead as the paper trains."
-        return Finding("undecided", because, brief, details=details)
+        return Finding("undecided", because, brief, points=points)
     smallest = closing(compared)
     if not smallest:
         brief = "Feedback is ahead, and no change without a loop closes the gap."
-        return Finding("reproduced", because, brief, details=details)
+        return Finding("reproduced", because, brief, points=points)
     why = cause(smallest[0])
     brief = f"The gap closes without a loop, by {why}."
-    return Finding("explained by", because, brief, why, details)
+    return Finding("explained by", because, brief, why, points)
 
 
 def cause(cell: Cell) -> str:

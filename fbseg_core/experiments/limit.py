@@ -146,7 +146,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         "measured",
         f"The models were trained at paper sigma {TRAINED:g}. {told(own)}",
         f"An ideal observer scores {line[own].mean:.2f} at the training noise; of that, {shares}.",
-        details=" ".join(told(sigma) for sigma in sigmas if sigma in (4.0, 16.0, sigmas[-1])),
+        points=[told(sigma) for sigma in sigmas if sigma in (4.0, 16.0, sigmas[-1])],
     )
 
 

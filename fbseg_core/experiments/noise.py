@@ -11,7 +11,17 @@ from fbseg_core.analysis.paired import Difference
 from fbseg_core.config import ShapesConfig, TaskConfig, pixel_sigma
 from fbseg_core.experiments.common import SCORES, score_fresh, setup_of, trained
 from fbseg_core.experiments.limit import limit_at, limit_series
-from fbseg_core.experiments.records import NONE, Experiment, Finding, Others, Panel, Profile, Row, Series
+from fbseg_core.experiments.records import (
+    NONE,
+    Experiment,
+    Finding,
+    Listed,
+    Others,
+    Panel,
+    Profile,
+    Row,
+    Series,
+)
 from fbseg_core.experiments.report import above_chance, answered, gap, mean, words
 from fbseg_core.experiments.subject import Subject, of_run
 from fbseg_core.experiments.thresholds import HIGH_F1, MARGIN, STRONG_NOISE
@@ -154,32 +164,31 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     if word == "reproduced" and not (holds and collapses):
         word = "partly"
     limit = limit_at(rows[0].settings["side"], others)
-    details = " ".join(_told(rows, sigma, paper[sigma], alike[sigma], limit.get(sigma)) for sigma in strong)
+    points = [_told(rows, sigma, paper[sigma], alike[sigma], limit.get(sigma)) for sigma in strong]
     first = strong[0]
     because = (
         f"Feedback less feedforward, paper sigma {first:g}: as the paper trains {answered(paper[first])}; "
         f"trained alike {answered(alike[first])}. {_own_statistics(rows, first)}"
     )
-    return Finding(word, because, IN_WORDS[word], "the training protocol" * (word == "explained by"), details)
+    return Finding(word, because, IN_WORDS[word], "the training protocol" * (word == "explained by"), points)
 
 
 def _told(
     rows: Sequence[Row], sigma: float, paper: Compared, alike: Compared, limit: Difference | None
-) -> str:
+) -> Listed:
     """Of one σ: both models as the paper trains, how far from chance, and the difference trained alike."""
     feedback, plain = (_trained(rows, sigma, **model) for model in MODELS)
-    above = _above(rows, sigma)
+    above, own = _above(rows, sigma), _own_statistics(rows, sigma)
     told = [
-        f"Paper sigma {sigma:g}, as the paper trains: feedback {words(feedback)}, feedforward "
-        f"{words(plain)}, {answered(paper)}; feedforward lies {words(above, sign=True)} above chance, "
-        f"{near_chance(above)}.",
-        _own_statistics(rows, sigma),
-        f"Trained alike: {answered(alike)}.",
+        f"as the paper trains feedback {words(feedback)}, feedforward {words(plain)}, {answered(paper)}",
+        f"feedforward lies {words(above, sign=True)} above chance, {near_chance(above)}",
+        own[0].lower() + own[1:].removesuffix("."),
+        f"trained alike {answered(alike)}",
     ]
     if limit is not None:
         shares = [f"{model.mean / limit.mean:.2f}" for model in (feedback, plain)]
-        told.append(f"Of the limit, {words(limit)}, the paper's two reach {shares[0]} and {shares[1]}.")
-    return " ".join(told)
+        told.append(f"of the limit, {words(limit)}, the paper's two reach {shares[0]} and {shares[1]}")
+    return Listed(f"Paper sigma {sigma:g}", tuple(told))
 
 
 def _own_statistics(rows: Sequence[Row], sigma: float) -> str:

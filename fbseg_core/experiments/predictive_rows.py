@@ -8,7 +8,7 @@ from itertools import product
 
 from fbseg_core.analysis.equivalence import Compared, family
 from fbseg_core.analysis.paired import Difference
-from fbseg_core.experiments.records import NONE, Finding, Kind, Others, Panel, Row, Series
+from fbseg_core.experiments.records import NONE, Finding, Kind, Listed, Others, Panel, Point, Row, Series
 from fbseg_core.experiments.report import above_chance, answered, gap, mean, over_seeds, words
 from fbseg_core.experiments.thresholds import FEWEST, MARGIN
 
@@ -89,7 +89,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
             ("Predictive coding proper less the U-Net", TRAINED, CODING),
         )
     )
-    return Finding("measured", because, brief, details=_details(rows))
+    return Finding("measured", because, brief, points=_points(rows))
 
 
 def _told(one: Compared) -> str:
@@ -99,12 +99,12 @@ def _told(one: Compared) -> str:
     return f"{text} (not told apart)" if one.answer == "not told apart" else text
 
 
-def _details(rows: Sequence[Row]) -> str:
+def _points(rows: Sequence[Row]) -> list[Point]:
     seeds = len({row.settings["seed"] for row in rows})
-    told = [] if seeds >= FEWEST else ["Too few seeds for an interval."]
+    told: list[Point] = [] if seeds >= FEWEST else ["Too few seeds for an interval."]
     found = compared(rows)
-    loop = "; ".join(f"{task} {answered(found[LOOP, task])}" for task in TASKS)
-    told.append(f"The paper's loop less the U-Net: {loop}.")
+    loop = tuple(f"{task} {answered(found[LOOP, task])}" for task in TASKS)
+    told.append(Listed("The paper's loop less the U-Net", loop))
     own = ("at", TRAINED, OWN)
     beyond = above_chance(rows, (*own, "f1"), (*own, "trivial"), model=CODING, task="grouping")
     alone = over_seeds(rows, (*own, "f1"), model=CODING, task="grouping")
@@ -112,16 +112,16 @@ def _details(rows: Sequence[Row]) -> str:
         f"On grouping predictive coding is {words(beyond, sign=True)} from marking every region; its seeds "
         f"score {min(alone):.2f} to {max(alone):.2f}."
     )
-    better = "; ".join(
+    better = tuple(
         f"{task}, {noise}, in {preferred(rows, task, noise)}" for noise, task in product(NOISE, TASKS)
     )
-    told.append(f"Of {seeds} seeds, the dials chosen beat the U-Net on validation images: {better}.")
+    told.append(Listed(f"Of {seeds} seeds, the dials chosen beat the U-Net on validation images", better))
     told += [_budget(rows, task) for task in TASKS]
     told.append(
         "No model learned with twice the noise. Longer training may give other numbers, as other cards show "
         "of the loop."
     )
-    return " ".join(told)
+    return told
 
 
 def _budget(rows: Sequence[Row], task: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from fbseg_core.analysis.equivalence import Compared, family
 from fbseg_core.analysis.paired import Difference, paired_difference
-from fbseg_core.experiments.records import NONE, Finding, Others, Panel, Row, Series
+from fbseg_core.experiments.records import NONE, Finding, Listed, Others, Panel, Point, Row, Series
 from fbseg_core.experiments.report import Value, answered, gap, mean, over_seeds, words
 from fbseg_core.experiments.thresholds import MARGIN
 
@@ -155,7 +155,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     because = (
         f"F1 at T: {scores}; at 3T it is {moved:.3f} off at most. {_growing(grows(rows))} {_stable(rows)}"
     )
-    return Finding("measured", because, brief, details=_details(rows))
+    return Finding("measured", because, brief, points=_points(rows))
 
 
 def _plain(value: float) -> str:
@@ -192,28 +192,32 @@ def _stable(rows: Sequence[Row]) -> str:
     )
 
 
-def _details(rows: Sequence[Row]) -> str:
-    told = []
+def _points(rows: Sequence[Row]) -> list[Point]:
+    told: list[Point] = []
     for task in AXES:
         f1, iou = (
             words(mean(rows, _score(TRAINED, score=score), task=task, model=FEEDBACK))
             for score in ("f1", "iou")
         )
-        sizes = " ".join(f"{kind.capitalize()}: {_size(rows, task, kind)}." for kind in _models(rows, task))
-        told.append(f"{task.capitalize()}, as trained, feedback at T: F1 {f1}, mean IoU {iou}. {sizes}")
+        told.append(f"{task.capitalize()}, as trained, feedback at T: F1 {f1}, mean IoU {iou}.")
+        sizes = tuple(f"{kind}, {_size(rows, task, kind)}" for kind in _models(rows, task))
+        told.append(Listed(f"{task.capitalize()}, what was trained", sizes))
         for other in (one for one in (CUT, LEAKY, PLAIN) if one in _models(rows, task)):
-            told.append(f"Feedback − {other}: {_listed(lead(rows, task, other))}.")
+            less = _listed(lead(rows, task, other))
+            told.append(Listed(f"{task.capitalize()}, F1 of feedback − {other}", less))
         for loop in (one for one in AS_BUILT if one in _models(rows, task)):
-            told.append(f"F1 at 3T − at T, {loop}: {_listed(held(rows, task, loop))}.")
-    changes = "; ".join(f"{name} {answered(one)}" for name, one in grows(rows).items())
-    told.append(f"What steps add on the hardest images, less what they add on the easiest: {changes}.")
-    told.append(
-        "One training seed of each model: intervals are over parts of the test images alone. F1 of a part is "
-        "a mean over the classes in its truth or answer, so that a few pixels of a class that is not there "
-        "pull it down: it lies below that of many images. Where F1 itself falls, as under noise, there is "
-        "less for steps to add. Of larger images, more classes and other seeds this says nothing."
-    )
-    return " ".join(told)
+            later = _listed(held(rows, task, loop))
+            told.append(Listed(f"{task.capitalize()}, F1 at 3T − at T, {loop}", later))
+    changes = tuple(f"{name} {answered(one)}" for name, one in grows(rows).items())
+    return [
+        *told,
+        Listed("What steps add on the hardest images, less what they add on the easiest", changes),
+        "One training seed of each model: intervals are over parts of the test images alone. Of larger "
+        "images, more classes and other seeds this says nothing.",
+        "F1 of a part is a mean over the classes in its truth or answer, so that a few pixels of a class "
+        "that is not there pull it down: it lies below that of many images. Where F1 itself falls, as under "
+        "noise, there is less for steps to add.",
+    ]
 
 
 def _size(rows: Sequence[Row], task: str, kind: str) -> str:
@@ -221,11 +225,11 @@ def _size(rows: Sequence[Row], task: str, kind: str) -> str:
     return f"{row.result['weights']:,} weights, {row.result['updates']} updates"
 
 
-def _listed(found: Mapping[str, Compared]) -> str:
+def _listed(found: Mapping[str, Compared]) -> tuple[str, ...]:
     """The conditions that differ, with their differences; of the others their number, by what may be said."""
     parts = [f"{name} {words(one.difference, sign=True)}" for name, one in found.items() if one.different]
     rest = Counter(one.answer for one in found.values() if not one.different)
-    return "; ".join([*parts, *(f"{answer} in {n}" for answer, n in rest.items())])
+    return (*parts, *(f"{answer} in {n}" for answer, n in rest.items()))
 
 
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:

@@ -30,20 +30,39 @@ Kind = Literal["feedback", "feedforward", "loop cut", "limit", "chance", "trivia
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A point of a finding that is a list: what its items are of, in words, and the items."""
+
+    of: str
+    items: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.of}: {'; '.join(self.items)}."
+
+
+Point = str | Listed  # of a finding: a sentence or two on one matter, or a list
+
+
+@dataclass(frozen=True)
 class Finding:
     """The verdict on a claim: one of five words, or "measured" where the paper claims nothing. "undecided"
     is said where the rows tell neither a difference nor equality.
 
     All worked out from the rows. brief: the answer in one line, in words for a student. because: at most
-    three short sentences with the two or three numbers it rests on; details: the other numbers, which are
-    folded away. cause: what explains the claimed effect, where the word is "explained by".
+    three short sentences with the two or three numbers it rests on; points: the other numbers, which are
+    folded away, one matter each. cause: what explains the claimed effect, where the word is "explained by".
     """
 
     word: Word
     because: str
     brief: str
     cause: str = ""
-    details: str = ""
+    points: Sequence[Point] = ()
+
+    @property
+    def details(self) -> str:
+        """The points as running text."""
+        return " ".join(map(str, self.points))
 
     @property
     def verdict(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fbseg_core.analysis.equivalence import Compared, family, not_worse
 from fbseg_core.analysis.paired import Difference, mean_over_seeds
-from fbseg_core.experiments.records import NONE, Finding, Others, Panel, Row, Series
+from fbseg_core.experiments.records import NONE, Finding, Listed, Others, Panel, Point, Row, Series
 from fbseg_core.experiments.report import answered, gap, mean, over_seeds, words
 from fbseg_core.experiments.thresholds import FEWEST, KEPT, MARGIN, TRACKED
 
@@ -74,7 +74,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     rule, longest = chosen(rows), rows[0].settings["longest"]
     if rule is None:
         brief = f"No ε that was tried is known to keep F1 within {KEPT:g} of {longest} steps."
-        return Finding("measured", brief, brief, details=_details(rows))
+        return Finding("measured", brief, brief, points=_points(rows))
     found = against_fixed(rows, rule)
     as_many = fixed_near(rows, rule)
     brief = (
@@ -87,7 +87,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"{answered(found[ALL])}, less that of {as_many}: {answered(found[as_many])}. "
         f"{tracks(rows, rule)}"
     )
-    return Finding("measured", because, brief, details=_details(rows))
+    return Finding("measured", because, brief, points=_points(rows))
 
 
 def tracks(rows: Sequence[Row], rule: str) -> str:
@@ -102,16 +102,17 @@ def tracks(rows: Sequence[Row], rule: str) -> str:
     return f"It {'hardly goes' if high < TRACKED else 'may or may not go'} by the length of the way: {told}."
 
 
-def _details(rows: Sequence[Row]) -> str:
-    told = [
-        f"ε = {name}: {words(steps(rows, name))} steps, F1 {words(mean(rows, ('test', name, 'f1')))}, rank "
-        f"correlation with the way {words(with_way(rows, name))}."
+def _points(rows: Sequence[Row]) -> list[Point]:
+    each = tuple(
+        f"ε = {name}, {words(steps(rows, name))} steps, F1 {words(mean(rows, ('test', name, 'f1')))}, rank "
+        f"correlation with the way {words(with_way(rows, name))}"
         for name in names(rows)
+    )
+    return [
+        Listed("Stopped at ‖Δh‖/‖h‖ < ε", each),
+        f"“Mark every region” scores {words(mean(rows, 'trivial'))}.",
+        "One checkpoint, of one training seed: intervals are over parts of the images.",
     ]
-    trivial = mean(rows, "trivial")
-    told.append(f"“Mark every region” scores {words(trivial)}.")
-    told.append("One checkpoint, of one training seed: intervals are over parts of the images.")
-    return " ".join(told)
 
 
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:

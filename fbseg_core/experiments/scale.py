@@ -156,20 +156,21 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"The time of T steps grows as T to the power {words(linear)}; linear is 1, to within {LINEAR:g}. "
         f"The memory that a training update needs grows as T to the power {of('steps', 'update_mb')}."
     )
-    details = (
+    points = [
         f"The time of a training update grows as T to the power {of('steps', 'update_ms')}, peak memory of "
-        f"inference as {of('steps', 'inference_mb')}. With the image's side one step's time grows as "
-        f"{of('side', 'step_ms')} and an update's memory as {of('side', 'update_mb')}; with the width as "
-        f"{of('width', 'step_ms')} and {of('width', 'update_mb')}."
-    )
+        f"inference as {of('steps', 'inference_mb')}.",
+        f"With the image's side one step's time grows as {of('side', 'step_ms')} and an update's memory as "
+        f"{of('side', 'update_mb')}; with the width as {of('width', 'step_ms')} and "
+        f"{of('width', 'update_mb')}.",
+    ]
     low, high = linear.inner
     if low > 1 - LINEAR and high < 1 + LINEAR:
-        return Finding("reproduced", because, "Twice the steps take twice the time.", details=details)
+        return Finding("reproduced", because, "Twice the steps take twice the time.", points=points)
     if low > 1 + LINEAR or high < 1 - LINEAR:
         brief = f"Twice the steps take {2**linear.mean:.1f} times the time."
-        return Finding("not reproduced", because, brief, details=details)
+        return Finding("not reproduced", because, brief, points=points)
     brief = "Twice the steps take about twice the time; the repeats spread too far to say it closer."
-    return Finding("undecided", because, brief, details=details)
+    return Finding("undecided", because, brief, points=points)
 
 
 def _sizes(rows: Sequence[Row], axis: str) -> tuple[int, ...]:

@@ -36,7 +36,6 @@ from fbseg_core.experiments.settling_rows import (
     SLOWED,
     STEPS,
     UNTIED,
-    conclude,
     panels,
     table,
 )
@@ -50,6 +49,7 @@ from fbseg_core.experiments.settling_runs import (
     timed,
     verdicts,
 )
+from fbseg_core.experiments.settling_told import conclude
 from fbseg_core.experiments.subject import Subject, of_card, of_run
 from fbseg_core.models.base import AS_BUILT, Model
 from fbseg_core.models.registry import traits_of

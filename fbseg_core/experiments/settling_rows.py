@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fbseg_core.analysis.equivalence import Compared, family
-from fbseg_core.analysis.paired import Difference, mean_over_seeds, paired_difference
-from fbseg_core.experiments.records import NONE, Finding, Kind, Others, Panel, Row, Series
-from fbseg_core.experiments.report import answered, exact, mean, over_seeds, words
-from fbseg_core.experiments.thresholds import HELD_F1, HELD_RANGE, LARGE_F1, MARGIN, REST_SHARE, SWAP_LOSS
+from fbseg_core.analysis.paired import mean_over_seeds
+from fbseg_core.experiments.records import NONE, Kind, Others, Panel, Row, Series
+from fbseg_core.experiments.report import exact, mean, over_seeds
+from fbseg_core.experiments.thresholds import HELD_F1, HELD_RANGE, LARGE_F1, REST_SHARE, SWAP_LOSS
 
 SETTLING, UNTIED = "settling loop", "unrolled"
 FEEDBACK, CUT, DEEP = "feedback", "loop cut", "depth 3, no loop"
@@ -20,8 +19,6 @@ KINDS: dict[str, Kind] = {
     SETTLING: "other", UNTIED: "other", FEEDBACK: "feedback", CUT: "loop cut", DEEP: "feedforward",
 }  # fmt: skip
 COPIES = 6  # steps of the unrolled model, each of weights of its own
-# where loop and unrolled model are compared
-RIVALRY = (("side",), ("sides", "96"), ("regions", "long curves"))
 AS_TRAINED, SLOWED, HELD = "as trained", "clock slowed", "clock held"
 STEPS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 40, 60, 80, 100, 150, 200, 300, 500)
 AFTER = (5, 10, 20, 40, 80)  # steps after a swap
@@ -45,7 +42,7 @@ def bars(rows: Sequence[Row]) -> list[Bar]:
     def add(
         name: str, asked: str, value: Callable[[Row], float | None], met: Callable[[float], bool]
     ) -> None:
-        reached = [value(row) for row in _of(rows, SETTLING)]
+        reached = [value(row) for row in of_model(rows, SETTLING)]
         if reached and None not in reached:
             found.append(Bar(name, asked, reached, met(median(reached))))
 
@@ -67,7 +64,7 @@ def bars(rows: Sequence[Row]) -> list[Bar]:
         lambda row: row.result["rest"][AS_TRAINED],
         lambda x: x >= REST_SHARE,
     )
-    add("F1 lost to a fresh run by a swap", f"≤ {SWAP_LOSS:g}", _lost, lambda x: x <= SWAP_LOSS)
+    add("F1 lost to a fresh run by a swap", f"≤ {SWAP_LOSS:g}", lost_to_fresh, lambda x: x <= SWAP_LOSS)
     add(
         f"F1 at {LARGE} px, step 150",
         f"≥ {LARGE_F1:g}",
@@ -80,7 +77,8 @@ def bars(rows: Sequence[Row]) -> list[Bar]:
     return found  # fmt: skip
 
 
-def _of(rows: Sequence[Row], model: str) -> list[Row]:
+def of_model(rows: Sequence[Row], model: str) -> list[Row]:
+    """The rows of a model in the order of their seeds."""
     return sorted((row for row in rows if row.settings["model"] == model), key=lambda r: r.settings["seed"])
 
 
@@ -89,7 +87,7 @@ def _late(row: Row) -> list[float]:
     return [f1 for t, f1 in zip(STEPS, curve) if t >= 20]
 
 
-def _lost(row: Row) -> float:
+def lost_to_fresh(row: Row) -> float:
     """F1 of a fresh run less that after a swap, as many steps on as were measured."""
     swap = row.result["swap"]
     return swap["fresh"][-1] - swap["swapped"][-1]
@@ -110,7 +108,7 @@ def paces(rows: Sequence[Row]) -> list[float]:
     """For each seed, steps for 100 px of way: the slope of the step at which the mask is done against the
     longest way, by least squares over the images of all sides that came to be done."""
     found = []
-    for row in _of(rows, SETTLING):
+    for row in of_model(rows, SETTLING):
         ways, done = _ways_and_steps(row)
         if len(set(ways)) > 1:
             found.append(100 * float(np.polyfit(ways, done, 1)[0]))
@@ -176,10 +174,13 @@ def _by_place(rows: Sequence[Row], key: str) -> Panel:
             model,
             KINDS[model],
             names,
-            tuple(mean_over_seeds([row.result[key][name][-1] for row in _of(rows, model)]) for name in names),
+            tuple(
+                mean_over_seeds([row.result[key][name][-1] for row in of_model(rows, model)])
+                for name in names
+            ),
         )
         for model in KINDS
-        if _of(rows, model)
+        if of_model(rows, model)
     ]
     levels = tuple(mean(rows, ("trivial", name), model=SETTLING) for name in names)
     lines.append(Series("mark every region", "trivial", names, levels))
@@ -190,8 +191,8 @@ def _by_place(rows: Sequence[Row], key: str) -> Panel:
 def _swap(rows: Sequence[Row]) -> Panel:
     lines = []
     for model in KINDS:
-        for name in ("swapped", "fresh") if "swap" in (_of(rows, model) or [rows[0]])[0].result else ():
-            if _of(rows, model):
+        for name in ("swapped", "fresh") if "swap" in (of_model(rows, model) or [rows[0]])[0].result else ():
+            if of_model(rows, model):
                 values = over_seeds(rows, ("swap", name), model=model)
                 kind = KINDS[model] if name == "swapped" else "other"
                 lines.append(
@@ -206,7 +207,7 @@ def _times(rows: Sequence[Row]) -> Panel:
     lines = []
     for model in (SETTLING, FEEDBACK):
         bins: dict[int, list[list[int]]] = {}
-        for row in _of(rows, model):
+        for row in of_model(rows, model):
             mine: dict[int, list[int]] = {}
             for way, done in zip(*_ways_and_steps(row)):
                 mine.setdefault(int(way // WIDTH), []).append(done)
@@ -218,107 +219,4 @@ def _times(rows: Sequence[Row]) -> Panel:
             lines.append(Series(model, KINDS[model], x, tuple(mean_over_seeds(bins[p]) for p in places)))
     return Panel(
         "when the mask is done", f"px of way from the cue, {WIDTH} px a point", "steps", tuple(lines)
-    )
-
-
-def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
-    """Which bars are met; what a swap and a perturbation leave; how the steps grow with the way."""
-    found, seeds = bars(rows), len(_of(rows, SETTLING))
-    met = [bar for bar in found if bar.met]
-    missed = "; ".join(
-        f"{bar.name} {median(bar.reached):.3f}, asked {bar.asked}" for bar in found if not bar.met
-    )
-    rest = mean(rows, ("rest", AS_TRAINED), model=SETTLING)
-    clocked = mean(rows, ("rest", AS_TRAINED), model=FEEDBACK)
-    brief = (
-        f"The settling loop meets {len(met)} of {len(found)} bars set beforehand (median of {seeds} seeds)."
-    )
-    because = (
-        (f"Missed: {missed}. " if missed else "") + f"The image replaced at step 30, the settling loop ends "
-        f"{words(_gap(rows, SETTLING), sign=True)} F1 from a fresh run, the paper's loop "
-        f"{words(_gap(rows, FEEDBACK), sign=True)}."
-    )
-    pace = paces(rows)
-    if pace:
-        because += f" For 100 px more of way a mask is done {words(mean_over_seeds(pace))} steps later."
-    resting = (
-        f"By step 100 {words(rest)} of its states move by less than 0.1 % a step with nothing held, of the "
-        f"paper's loop {words(clocked)}, whose clock has then run out. "
-    )
-    return Finding("measured", because, brief, details=resting + _details(rows))
-
-
-def rivalry(rows: Sequence[Row]) -> dict[str, Compared]:
-    """F1 of the settling loop less that of the unrolled model, each at its last step, on images of
-    RIVALRY that both were tested on, as one family; pairs share seed and images."""
-    differences = {}
-    for place in RIVALRY:
-        if all(_last(row, place) is not None for row in _of(rows, SETTLING) + _of(rows, UNTIED)):
-            pair = [[_last(row, place) for row in _of(rows, model)] for model in (SETTLING, UNTIED)]
-            differences[place[-1]] = paired_difference(*pair)
-    return family(differences, MARGIN)
-
-
-def _last(row: Row, place: tuple[str, ...]) -> float | None:
-    """F1 at the last step on images of a place; None where it was not tested there."""
-    if place == ("side",):
-        return row.result["curves"][AS_TRAINED][-1]
-    return row.result[place[0]].get(place[1], [None])[-1]
-
-
-def _gap(rows: Sequence[Row], model: str) -> Difference:
-    return mean_over_seeds([-_lost(row) for row in _of(rows, model)])
-
-
-def _details(rows: Sequence[Row]) -> str:
-    told = []
-    for model in KINDS:
-        if not _of(rows, model):
-            continue
-        first = _of(rows, model)[0]
-        sides = ", ".join(
-            f"{side} px {words(mean_over_seeds([r.result['sides'][side][-1] for r in _of(rows, model)]))}"
-            for side in first.result["sides"]
-        )
-        regions = ", ".join(
-            f"{name} {words(mean_over_seeds([r.result['regions'][name][-1] for r in _of(rows, model)]))}"
-            for name in first.result["regions"]
-        )
-        after = "" if model in (CUT, DEEP) else f" after {COPIES} steps"
-        told.append(
-            f"{model[0].upper()}{model[1:]}, {first.result['weights']:,} weights, receptive field "
-            f"{first.result['field']} px{after}, F1 at its last step: {sides}; {regions}."
-        )
-    if _of(rows, UNTIED):
-        told.append(_of_the_rival(rows))
-    starts = {key: mean(rows, ("starts", key), model=SETTLING) for key in ("agreement", "worst")}
-    left = mean(rows, ("perturbation", "left"), model=SETTLING)
-    told.append(
-        f"From other starts the settling loop's masks agree with that from rest to F1 "
-        f"{words(starts['agreement'])}, at worst {words(starts['worst'])}. Of a perturbation of half its "
-        f"state's norm {words(left)} is left 100 steps later."
-    )
-    rules = _of(rows, SETTLING)[0].result["stops"]
-    stops = "; ".join(
-        f"ε = {name}: {words(mean(rows, ('stops', name, 'steps'), model=SETTLING))} steps, F1 "
-        f"{words(mean(rows, ('stops', name, 'f1'), model=SETTLING))}"
-        for name in rules
-    )
-    told.append(f"Stopped at the first ‖Δh‖/‖h‖ < ε: {stops}.")
-    told.append(
-        "The checkpoints beside it are of one training seed each; intervals are over parts of the images."
-    )
-    return " ".join(told)
-
-
-def _of_the_rival(rows: Sequence[Row]) -> str:
-    """The settling loop against the unrolled model, and that against marking every region."""
-    rivals, side = _of(rows, UNTIED), f"{rows[0].settings['side']} px"
-    names = {"side": side, "96": "96 px"}
-    each = "; ".join(f"{names.get(name, name)} {answered(one)}" for name, one in rivalry(rows).items())
-    f1, trivial = [_last(row, ("side",)) for row in rivals], [row.result["trivial"]["side"] for row in rivals]
-    return (
-        f"F1 of the settling loop less that of the unrolled model, on the same images: {each}. That of the "
-        f"unrolled one less that of marking every region, {side}: "
-        f"{words(paired_difference(f1, trivial), sign=True)}; longer training was not tried."
     )

@@ -1,9 +1,10 @@
 """Beyond the training images: the same models on what they were not trained on.
 
-Two sources, which are kept apart. The checkpoints that ship: one training seed, tested on parts of the
-images, so intervals are over images and say nothing of other seeds. And models trained anew, smaller and more
-briefly, each seed tested on images of its own: intervals over seeds, which hold the images' share as well. A
-cell is one model, tested under every condition.
+Three sources, which are kept apart. The checkpoints that ship: one training seed, tested on parts of the
+images, so intervals are over images and say nothing of other seeds. Models trained anew, smaller and more
+briefly, each seed tested on images of its own: intervals over seeds, which hold the images' share as well.
+And, of shapes alone, models trained as the checkpoints were, with seeds that are not theirs: is what a
+checkpoint does under other noise so over seeds? A cell is one model, tested under every condition.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fbseg_core.experiments.grouping_rows import RIVAL
 from fbseg_core.experiments.records import Experiment, Profile
 from fbseg_core.experiments.subject import Subject, of_card, of_run
 from fbseg_core.experiments.transfer_rows import (
+    ALIKE,
     CHECKPOINTS,
     DEEP,
     LONG,
@@ -41,16 +43,20 @@ from fbseg_core.training.fewshot import TrainingRun
 from fbseg_core.training.fit import PROTOCOLS
 
 NOISE = (0.0, 0.15, 0.5, 1.5, 2.0)  # times the training σ
-SIZES = {SHIPPED: (32, 64, 96, 128), RETRAINED: (32, 48, 64)}
-GRIDS: dict[Profile, dict[str, Any]] = {
-    "tiny": {"parts": 2, "part": 1, "seeds": 2, "images": 1, "updates": 2, "sides": (32, 32)},
-    "quick": {"parts": 2, "part": 2, "seeds": 0, "images": 0, "updates": 0, "sides": (24, 32)},
-    "full": {"parts": 8, "part": 10, "seeds": 8, "images": 40, "updates": 400, "sides": (24, 32)},
+SIZES = {SHIPPED: (32, 64, 96, 128), RETRAINED: (32, 48, 64), ALIKE: ()}
+GRIDS: dict[Profile, dict[str, Any]] = {  # sides: of grouping and shapes; alike: side and updates
+    "tiny": {"parts": 2, "part": 1, "seeds": 2, "images": 1, "updates": 2, "sides": (32, 32),
+             "alike": (32, 2)},
+    "quick": {"parts": 2, "part": 2, "seeds": 0, "images": 0, "updates": 0, "sides": (24, 32),
+              "alike": (64, 0)},
+    "full": {"parts": 8, "part": 10, "seeds": 8, "images": 40, "updates": 400, "sides": (24, 32),
+             "alike": (64, 600)},
 }  # fmt: skip
 
 
 def cells(profile: Profile) -> list[dict[str, Any]]:
-    """The checkpoints × part of the images; models trained anew × seed, on shapes at one σ and over a range.
+    """The checkpoints × part of the images; models trained anew × seed, on shapes at one σ and over a range;
+    and on shapes as the checkpoints × seed, but theirs, 0, which raised the question.
 
     images: under each condition. part and seed are both called "seed": what intervals are taken over.
     """
@@ -63,13 +69,21 @@ def cells(profile: Profile) -> list[dict[str, Any]]:
         for model in models
         for part in range(grid["parts"])
     ]  # fmt: skip
-    return found + [
+    found += [
         {"source": RETRAINED, "task": task, "model": model, "range": spread, "seed": seed, "side": side,
          "updates": grid["updates"], "images": grid["images"]}
         for (task, models), side in zip(CHECKPOINTS.items(), grid["sides"])
         for model in models
         for spread in _ranges(task)
         for seed in range(grid["seeds"])
+    ]  # fmt: skip
+    side, updates = grid["alike"]
+    return found + [
+        {"source": ALIKE, "task": "shapes", "model": model, "range": spread, "seed": seed, "side": side,
+         "updates": updates, "images": grid["images"]}
+        for spread in _ranges("shapes")
+        for model in CHECKPOINTS["shapes"]
+        for seed in range(1, 1 + grid["seeds"])
     ]  # fmt: skip
 
 
@@ -115,7 +129,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
     """at: pooled F1 by condition, at the model's own T; trivial: of the trivial baseline, where there is one.
 
     long: F1 at STEPS under the conditions of LONG, with the clock as trained and slowed; of a model that
-    takes steps.
+    takes steps, but those trained as the checkpoints, which are asked of noise alone.
     """
     if settings["source"] == SHIPPED:
         model, card = load(_file(settings))
@@ -130,7 +144,7 @@ def measure(settings: Mapping[str, Any]) -> dict[str, Any]:
         trivial = trivial_f1(batch, model.classes)
         if trivial is not None:
             found["trivial"][name] = round(trivial, 4)
-        if name in LONG[settings["task"]] and model.has_loop():
+        if name in LONG[settings["task"]] and model.has_loop() and settings["source"] != ALIKE:
             found["long"][name] = _long(model, batch)
     return found
 
@@ -154,7 +168,7 @@ def subjects(settings: Mapping[str, Any]) -> Sequence[Subject]:
     own = of_run(task, run)
     return tuple(
         Subject(each, own.model, own.steps, own.trained, own.train)
-        for each in conditions(task, RETRAINED).values()
+        for each in conditions(task, settings["source"]).values()
     )
 
 

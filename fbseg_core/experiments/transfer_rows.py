@@ -13,8 +13,12 @@ from fbseg_core.experiments.records import NONE, Kind, Others, Panel, Row, Serie
 from fbseg_core.experiments.report import answered, gap, mean, over_seeds
 from fbseg_core.experiments.thresholds import MARGIN
 
-SHIPPED, RETRAINED = "shipped", "retrained"
-OVER = {SHIPPED: "checkpoints, over images", RETRAINED: "trained anew, over seeds"}  # in words
+SHIPPED, RETRAINED, ALIKE = "shipped", "retrained", "retrained as shipped"
+OVER = {  # in words, and in the order in which they are told
+    RETRAINED: "trained anew, over seeds",
+    ALIKE: "trained like checkpoints, over seeds",
+    SHIPPED: "checkpoints, over images",
+}
 PLAIN, DEEP = "feedforward", "depth 3, no loop"
 TRAINED = "as trained"
 CHECKPOINTS = {
@@ -131,7 +135,7 @@ def table(rows: Sequence[Row]) -> list[dict[str, str]]:
     """One line a condition: F1 of feedback less that of the feedforward model, for each source and task."""
     columns = {
         f"{task}, {OVER[source]}": leads(rows, source, task)
-        for source in (RETRAINED, SHIPPED)
+        for source in OVER
         for task in BESIDE
         if names(rows, source, task)
     }
@@ -152,22 +156,18 @@ def _place(name: str) -> tuple[bool, float]:
 def panels(rows: Sequence[Row], others: Others = NONE) -> list[Panel]:
     """F1 on changed images and under changed noise, of each source and task; and over steps, of feedback."""
     found = []
-    for source in (RETRAINED, SHIPPED):
+    for source in OVER:
         for task in CHECKPOINTS:
             there = names(rows, source, task)
             noise = {1.0: TRAINED} | {float(n.removeprefix(SIGMA)): n for n in there if n.startswith(SIGMA)}
             images = {name: name for name in there if not name.startswith(SIGMA)}
-            if there:
-                title = f"{task}, {OVER[source]}"
-                found += [
-                    Panel(f"images: {title}", "", "pooled F1", _lines(rows, source, task, images)),
-                    Panel(
-                        f"noise: {title}",
-                        "σ, times that of the training",
-                        "pooled F1",
-                        _lines(rows, source, task, dict(sorted(noise.items()))),
-                    ),
-                ]
+            title = f"{task}, {OVER[source]}"
+            if len(images) > 1:
+                lines = _lines(rows, source, task, images)
+                found.append(Panel(f"images: {title}", "", "pooled F1", lines))
+            if len(noise) > 1:
+                lines = _lines(rows, source, task, dict(sorted(noise.items())))
+                found.append(Panel(f"noise: {title}", "σ, times that of the training", "pooled F1", lines))
     return [*found, *_over_steps(rows)]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from fbseg_core.experiments.records import Finding, Panel, Row, Series
+from fbseg_core.experiments.records import Finding, Listed, Panel, Row, Series
 from pages.ui.plotly_style import FEEDBACK, FEEDFORWARD, NEUTRAL, lay_out
 
 LOOP_CUT = "#CC79A7"
@@ -72,6 +72,17 @@ def legend(panel: Panel) -> str:
             mark = f"<b style='color: {colour}'>{GLYPHS[symbol]}</b>"
         parts.append(f"<span>{mark}{html.escape(series.name)}</span>")
     return f'<div class="legend">{"".join(parts)}</div>'
+
+
+def listed(finding: Finding) -> str:
+    """The points of a finding as a list in Markdown; where one has several items, as a list below it."""
+    lines = []
+    for point in finding.points:
+        if isinstance(point, Listed) and len(point.items) > 1:
+            lines += [f"- {point.of}:", *(f"    - {item}" for item in point.items)]
+        else:
+            lines.append(f"- {point}")
+    return "\n".join(lines)
 
 
 def badge(finding: Finding | None) -> str:

@@ -78,9 +78,9 @@ def card(name: str, measured: Measured | None) -> None:
         if shown.table:
             st.table(shown.table)
         ways(name)
-        if measured.finding.details:
-            with st.expander("The other numbers"):
-                st.markdown(measured.finding.details)
+        if measured.finding.points:
+            with st.expander("The other numbers"), st.container(key=f"evidence-points-{name}"):
+                st.markdown(figures.listed(measured.finding))
         with st.expander("How to repeat it, and the raw numbers"):
             repeat(name, measured, shown.made)
 

@@ -105,7 +105,7 @@ def test_what_moves_past_t_and_what_diverges_is_counted():
 
 def test_two_models_of_a_task_are_told_with_what_else_differs():
     found = EXPERIMENT.conclude(rows())
-    assert "Feedforward: 9 weights, 7 updates." in found.details and "+0.05" in found.details
+    assert "; feedforward, 9 weights, 7 updates" in found.details and "+0.05" in found.details
     assert "One training seed of each model" in found.details
     assert all(one.difference.mean == pytest.approx(0.1) for one in lead(rows(), "digits", CUT).values())
     charts, lines = EXPERIMENT.panels(rows()), EXPERIMENT.table(rows())

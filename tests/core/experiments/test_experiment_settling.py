@@ -20,10 +20,9 @@ from fbseg_core.experiments.settling_rows import (
     SETTLING,
     STEPS,
     UNTIED,
-    _lost,
     bars,
+    lost_to_fresh,
     paces,
-    rivalry,
 )
 from fbseg_core.experiments.settling_runs import (
     AT_REST,
@@ -33,6 +32,7 @@ from fbseg_core.experiments.settling_runs import (
     perturbed,
     swapped,
 )
+from fbseg_core.experiments.settling_told import rivalry
 from fbseg_core.models.registry import build, count_weights
 from fbseg_core.tasks import make_batch
 
@@ -177,7 +177,7 @@ def test_the_readme_says_of_the_settling_loop_what_its_rows_say():
     loops = [row.result for row in rows if row.settings["model"] == SETTLING]
     found = {bar.name: median(bar.reached) for bar in bars(rows)}
     lost = {
-        model: mean_over_seeds([_lost(row) for row in rows if row.settings["model"] == model]).mean
+        model: mean_over_seeds([lost_to_fresh(row) for row in rows if row.settings["model"] == model]).mean
         for model in (SETTLING, FEEDBACK)
     }
     for number in (

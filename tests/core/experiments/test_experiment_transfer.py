@@ -1,3 +1,4 @@
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from fbseg_core.experiments.records import Row, path_of, read
 from fbseg_core.experiments.report import mean
 from fbseg_core.experiments.transfer import EXPERIMENT, conditions, run_of
 from fbseg_core.experiments.transfer_rows import (
+    ALIKE,
     BESIDE,
     CHECKPOINTS,
     DEEP,
@@ -22,6 +24,7 @@ from fbseg_core.experiments.transfer_rows import (
     STEPS,
     TRAINED,
     compare,
+    file_of,
     grown,
     leads,
     model,
@@ -71,6 +74,19 @@ def test_models_of_one_task_are_trained_alike_and_a_range_changes_the_noise_alon
     assert runs["shapes", FEEDBACK, 1.0][1].model.replace(kind=PLAIN) == runs["shapes", PLAIN, 1.0][1].model
 
 
+def test_models_trained_like_the_checkpoints_differ_from_them_in_their_seed_alone():
+    cells = [cell for cell in EXPERIMENT.cells("full") if cell["source"] == ALIKE]
+    made = [(cell["model"], cell["range"], cell["seed"]) for cell in cells]
+    assert set(made) == set(product((FEEDBACK, PLAIN), (1.0, RANGE), range(1, 9))) and len(made) == 32
+    for cell in cells:
+        card = read_card(file_of("shapes", cell["model"], cell["range"]))
+        task, run = run_of(cell)
+        assert (task, run.model) == (card.task, card.model) and card.train.seed == 0
+        assert run.train == card.train.replace(seed=cell["seed"])
+    found = conditions(task, ALIKE)
+    assert found.pop(TRAINED) == task and {one.replace(sigma=task.sigma) for one in found.values()} == {task}
+
+
 def rows(seeds=8, later=0.0, slowed=0.0, grows=0.0, **gains):
     """Rows in which feedback has F1 0.7 and a feedforward model the gain of "source_task" less, at 64 px
     `grows` less still; feedback gains `later` past T, and `slowed` from a slow clock. A range of σ: +0.1."""
@@ -86,7 +102,7 @@ def rows(seeds=8, later=0.0, slowed=0.0, grows=0.0, **gains):
         there = [name for name in LONG[cell["task"]] if name in at and loop]
         clocks = {"as trained": [f1 + later] * 4, "slowed": [f1 + later + slowed] * 4}
         result = {"at": at, "trivial": dict.fromkeys(at, 0.5), "long": dict.fromkeys(there, clocks)}
-        if cell["seed"] < seeds:
+        if cell["seed"] % 8 < seeds:
             found.append(Row(cell, result, 1.0, ""))
     return found
 
@@ -100,22 +116,37 @@ def told():
 def test_sources_are_kept_apart_and_what_is_over_seeds_comes_first(told):
     where = len(conditions(GroupingConfig(side=24), RETRAINED)) - 1
     assert told.word == "measured"
-    assert f"leads in 0 of {where} conditions of grouping (behind in {where})" in told.brief
+    assert f"leads in 0 of {where} changed conditions of grouping (behind in {where})" in told.brief
     assert f"different in {where} of {where}; checkpoints, different as trained, in 16 of 16." in told.because
+
+
+def test_of_shapes_under_other_noise_the_seeds_of_the_checkpoints_like_are_told_beside_them():
+    found = EXPERIMENT.conclude(rows(**{f"{ALIKE}_shapes": -0.1, "shipped_shapes": 0.1}))
+    told = found.because.split("trained like checkpoints, feedback − feedforward: ")[1].split("; ")
+    assert [part[:14] for part in told[:2]] == ["σ × 0.15 −0.10", "σ × 2 −0.10, d"]
+    assert told[2].startswith("the checkpoints +0.10 and +0.10.")
+    assert found.brief.endswith("and in 0 of 7 of shapes (64 px: behind in 5 of 5).")
+    assert "(64 px, 600 updates) with 8 seeds that are not theirs" in found.details
+    small = [row for row in rows(shipped_shapes=0.1) if row.settings["source"] != ALIKE]
+    assert (
+        "Shapes at σ × 0.15, feedback − feedforward: trained anew 0.00, equal"
+        in EXPERIMENT.conclude(small).because
+    )
 
 
 def test_without_models_trained_anew_the_checkpoints_are_told():
     kept = [row for row in rows(shipped_grouping=0.1) if row.settings["source"] == SHIPPED]
     assert EXPERIMENT.conclude(kept).brief == (
-        "On changed images feedback leads in 16 of 16 conditions of grouping, as on its own images, and in 0 "
-        "of 8 conditions of shapes."
+        "Feedback leads in 16 of 16 changed conditions of grouping, as on its own images, and in 0 of 8 of "
+        "shapes."
     )
 
 
 def test_a_range_of_noise_in_training_is_told_by_what_it_changes(told):
     assert "less at one σ: σ × 0.15 +0.10" in told.because and "; as trained +0.10" in told.because
-    assert "Both over a range, feedback − feedforward: equal within margin in 8." in told.details
-    gain = "the same mean over a range of σ in training less at one σ: feedback +0.10 [+0.10, +0.10], feedf"
+    for asked in (8, 6):  # conditions of models trained anew, and of those like checkpoints
+        assert f"up and down), feedback − feedforward: equal within margin in {asked}." in told.details
+    gain = "that mean with a range of σ in training less with one σ: feedback +0.10 [+0.10, +0.10], feedf"
     assert told.details.count(gain) == 2  # of checkpoints, and of models trained anew
     for files in CHECKPOINTS.values():
         assert {read_card(file).train.sigma_range for file in files.values()} == {1.0}
@@ -160,7 +191,7 @@ def test_the_table_has_a_line_for_each_condition_sides_in_their_order():
 
 def test_charts_keep_images_and_seeds_apart_and_the_baseline_beside_them():
     charts = {chart.title: chart for chart in EXPERIMENT.panels(rows())}
-    assert len(charts) == 12
+    assert len(charts) == 13
     grouping = charts["images: grouping, checkpoints, over images"].series
     assert grouping[-1].name == "mark every region" and grouping[-1].kind == "trivial"
     shapes = charts["noise: shapes, trained anew, over seeds"].series
@@ -186,10 +217,15 @@ def test_the_readme_says_what_the_rows_say():
     ) in text
     assert checkpoints[TRAINED].answer == "equal within margin" and "equal within margin on theirs" in text
     assert [name for name, one in checkpoints.items() if one.different] == ["maze"]
-    weak = "σ × 0.15"
-    assert noisy[weak].answer == "different" and shapes[weak].answer == "not told apart"
-    assert f"by {-noisy[weak].difference.mean:.2f} at 0.15 σ" in text
-    assert f"not told apart there, at −{-shapes[weak].difference.mean:.2f}" in text
+    alike, ends = leads(found, ALIKE, "shapes"), ("σ × 0.15", "σ × 2")
+    assert all(noisy[name].answer == "different" for name in ends) and not any(map(_ahead, shapes.values()))
+    one_seed = [-noisy[name].difference.mean for name in ends]
+    assert "by {:.2f} at 0.15 σ and {:.2f} at 2 σ".format(*one_seed) in text
+    assert [name for name, one in alike.items() if one.different] == ["σ × 1.5", "σ × 2"]
+    assert alike["σ × 0.15"].answer == "not told apart" and alike[TRAINED].answer == "equal within margin"
+    behind = [-alike[name].difference.mean for name in ("σ × 1.5", "σ × 2")]
+    assert "by {:.2f} at 1.5 σ and {:.2f} at 2 σ".format(*behind) in text
+    assert f"told apart at 0.15 σ (−{-alike['σ × 0.15'].difference.mean:.2f})" in text
     ranged = [compare(found, RETRAINED, "shapes", model(one, RANGE), model(one)) for one in (FEEDBACK, PLAIN)]
     assert all(one["σ × 2"].answer == one[TRAINED].answer == "different" for one in ranged)
     twice = [f"{one['σ × 2'].difference.mean:.2f}" for one in ranged]
@@ -210,6 +246,10 @@ def test_the_readme_says_what_the_rows_say():
     assert f"takes {-late[own].difference.mean:.2f} at step 60 of its own images" in text
     level = compare(found, RETRAINED, "shapes", model(FEEDBACK, RANGE), model(PLAIN, RANGE))
     assert {one.answer for one in level.values()} == {"equal within margin"}
+
+
+def _ahead(one):
+    return one.different and one.difference.mean > 0
 
 
 @pytest.mark.slow

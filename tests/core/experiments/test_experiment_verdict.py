@@ -90,7 +90,7 @@ def test_few_examples_name_one_two_and_four_chance_and_the_batchs_own_statistics
     told = text(fewshot.conclude(fewshot_rows(*GAP)))
     assert "feedback from n = 1 on, feedforward from n = 2 on" in told
     for n in (1, 2, 4):
-        assert f"As the paper trains, n = {n}: " in told and f"Trained alike, n = {n}: " in told
+        assert told.count(f"n = {n}, feedback ") == 2  # as the paper trains, and alike
     assert "With the test batch's own statistics the same feedforward model scores 0.80" in told
     assert told.count("equal within margin") == 4  # with 2 in the short text, too
     random = text(fewshot.conclude(fewshot_rows((0.07, 0.9, 0.9), (0.07, 0.07, 0.3))))

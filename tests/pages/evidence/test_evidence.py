@@ -13,6 +13,7 @@ from fbseg_core.experiments import EXPERIMENTS
 from fbseg_core.experiments.records import UNRECORDED, path_of, read, related
 from pages import menu
 from pages.evidence import links
+from pages.evidence.figures import listed
 from pages.evidence.links import WAYS
 from pages.evidence.state import EvidenceState
 from pages.explore.run import scene_of
@@ -48,7 +49,7 @@ def test_the_table_names_every_claim_with_the_verdict_that_its_rows_give():
         assert (html.unescape(brief), verdict) == (finding.brief, finding.verdict)
         texts = [m.value for m in at.markdown]
         assert f"**{finding.brief}** {finding.because}" in texts
-        assert not finding.details or finding.details in texts
+        assert not finding.points or listed(finding) in texts
         assert int(seeds.split()[0]) == len({row.settings["seed"] for row in rows}) >= 8
         assert any(head["command"] in code.value for code in at.code)
         unknown = [row for row in rows if not row.code]

@@ -4,9 +4,9 @@ import pytest
 
 from fbseg_core.analysis.paired import Difference
 from fbseg_core.experiments import EXPERIMENTS
-from fbseg_core.experiments.records import RESULTS, Panel, Row, Series, read, related
+from fbseg_core.experiments.records import RESULTS, Finding, Listed, Panel, Row, Series, read, related
 from fbseg_core.experiments.report import exact
-from pages.evidence.figures import MOST_BARS, badge, legend, machines, panel_figure, styles
+from pages.evidence.figures import MOST_BARS, badge, legend, listed, machines, panel_figure, styles
 
 
 def line(name, kind="other", n=3, low=0.4, high=0.6):
@@ -72,6 +72,13 @@ def test_no_two_lines_of_a_shipped_chart_look_alike(path):
         assert len(set(styles(each))) == len(each.series)
         assert len({series.name for series in each.series}) == len(each.series)
         assert legend(each).count("<span>") == len(each.series)
+
+
+def test_points_are_a_list_with_their_own_lists_below_them():
+    points = ["A sentence.", Listed("F1 of two", ("a 0.1", "b 0.2")), Listed("F1 of one", ("a 0.1",))]
+    finding = Finding("measured", "", "", points=points)
+    assert listed(finding) == "- A sentence.\n- F1 of two:\n    - a 0.1\n    - b 0.2\n- F1 of one: a 0.1."
+    assert finding.details == "A sentence. F1 of two: a 0.1; b 0.2. F1 of one: a 0.1."
 
 
 def test_each_machine_is_named_once():
