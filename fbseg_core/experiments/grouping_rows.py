@@ -6,7 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fbseg_core.analysis.equivalence import Compared, family, not_better
-from fbseg_core.experiments.records import NONE, Finding, Kind, Others, Panel, Row, Series, Word
+from fbseg_core.experiments.records import (
+    NONE,
+    Finding,
+    Kind,
+    Listed,
+    Others,
+    Panel,
+    Point,
+    Row,
+    Series,
+    Word,
+)
 from fbseg_core.experiments.report import above_chance, answered, gap, mean, over_seeds, words
 from fbseg_core.experiments.thresholds import MARGIN
 
@@ -145,7 +156,7 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         f"({small.split(',')[0]}): {answered(found.against[small])}. "
         f"Level with feedback without a loop: {', '.join(level) or 'none of those tried'}."
     )
-    points = [
+    points: list[Point] = [
         f"At {found.rows[0].settings['updates']} updates feedback scores "
         f"{words(mean(found.rows, 'f1', model=FEEDBACK))}, with its loop cut "
         f"{words(mean(found.rows, 'f1', model=CUT))}; that is {words(beyond, sign=True)} from marking every "
@@ -157,9 +168,29 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
         points.append(
             f"Unrolled, with weights for each step: feedback − it {answered(found.against[UNROLLED])}."
         )
+    points += _budgets(rows, found)
     word, brief = _judged(found, cut, rivals, level)
     cause = "a wide view" * (word == "explained by")
     return Finding(word, because, brief, cause, points)
+
+
+def _budgets(rows: Sequence[Row], found: Compare) -> list[Point]:
+    """The main pair after other numbers of updates, if there are such: a trend that enters no verdict."""
+    own = found.rows[0].settings["updates"]
+    numbers = sorted({row.settings["updates"] for row in rows})
+    if numbers == [own]:
+        return []
+    told = []
+    for updates in numbers:
+        loop, plain = (mean(rows, "f1", model=name, updates=updates) for name in (FEEDBACK, RIVAL))
+        told.append(f"{updates} updates, feedback {loop.mean:.2f}, {RIVAL} {plain.mean:.2f}, {loop.k} seeds")
+    return [
+        Listed(
+            f"{own} updates were chosen to keep the grid short, as enough to tell the models apart; other "
+            "numbers were looked at afterwards, exploratory",
+            tuple(told),
+        )
+    ]
 
 
 def _judged(found: Compare, cut: Compared, rivals: Sequence[str], level: Sequence[str]) -> tuple[Word, str]:

@@ -118,7 +118,10 @@ def test_other_budgets_are_shown_and_enter_no_verdict():
         for row in main
         if row.settings["model"] in (FEEDBACK, RIVAL)
     ]
-    assert EXPERIMENT.conclude(main + more) == EXPERIMENT.conclude(main)
+    beside, alone = EXPERIMENT.conclude(main + more), EXPERIMENT.conclude(main)
+    assert (beside.verdict, beside.brief, beside.because) == (alone.verdict, alone.brief, alone.because)
+    assert list(beside.points[:-1]) == alone.points and "200 updates, feedback 0.10" in str(beside.points[-1])
+    assert "400 updates were chosen" in str(beside.points[-1])
     assert EXPERIMENT.panels(main + more)[-1].series[0].x == (200, 400, 800)
     assert {cell["updates"] for cell in EXPERIMENT.cells("full")} == {200, 400, 800}
 
