@@ -72,7 +72,8 @@ def _brief(found: Mapping[str, Found], behind: str) -> str:
             part += ", as on its own images,"
         lags = len(_led(changed, -1))
         parts.append(part + (f" (behind in {lags})" if lags else ""))
-    return f"Feedback leads {' and '.join(parts).rstrip(',')}{behind}."
+    led = " and ".join(parts).replace(", and ", ", ")
+    return f"Feedback leads {led.rstrip(',')}{behind}."
 
 
 def _behind(rows: Sequence[Row], found: Found) -> str:
@@ -134,8 +135,10 @@ def _alike(rows: Sequence[Row], found: Found) -> Listed:
 
 def _mended(rows: Sequence[Row], source: str) -> str:
     found = compare(rows, source, "shapes", model(FEEDBACK, RANGE), model(FEEDBACK))
-    told = "; ".join(f"{name} {answered(found[name])}" for name in (WEAK, STRONG, TRAINED))
-    return f"Feedback, {SHORT[source]}, over a range of σ less at one σ: {told}."
+    level = compare(rows, source, "shapes", model(FEEDBACK, RANGE), model(PLAIN, RANGE))
+    told = "; ".join(f"{name} {answered(found[name])}" for name in (STRONG, TRAINED))
+    then = "; ".join(_sorted(level))
+    return f"Feedback, {SHORT[source]}, over a range of σ less at one σ: {told}; then it − {PLAIN} {then}."
 
 
 def _changes(rows: Sequence[Row], source: str) -> list[Point]:
