@@ -48,7 +48,7 @@ def test_no_rows_give_no_more_than_a_line():
 
 
 def test_a_shipped_table_reads_back_as_it_was():
-    rows = flat(read(RESULTS / "noise-full.jsonl")[1])
+    rows = flat(read(RESULTS / "settling-full.jsonl")[1])
     found = list(csv.DictReader(io.StringIO(tables.csv(rows), newline="")))
     told = [{key: "" if row.get(key) is None else str(row[key]) for key in found[0]} for row in rows]
     assert found == told and "made.note" in found[0]
