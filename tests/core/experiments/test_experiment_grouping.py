@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from fbseg_core.experiments.grouping_rows import (
     Compare,
 )
 from fbseg_core.experiments.records import Row, path_of, read
+from fbseg_core.experiments.report import mean
 from fbseg_core.models.registry import build, count_weights
 
 X = torch.zeros(1, 2, 24, 24)
@@ -145,3 +147,14 @@ def test_a_cell_says_what_its_model_takes():
 def test_the_shipped_loop_does_more_than_mark_every_region_and_its_cut_hardly_does():
     found = Compare.of(read(path_of("grouping", "full"))[1])
     assert found.ahead(CUT)
+
+
+def test_the_readme_says_of_the_budgets_what_their_rows_say():
+    found = read(path_of("grouping", "full"))[1]
+    text = " ".join((Path(__file__).resolve().parents[3] / "README.md").read_text().split())
+    compare = Compare.of(found)
+    assert f"at 24 px and 400 updates, the loop adds {compare.against[CUT].difference.mean:.2f}" in text
+    assert not any(compare.level(name) for name in PLAIN) and compare.level(UNROLLED)
+    rival, loop = (mean(found, "f1", model=name, updates=800) for name in (RIVAL, FEEDBACK))
+    assert rival.k == loop.k == 3
+    assert f"has {rival.mean:.2f}, and feedback {loop.mean:.2f} (3 seeds, looked at afterwards)" in text
