@@ -126,6 +126,8 @@ def panel_figure(panel: Panel) -> go.Figure:
 
 def _log_ticks(values: Sequence[float]) -> dict[str, object]:
     """Ticks at 1, 2 and 5 of each decade, written in full; over many decades at whole powers alone."""
+    if not values:
+        return {}
     low, high = (math.log10(end) for end in (min(values), max(values)))
     if high - low > FEW_DECADES:
         return {"dtick": math.ceil((high - low) / 6)}

@@ -122,7 +122,11 @@ def test_what_ships_is_told_in_a_line_of_words_and_in_three_short_sentences(name
     assert len(found.brief) <= 130 and found.brief.endswith(".") and "[" not in found.brief
     sentences = re.split(r"(?<=[.])\s+(?=[A-Z])", found.because)
     assert len(sentences) <= 3 and all(len(sentence) <= 200 for sentence in sentences), sentences
-    lines = [each for point in found.points for each in ([point] if isinstance(point, str) else point.items)]
+    lines = [
+        each
+        for point in found.points
+        for each in ([point] if isinstance(point, str) else [point.of, *point.items])
+    ]
     assert max(map(len, lines)) <= 250  # else a block of figures
 
 

@@ -46,6 +46,7 @@ def test_a_logarithmic_axis_is_written_in_full_over_few_decades_and_in_powers_ov
     assert few["5"] == 5 and few["20"] == 20 and few["100"] == 100
     assert axis(0.004, 0.3).ticktext[:2] == ("0.001", "0.002")
     assert axis(1, 10**9).tickvals is None and axis(1, 10**9).dtick == 2
+    assert panel_figure(panel(Series("a", "other", (1,), (exact(0.0),)), logs="y")).layout.yaxis.type == "log"
 
 
 def test_words_on_an_axis_keep_their_order():
