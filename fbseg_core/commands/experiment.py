@@ -71,7 +71,9 @@ class RunExperiment:
         rows = read(path)[1]
         print(f"{path}: {total} cells, {made_by(rows, code_of(experiment.measure, experiment.checkpoints))}.")
         finding = experiment.conclude(rows, related(experiment, self.profile, self.folder))
-        print(f"{experiment.title}: {finding.verdict}. {finding.because}")
+        print(f"{experiment.title}: {finding.verdict}. {finding.brief} {finding.because}")
+        for point in finding.points:
+            print(f"- {point}")
 
     def _check(self) -> None:
         """Cells of the result with another seed, a line a number."""

@@ -18,6 +18,7 @@ from fbseg_core.experiments.records import (
     Listed,
     Others,
     Panel,
+    Point,
     Profile,
     Row,
     Series,
@@ -164,7 +165,10 @@ def conclude(rows: Sequence[Row], others: Others = NONE) -> Finding:
     if word == "reproduced" and not (holds and collapses):
         word = "partly"
     limit = limit_at(rows[0].settings["side"], others)
-    points = [_told(rows, sigma, paper[sigma], alike[sigma], limit.get(sigma)) for sigma in strong]
+    points: list[Point] = []
+    for sigma in strong:
+        points.append(_told(rows, sigma, paper[sigma], alike[sigma], limit.get(sigma)))
+        points.append(_own_statistics(rows, sigma))
     first = strong[0]
     because = (
         f"Feedback less feedforward, paper sigma {first:g}: as the paper trains {answered(paper[first])}; "
@@ -178,11 +182,10 @@ def _told(
 ) -> Listed:
     """Of one σ: both models as the paper trains, how far from chance, and the difference trained alike."""
     feedback, plain = (_trained(rows, sigma, **model) for model in MODELS)
-    above, own = _above(rows, sigma), _own_statistics(rows, sigma)
+    above = _above(rows, sigma)
     told = [
         f"as the paper trains feedback {words(feedback)}, feedforward {words(plain)}, {answered(paper)}",
         f"feedforward lies {words(above, sign=True)} above chance, {near_chance(above)}",
-        own[0].lower() + own[1:].removesuffix("."),
         f"trained alike {answered(alike)}",
     ]
     if limit is not None:

@@ -231,7 +231,9 @@ def test_a_file_that_is_no_result_is_refused_in_one_sentence(text, tmp_path):
 def test_the_command_line_runs_one_and_refuses_others(tmp_path, capsys):
     assert main(["experiment", "limit", "--profile", "tiny", "--folder", str(tmp_path)]) == 0
     told = capsys.readouterr().out
-    assert "4 cells, all made by the code as it is now." in told and "The limit: measured. The models" in told
+    assert "4 cells, all made by the code as it is now." in told
+    assert "The limit: measured. An ideal observer" in told
+    assert "\n- Paper sigma " in told  # the other numbers, a line each
     assert main(["experiment", "limit", "--profile", "tiny", "--folder", str(tmp_path), "--check", "1"]) == 0
     told = capsys.readouterr().out
     assert '"seed": 2' in told and "  feedback: 0." in told and " numbers lie inside. Of 2 seeds" in told
